@@ -1,0 +1,1 @@
+"""What a guest architecture is: trap frame, page tables, user state."""

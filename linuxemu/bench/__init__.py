@@ -1,0 +1,1 @@
+"""Measuring linuxemu beside native runs and qemu-user: `linuxemu bench`."""

@@ -1,0 +1,100 @@
+"""The command line: `linuxemu run | rootfs | bench`.
+
+Each command is a module of its own, imported only when it is asked for: the time from `linuxemu run` to the
+guest's first instruction is part of what people measure.
+"""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+_HELP = """\
+usage: linuxemu COMMAND [ARGUMENT...]
+
+Run, test and understand Linux programs on a microkernel's Linux ABI layer.
+
+commands:
+  run        run a Linux program as a task of the microkernel
+  rootfs     build root file systems for it
+  bench      measure it beside native runs and qemu-user
+
+options:
+  -h, --help     show this help; `linuxemu COMMAND --help` shows a command's
+  --version      show the version
+"""
+
+_COMMANDS = ("run", "rootfs", "bench")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the tool and return its exit status.
+
+    Args:
+        arguments: what stands after the tool's name; the process's own when None.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        status = _dispatch(words)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_stdout()
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def _dispatch(words: list[str]) -> int:
+    command = words[0] if words else ""
+    rest = words[1:]
+    if command == "run":
+        from linuxemu.cli import run
+
+        return run.main(rest)
+    if command == "rootfs":
+        from linuxemu.cli import rootfs
+
+        return rootfs.main(rest)
+    if command == "bench":
+        from linuxemu.cli import bench
+
+        return bench.main(rest)
+    return _general(command)
+
+
+def _general(word: str) -> int:
+    if word in ("-h", "--help", "help"):
+        sys.stdout.write(_HELP)
+        return 0
+    if word == "--version":
+        sys.stdout.write(f"linuxemu {_version()}\n")
+        return 0
+    if not word:
+        sys.stderr.write(_HELP)
+        return 2
+    if word.startswith("-"):
+        why = f"unknown option {word} (a command's options come after its name: linuxemu run {word} ...)"
+    else:
+        there_are = ", ".join(_COMMANDS)
+        why = f"unknown command {word!r} (there are {there_are}; to run a program: linuxemu run {word})"
+    sys.stderr.write(f"linuxemu: {why}\n")
+    return 2
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("linuxemu")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _forget_stdout() -> None:
+    """Nobody reads our output any more: the interpreter's last flush shall go nowhere and not complain."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

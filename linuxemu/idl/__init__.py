@@ -1,0 +1,1 @@
+"""The interface definition language: grammar, layout, generator, and the base of message classes."""

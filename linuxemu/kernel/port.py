@@ -1,0 +1,274 @@
+"""A task's own view of the kernel: its system calls, checked against its capabilities (resea-style numbers)."""
+
+from __future__ import annotations
+
+from collections import deque
+from types import coroutine
+from typing import TYPE_CHECKING, Any
+
+from linuxemu.errors import RpcError
+from linuxemu.idl.codes import ERR_ABORTED, ERR_INVALID_ARG, ERR_INVALID_TASK, ERR_NOT_PERMITTED
+from linuxemu.kernel.activity import Waiter
+from linuxemu.kernel.task import TASK_ALL_CAPS
+from linuxemu.messages import discovery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Generator
+
+    from linuxemu.arch.x86_64 import FullRegs
+    from linuxemu.cpu.base import CpuState
+    from linuxemu.kernel.activity import Activity
+    from linuxemu.kernel.frames import FrameAllocator
+    from linuxemu.kernel.kernel import Kernel
+    from linuxemu.kernel.paging import AddressSpace
+    from linuxemu.kernel.task import Task
+    from linuxemu.kernel.timer import Timer
+    from linuxemu.messages import Message, TrapFrame
+
+
+class CallAborted(BaseException):
+    """Unwinds a server's coroutine whose server died; the caller sees ERR_ABORTED."""
+
+    def __init__(self, call: object) -> None:
+        self.call = call
+
+
+class Port:
+    """Kernel calls of one task.
+
+    Args:
+        kernel: the kernel.
+        owner: the task that calls.
+    """
+
+    __slots__ = ("_kernel", "_owner", "outbox", "task")
+
+    def __init__(self, kernel: Kernel, owner: Task) -> None:
+        self._kernel = kernel
+        self._owner = owner
+        self.task = owner.tid
+        self.outbox = owner.outbox
+
+    # -- messages -----------------------------------------------------------------------------------------------------
+
+    @coroutine
+    def call(self, dst: int, message: Message) -> Generator[Waiter, Any, Any]:
+        """Send a request and wait for its reply.
+
+        Args:
+            dst: id of the serving task.
+            message: the request.
+        Raises:
+            RpcError: the reply was an error word; ERR_INVALID_TASK for an id not in use, ERR_INVALID_ARG for the
+                caller's own, ERR_ABORTED when the server dies before it answers.
+        """
+        target = self._kernel.tasks.get(dst)
+        if target is None:
+            raise RpcError(ERR_INVALID_TASK)
+        if target.server is None or dst == self.task:
+            return (yield from self._kernel.ipc_call(self._owner, dst, message))
+        method = target.server.table.get(type(message))
+        if method is None:
+            return (yield from target.server.handle(self.task, message).__await__())
+        serving = method(self.task, message)
+        try:
+            waiter = serving.send(None)
+        except StopIteration as stop:
+            return stop.value
+        record = (serving, target)
+        self._kernel.pending_calls.setdefault(dst, {})[id(record)] = record, waiter
+        try:
+            return (yield from self._wait_for(record, dst, waiter))
+        finally:
+            self._kernel.pending_calls[dst].pop(id(record), None)
+
+    def _wait_for(self, record: Any, dst: int, waiter: Waiter) -> Generator[Waiter, Any, Any]:
+        """Carry a suspended server coroutine until it ends or its server dies."""
+        serving = record[0]
+        while True:
+            self._kernel.pending_calls[dst][id(record)] = record, waiter
+            value, error = None, None
+            try:
+                value = yield waiter
+            except BaseException as caught:  # belongs to the coroutine that sleeps, whatever it is
+                error = caught
+            if isinstance(error, CallAborted) and error.call is record:
+                serving.close()
+                raise RpcError(ERR_ABORTED)
+            try:
+                waiter = serving.send(value) if error is None else serving.throw(error)
+            except StopIteration as stop:
+                return stop.value
+
+    def post(self, dst: int, message: Message) -> None:
+        """Send a one-way message without waiting for the receiver.
+
+        Raises:
+            RpcError: ERR_INVALID_TASK for an id not in use.
+        """
+        target = self._kernel.tasks.get(dst)
+        if target is None:
+            raise RpcError(ERR_INVALID_TASK)
+        if target.server is None:
+            self._kernel.spawn(self._kernel.ipc_send(self._owner, dst, message))
+        else:
+            self._kernel.spawn(target.server.handle(self.task, message))
+
+    def async_send(self, dst: int, message: Message) -> None:
+        """Queue a message that the receiver fetches after it was notified."""
+        queue = self.outbox.get(dst)
+        if queue is None:
+            queue = self.outbox[dst] = deque()
+        queue.append(message)
+        self._kernel.announce_async(self.task, dst)
+
+    def async_peers(self) -> list[int]:
+        """Tasks that announced asynchronous messages to the caller since the last look."""
+        return self._kernel.take_async_peers(self.task)
+
+    def notify(self, dst: int, bits: int) -> None:
+        """Send notification bits; never blocks.
+
+        Raises:
+            RpcError: ERR_INVALID_TASK for an id not in use.
+        """
+        self._kernel.notify(dst, bits)
+
+    async def lookup(self, name: str) -> int:
+        """Id of the task that registered under a service name; waits until there is one."""
+        reply = await self.call(self._kernel.discovery, discovery.Lookup(name))
+        task: int = reply.task
+        return task
+
+    def send(self, dst: int, message: Message, *, block: bool = True) -> Coroutine[Waiter, Any, None]:
+        """IPC send to a task that receives explicitly; see `linuxemu.kernel.ipc`."""
+        return self._kernel.ipc_send(self._owner, dst, message, block=block)
+
+    def receive(self, src: int = 0, *, block: bool = True) -> Coroutine[Waiter, Any, tuple[int, Message]]:
+        """IPC receive from `src`, or from anybody when it is 0; returns the sender's id and the message."""
+        return self._kernel.ipc_receive(self._owner, src, block=block)
+
+    # -- time, host, coroutines ----------------------------------------------------------------------------------------
+
+    def now_ns(self) -> int:
+        """Nanoseconds of the kernel's monotonic clock."""
+        return self._kernel.host.now_ns()
+
+    def call_at(self, deadline_ns: int, callback: Callable[[], object]) -> Timer:
+        """Call `callback` when the monotonic clock reaches `deadline_ns` (an extension of the one timer per task)."""
+        return self._kernel.timers.add(deadline_ns, callback)
+
+    def set_timer(self, milliseconds: int) -> None:
+        """Arm the task's one-shot timer, which sends NOTIFY_TIMER; 0 disarms it."""
+        self._kernel.set_timer(self._owner, milliseconds)
+
+    def watch_fd(self, fd: int, events: int, callback: Callable[[int], object]) -> Callable[[], None]:
+        """Call `callback(events)` once when a host descriptor is ready; returns a function that cancels."""
+        return self._kernel.host.watch(fd, events, callback)
+
+    def waiter(self) -> Waiter:
+        """A new waiter for `linuxemu.kernel.park`."""
+        return Waiter(self._kernel.ready)
+
+    def spawn(self, coro: Coroutine[Waiter, Any, Any]) -> Activity:
+        """Run a coroutine beside the caller."""
+        return self._kernel.spawn(coro)
+
+    def exists(self, tid: int) -> bool:
+        """Whether a task id is in use."""
+        return tid in self._kernel.tasks
+
+    # -- tasks and memory: need capabilities --------------------------------------------------------------------------
+
+    def _require(self) -> Kernel:
+        if not self._owner.flags & TASK_ALL_CAPS:
+            raise RpcError(ERR_NOT_PERMITTED)
+        return self._kernel
+
+    @property
+    def frames(self) -> FrameAllocator:
+        """Guest-physical frames (CAP_MAP)."""
+        return self._require().frames
+
+    @property
+    def task_ids(self) -> Any:
+        """Unused task ids: `alloc()` and `free(id)` (CAP_TASK)."""
+        return self._require().task_ids
+
+    def task_create(self, tid: int, name: str, ip: int, pager: int, flags: int) -> None:
+        """Make a task, runnable at once unless it waits for a CPU state.
+
+        Raises:
+            RpcError: ERR_NOT_PERMITTED, ERR_INVALID_TASK (id out of range, or the caller's), ERR_ALREADY_EXISTS,
+                ERR_INVALID_ARG (pager not in use, unknown flags, address not canonical), ERR_UNAVAILABLE (HV).
+        """
+        self._require().task_create(self._owner, tid, name, ip, pager, flags)
+
+    def task_destroy(self, tid: int) -> None:
+        """End a task: calls to it fail with ERR_ABORTED, its mappings are dropped.
+
+        Raises:
+            RpcError: ERR_NOT_PERMITTED, ERR_INVALID_TASK, ERR_INVALID_ARG (unused), ERR_IN_USE (pager of a live task).
+        """
+        self._require().task_destroy(self._owner, tid)
+
+    def _paged(self, tid: int) -> Task:
+        """The task `tid`, whose pager must be the caller."""
+        kernel = self._require()
+        task = kernel.tasks.get(tid)
+        if task is None:
+            raise RpcError(ERR_INVALID_TASK)
+        if task.pager != self.task:
+            raise RpcError(ERR_NOT_PERMITTED)
+        return task
+
+    def new_space(self) -> AddressSpace:
+        """An empty address space (extension)."""
+        return self._require().new_space()
+
+    def set_space(self, tid: int, space: AddressSpace) -> None:
+        """Give a task another address space; tasks may share one (extension)."""
+        task = self._paged(tid)
+        self._kernel.set_space(task, space)
+
+    def task_start(self, tid: int, state_of: int | None = None) -> None:
+        """Let a new task run, with a copy of another task's registers if `state_of` is given (extension)."""
+        task = self._paged(tid)
+        self._kernel.task_start(task, self._paged(state_of) if state_of is not None else None)
+
+    def task_interrupt(self, tid: int) -> None:
+        """Make a task trap to its pager with the INTERRUPT hook before it runs on (extension)."""
+        self._kernel.task_interrupt(self._paged(tid))
+
+    def _state(self, tid: int) -> CpuState:
+        state = self._paged(tid).state
+        if state is None:
+            raise RpcError(ERR_INVALID_ARG)
+        return state
+
+    def get_regs(self, tid: int) -> FullRegs:
+        """Every register of a stopped task (extension: the trap frame lacks rcx, r11 and the FPU)."""
+        return self._kernel.cpu.get_regs(self._state(tid))
+
+    def set_regs(self, tid: int, regs: FullRegs) -> None:
+        """Replace every register of a stopped task."""
+        self._kernel.cpu.set_regs(self._state(tid), regs)
+
+    def get_frame(self, tid: int) -> TrapFrame:
+        """The trap frame of a stopped task."""
+        return self._kernel.cpu.frame(self._state(tid))
+
+    def set_frame(self, tid: int, frame: TrapFrame) -> None:
+        """Load the trap frame of a task that stopped at a page fault or an exception."""
+        self._kernel.cpu.set_frame(self._state(tid), frame)
+
+    def times_ns(self, tid: int) -> tuple[int, int]:
+        """User and system nanoseconds that a task has used."""
+        task = self._paged(tid)
+        return task.user_ns, task.sys_ns
+
+
+
+    def last_exception(self, tid: int) -> tuple[int, int]:
+        """Vector and error code of the CPU exception that a task stopped at (extension)."""
+        return self._paged(tid).exception

@@ -1,0 +1,1 @@
+"""File servers: memory and copy-on-write overlay, tar archives, images, host directories."""

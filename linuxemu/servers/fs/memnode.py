@@ -1,0 +1,215 @@
+"""Inodes of the in-memory file system."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from linuxemu.servers.fs.base import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
+from linuxemu.servers.fs.pages import PAGE, PageMap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SECTORS = PAGE // 512
+_DIRENT_SIZE = 20  # what tmpfs counts for a directory entry
+SHORT_TARGET = 127
+"""A longer target of a link takes a page, as in tmpfs."""
+
+
+class Node:
+    """An inode; this class itself serves devices, FIFOs and sockets.
+
+    It is either `owned`, with its attributes here, or only stands for an inode of the lower file system.
+
+    Args:
+        ino: its number.
+        mode: file type, and permissions once it is owned.
+        lower: its number in the lower file system, None if it has none there.
+    """
+
+    __slots__ = (
+        "atime_ns",
+        "ctime_ns",
+        "gid",
+        "ino",
+        "lower",
+        "lower_refs",
+        "mode",
+        "mtime_ns",
+        "nlink",
+        "nlookup",
+        "opens",
+        "owned",
+        "rdev",
+        "uid",
+        "version",
+    )
+
+    def __init__(self, ino: int, mode: int, lower: int | None = None) -> None:
+        self.ino = ino
+        self.mode = mode
+        self.lower = lower
+        self.lower_refs = 0
+        """References that the lower server counts for us."""
+        self.owned = lower is None
+        self.nlink = 1
+        self.uid = self.gid = 0
+        self.rdev = 0
+        self.atime_ns = self.mtime_ns = self.ctime_ns = 0
+        self.version = 1
+        self.nlookup = 0
+        self.opens = 0
+        """Open handles, and requests at work on the node."""
+
+    def attr(self) -> tuple[int, ...]:
+        """The attributes in the order of the messages; of an owned node."""
+        return (
+            self.ino,
+            self.mode,
+            self.nlink,
+            self.uid,
+            self.gid,
+            self.rdev,
+            0,
+            0,
+            PAGE,
+            self.atime_ns,
+            self.mtime_ns,
+            self.ctime_ns,
+            self.version,
+        )
+
+    def take(self, attr: Sequence[int]) -> None:
+        """Own the node with the attributes that it has in the lower file system."""
+        _, self.mode, self.nlink, self.uid, self.gid, self.rdev = attr[:6]
+        self.atime_ns, self.mtime_ns, self.ctime_ns, self.version = attr[9:13]
+        self.owned = True
+
+
+class FileNode(Node):
+    """A regular file."""
+
+    __slots__ = ("data", "lower_blocks", "lower_handle")
+
+    def __init__(self, ino: int, mode: int, lower: int | None = None) -> None:
+        super().__init__(ino, mode, lower)
+        self.data = PageMap()
+        self.lower_blocks = 0
+        self.lower_handle: int | None = None
+        """Our handle at the lower server, while the file is open here."""
+
+    def attr(self) -> tuple[int, ...]:
+        """As `Node.attr`."""
+        data = self.data
+        blocks = data.allocated * _SECTORS
+        if data.floor:
+            blocks = min(blocks + self.lower_blocks, max(blocks, (data.size + PAGE - 1) // PAGE * _SECTORS))
+        return (
+            self.ino,
+            self.mode,
+            self.nlink,
+            self.uid,
+            self.gid,
+            0,
+            data.size,
+            blocks,
+            PAGE,
+            self.atime_ns,
+            self.mtime_ns,
+            self.ctime_ns,
+            self.version,
+        )
+
+    def take(self, attr: Sequence[int]) -> None:
+        """As `Node.take`."""
+        super().take(attr)
+        self.data = PageMap(attr[6], attr[6])
+        self.lower_blocks = attr[7]
+
+
+class DirNode(Node):
+    """A directory.
+
+    `entries` are the names added here; a name in `hidden` is not looked for below. `below` is the lower
+    directory whose other names show through.
+    """
+
+    __slots__ = ("below", "entries", "epoch", "hidden", "lower_size", "parent", "pins")
+
+    def __init__(self, ino: int, mode: int, lower: int | None = None) -> None:
+        super().__init__(ino, mode, lower)
+        self.nlink = 2
+        self.below = lower
+        self.entries: dict[bytes, Node] = {}
+        self.hidden: set[bytes] = set()
+        self.parent: DirNode | None = None
+        self.pins = 0
+        """Directories known to have this one as their parent."""
+        self.epoch = 0
+        """Counts changes of the names."""
+        self.lower_size = 0
+
+    def attr(self) -> tuple[int, ...]:
+        """As `Node.attr`."""
+        size = self.lower_size or (2 + len(self.entries)) * _DIRENT_SIZE
+        return (
+            self.ino,
+            self.mode,
+            self.nlink,
+            self.uid,
+            self.gid,
+            0,
+            size,
+            0,
+            PAGE,
+            self.atime_ns,
+            self.mtime_ns,
+            self.ctime_ns,
+            self.version,
+        )
+
+    def take(self, attr: Sequence[int]) -> None:
+        """As `Node.take`."""
+        super().take(attr)
+        self.lower_size = attr[6]
+
+    def add_links(self, delta: int) -> None:
+        """Count subdirectories that come or go; where the count is 1, the lower server does not count."""
+        if self.nlink > 1:
+            self.nlink += delta
+
+    def touch(self, now_ns: int) -> None:
+        """A name came or went."""
+        self.mtime_ns = self.ctime_ns = now_ns
+        self.version += 1
+        self.epoch += 1
+
+
+class LinkNode(Node):
+    """A symbolic link."""
+
+    __slots__ = ("target",)
+
+    def __init__(self, ino: int, mode: int, lower: int | None = None) -> None:
+        super().__init__(ino, mode, lower)
+        self.target = b""
+
+    @property
+    def allocated(self) -> int:
+        """Pages that the target takes."""
+        return int(self.owned and len(self.target) > SHORT_TARGET)
+
+    def attr(self) -> tuple[int, ...]:
+        """As `Node.attr`."""
+        attr = super().attr()
+        return (*attr[:6], len(self.target), self.allocated * _SECTORS, *attr[8:])
+
+
+def make_node(ino: int, mode: int, lower: int | None = None) -> Node:
+    """A node of the class that a file mode asks for."""
+    kind = mode & S_IFMT
+    if kind == S_IFDIR:
+        return DirNode(ino, mode, lower)
+    if kind == S_IFLNK:
+        return LinkNode(ino, mode, lower)
+    return FileNode(ino, mode, lower) if kind == S_IFREG else Node(ino, mode, lower)

@@ -1,0 +1,340 @@
+"""The tree of the in-memory file system, and how it rests on a lower file server.
+
+Only names, attributes and pages that changed are here; everything else is asked of the lower server when it
+is needed. A request therefore may sleep in the middle, while others change the same directory. So each
+operation first collects all it needs, then makes sure that nothing moved meanwhile (`DirNode.epoch`), then
+changes things without sleeping again.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from linuxemu.errors import RpcError
+from linuxemu.idl.codes import posix_errno
+from linuxemu.idl.runtime import new
+from linuxemu.messages import fs, fsx
+from linuxemu.servers.fs import errno as e
+from linuxemu.servers.fs.base import NAME_MAX, S_IFMT, Entry, FsServer, Handle, dirent_type
+from linuxemu.servers.fs.memnode import DirNode, FileNode, LinkNode, Node, make_node
+from linuxemu.servers.fs.pages import PAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_ROOT_INO = 1
+_FIRST_UPPER_INO = 1 << 40  # above the numbers that file systems below are likely to use
+_LIST_CHUNK = 1 << 16
+_RECORD = Struct("<QQBH")
+
+
+class MemTree(FsServer[Node]):
+    """Inode table, names and lower file system of `MemFs`; see there for the arguments."""
+
+    def __init__(
+        self,
+        name: str,
+        lower: int | None,
+        now_ns: Callable[[], int],
+        max_pages: int,
+        max_inodes: int,
+        root_mode: int,
+    ) -> None:
+        super().__init__(name)
+        self._lower = lower or 0
+        self._now = now_ns
+        self._max_pages = max_pages
+        self._max_inodes = max_inodes
+        self._used_pages = 0
+        self._names = 1
+        """Names in memory, which is what inodes are counted by: a hard link takes room too."""
+        self._nodes: dict[int, Node] = {}
+        self._by_lower: dict[int, Node] = {}
+        self._renumbered: dict[int, int] = {}
+        self._next_ino = _ROOT_INO + 1 if lower is None else _FIRST_UPPER_INO
+        self._root: DirNode | None = None
+        if lower is None:
+            self._root = DirNode(_ROOT_INO, 0o040000 | root_mode)
+            self._root.atime_ns = self._root.mtime_ns = self._root.ctime_ns = now_ns()
+            self._nodes[_ROOT_INO] = self._root
+
+    async def _root_node(self) -> DirNode:
+        """The root; it is learnt from the lower server when first needed."""
+        if self._root is None:
+            attr = await self.port.call(self._lower, fsx.Root())
+            if self._root is None:
+                node = self._adopt(attr, None)
+                if not isinstance(node, DirNode):
+                    raise e.fail(e.ENOTDIR)
+                self._root = node
+        return self._root
+
+    # -- the inode table -----------------------------------------------------------------------------
+
+    def _node(self, ino: int) -> Node:
+        try:
+            return self._nodes[ino]
+        except KeyError:
+            raise e.fail(e.ESTALE) from None
+
+    def _dir(self, ino: int) -> DirNode:
+        node = self._nodes.get(ino)
+        if type(node) is not DirNode:
+            raise e.fail(e.ESTALE if node is None else e.ENOTDIR)
+        return node
+
+    def _make(self, mode: int) -> Node:
+        """A new inode of our own."""
+        while self._next_ino in self._nodes:
+            self._next_ino += 1
+        node = make_node(self._next_ino, mode)
+        self._next_ino += 1
+        self._nodes[node.ino] = node
+        node.atime_ns = node.mtime_ns = node.ctime_ns = self._now()
+        return node
+
+    def _release(self, node: Node) -> None:
+        """Drop an inode that nobody refers to and that holds nothing worth keeping."""
+        current: Node | None = node
+        while current is not None:
+            if current.nlookup or current.opens or (current.owned and current.nlink) or current is self._root:
+                return
+            parent = None
+            if isinstance(current, DirNode):
+                if current.pins:
+                    return
+                parent = current.parent
+                self._set_parent(current, None)
+            elif isinstance(current, FileNode):
+                self._used_pages -= current.data.allocated
+                current.data.truncate(0)
+            elif isinstance(current, LinkNode):
+                self._used_pages -= current.allocated
+            if self._nodes.get(current.ino) is current:
+                del self._nodes[current.ino]
+            self._forget_lower(current)
+            current = parent
+
+    def _forget_lower(self, node: Node) -> None:
+        if node.lower is None:
+            return
+        if self._by_lower.get(node.lower) is node:
+            del self._by_lower[node.lower]
+        try:
+            self.port.post(self._lower, fsx.Forget(node.lower, node.lower_refs))
+        except RpcError:
+            pass  # the lower server has ended, and its counts with it
+
+    def _unhold(self, *nodes: Node | None) -> None:
+        """End the hold that `_find_held` began."""
+        for node in nodes:
+            if node is not None:
+                node.opens -= 1
+                self._release(node)
+
+    # -- room ----------------------------------------------------------------------------------------
+
+    def _charge(self, pages: int) -> None:
+        """ENOSPC unless so many more pages fit."""
+        if self._used_pages + pages > self._max_pages:
+            raise e.fail(e.ENOSPC)
+
+    # -- names ---------------------------------------------------------------------------------------
+
+    def _set_parent(self, node: DirNode, parent: DirNode | None) -> None:
+        if node.parent is not parent:
+            if node.parent is not None:
+                node.parent.pins -= 1
+            if parent is not None:
+                parent.pins += 1
+            node.parent = parent
+
+    def _within(self, node: DirNode, ancestor: DirNode) -> bool:
+        """Whether a directory is another or below it."""
+        current: DirNode | None = node
+        for _ in range(len(self._nodes) + 1):  # a lower file system may lie about its shape
+            if current is None or current is ancestor:
+                return current is ancestor
+            current = current.parent
+        return False
+
+    def _check_room_for_name(self, parent: DirNode) -> None:
+        if not parent.nlink:
+            raise e.fail(e.ENOENT)
+        if self._names >= self._max_inodes:
+            raise e.fail(e.ENOSPC)
+
+    def _insert(self, parent: DirNode, name: bytes, node: Node) -> None:
+        """Give an owned inode a name; whatever had it is removed already."""
+        parent.entries[name] = node
+        self._names += 1
+        if type(node) is DirNode:
+            self._set_parent(node, parent)
+
+    def _remove(self, parent: DirNode, name: bytes) -> None:
+        """Take a name away, here or by hiding what is below."""
+        if parent.entries.pop(name, None) is None:
+            parent.hidden.add(name)
+        else:
+            self._names -= 1
+
+    async def _find(self, parent: DirNode, name: bytes) -> Node | None:
+        """The inode that has a name, None if there is none."""
+        node = parent.entries.get(name)
+        if node is not None or parent.below is None or name in parent.hidden:
+            return node
+        if len(name) > NAME_MAX:
+            raise e.fail(e.ENAMETOOLONG)
+        try:
+            attr = await self.port.call(self._lower, fsx.Lookup(parent.below, name))
+        except RpcError as error:
+            if posix_errno(error.code) == e.ENOENT:
+                return None
+            raise
+        return self._adopt(attr, parent)
+
+    async def _find_held(self, parent: DirNode, name: bytes) -> Node | None:
+        """As `_find`; the node is not dropped before `_unhold`."""
+        node = await self._find(parent, name)
+        if node is not None:
+            node.opens += 1
+        return node
+
+    def _presence(self, node: Node) -> Callable[[bytes], bool] | None:
+        if not isinstance(node, DirNode):
+            return None
+        if node.below is None:
+            return node.entries.__contains__
+        entries, hidden = node.entries, node.hidden
+        return lambda name: name in entries or name not in hidden
+
+    async def _list(self, handle: Handle[Node]) -> Sequence[Entry]:
+        node = handle.node
+        if not isinstance(node, DirNode):
+            raise e.fail(e.ENOTDIR)
+        below = await self._list_below(node)
+        found = [(child.ino, dirent_type(child.mode), name) for name, child in node.entries.items()]
+        found += [entry for entry in below if entry[2] not in node.entries and entry[2] not in node.hidden]
+        return found
+
+    async def _check_empty(self, node: DirNode) -> None:
+        """ENOTEMPTY for a directory with a name in it."""
+        if node.entries or any(name not in node.hidden for _, _, name in await self._list_below(node)):
+            raise e.fail(e.ENOTEMPTY)
+
+    # -- the lower file system -----------------------------------------------------------------------
+
+    def _number(self, lower: int) -> int:
+        """Our number of a lower inode: the lower one's own, unless something else has it here."""
+        node = self._by_lower.get(lower)
+        if node is not None:
+            return node.ino
+        ino = self._renumbered.get(lower)
+        if ino is not None:
+            return ino
+        if lower not in self._nodes:
+            return lower
+        while self._next_ino in self._nodes:
+            self._next_ino += 1
+        ino = self._renumbered[lower] = self._next_ino
+        self._next_ino += 1
+        return ino
+
+    def _adopt(self, attr: Sequence[int], parent: DirNode | None) -> Node:
+        """The node of a lower inode that was just looked up."""
+        lower, mode = attr[0], attr[1]
+        node = self._by_lower.get(lower)
+        reused = node is not None and not node.owned and (node.mode ^ mode) & S_IFMT  # the number, below
+        if node is None or reused:
+            node = make_node(self._number(lower), mode, lower)
+            self._nodes[node.ino] = self._by_lower[lower] = node
+        if parent is not None:
+            node.lower_refs += 1
+            if type(node) is DirNode and not node.owned:
+                self._set_parent(node, parent)
+        return node
+
+    async def _own(self, node: Node) -> None:
+        """Keep a node's attributes here from now on, because they are about to change."""
+        if node.owned or node.lower is None:
+            return
+        attr = await self.port.call(self._lower, fsx.Getattr(node.lower))
+        if isinstance(node, LinkNode):
+            target = (await self.port.call(self._lower, fsx.Readlink(node.lower))).target
+            if not node.owned:
+                node.target = target
+                node.take(attr)
+                self._used_pages += node.allocated
+        elif not node.owned:
+            node.take(attr)
+
+    async def _lower_attr(self, node: Node) -> fsx.GetattrReply:
+        """The attributes of a node that is not owned."""
+        reply: fsx.GetattrReply = await self.port.call(self._lower, fsx.Getattr(node.lower or 0))
+        return reply if node.ino == node.lower else new(fsx.GetattrReply, (node.ino, *reply[1:]))
+
+    async def _open_lower(self, node: FileNode) -> None:
+        """Get a handle at the lower server for as long as the file is open here."""
+        if node.lower is None or node.lower_handle is not None or (node.owned and not node.data.floor):
+            return
+        handle = (await self.port.call(self._lower, fsx.Open(node.lower, 0))).handle
+        if node.lower_handle is None:
+            node.lower_handle = handle
+        else:
+            await self.port.call(self._lower, fs.Close(handle))
+
+    async def _close_lower(self, node: FileNode) -> None:
+        handle = node.lower_handle
+        if handle is not None:
+            node.lower_handle = None
+            await self.port.call(self._lower, fs.Close(handle))
+
+    async def _read_lower(self, node: FileNode, start: int, end: int) -> bytes:
+        """The lower file's bytes; zeros where it turns out to be shorter than it said."""
+        parts: list[bytes] = []
+        position = start
+        while position < end and node.lower_handle is not None:
+            reply = await self.port.call(self._lower, fs.Read(node.lower_handle, position, end - position))
+            if not reply.data:
+                break
+            parts.append(reply.data)
+            position += len(reply.data)
+        return b"".join(parts).ljust(end - start, b"\0")
+
+    async def _read_merged(self, node: FileNode, offset: int, end: int) -> bytes:
+        parts = []
+        for start, stop, below in node.data.lower_runs(offset, end):
+            if below:
+                parts.append(await self._read_lower(node, start, stop))
+            else:
+                parts.append(node.data.read(start, stop))
+        return b"".join(parts)
+
+    async def _fetch(self, node: FileNode, offset: int, end: int) -> dict[int, bytes]:
+        """The lower pages that a change of the range needs, to be given to `PageMap.fill`."""
+        return {
+            index: await self._read_lower(node, index * PAGE, min((index + 1) * PAGE, node.data.floor))
+            for index in node.data.edges(offset, end)
+        }
+
+    async def _list_below(self, node: DirNode) -> list[Entry]:
+        """The entries of the lower directory, with our inode numbers."""
+        if node.below is None:
+            return []
+        call, lower = self.port.call, self._lower
+        handle = (await call(lower, fsx.Open(node.below, 0))).handle
+        found: list[Entry] = []
+        try:
+            cookie = 0
+            while True:
+                records = (await call(lower, fsx.Readdir(handle, cookie, _LIST_CHUNK))).entries
+                if not records:
+                    return found
+                position = 0
+                while position < len(records):
+                    ino, cookie, kind, length = _RECORD.unpack_from(records, position)
+                    position += _RECORD.size + length
+                    found.append((self._number(ino), kind, records[position - length : position]))
+        finally:
+            await call(lower, fs.Close(handle))

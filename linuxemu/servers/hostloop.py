@@ -1,0 +1,101 @@
+"""The host side of the kernel's idle wait: monotonic clock, descriptors, and signals that end a sleep."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+POLL_READ, POLL_WRITE = 1, 4
+
+
+class HostLoop:
+    """One wait over host descriptors and the next timer (the kernel's `Host`)."""
+
+    def __init__(self) -> None:
+        self.now_ns = time.monotonic_ns
+        self._watches: dict[int, list[tuple[int, Callable[[int], object]]]] = {}
+        self._poll = select.poll()
+        self._wake_read = -1
+        self.wake_fd = -1
+        self.woken: Callable[[], object] = lambda: None
+        """Called when a byte came through the wake descriptor."""
+
+    def open_wake_fd(self) -> int:
+        """A descriptor that ends a sleep when a byte is written to it (for `signal.set_wakeup_fd`)."""
+        if self._wake_read < 0:
+            self._wake_read, self.wake_fd = os.pipe()
+            os.set_blocking(self._wake_read, False)
+            os.set_blocking(self.wake_fd, False)
+            self._poll.register(self._wake_read, POLL_READ)
+        return self.wake_fd
+
+    def watching(self) -> bool:
+        """Whether any descriptor is watched."""
+        return bool(self._watches)
+
+    def watch(self, fd: int, events: int, callback: Callable[[int], object]) -> Callable[[], None]:
+        """See `linuxemu.kernel.host.Host.watch`."""
+        entry = (events, callback)
+        self._watches.setdefault(fd, []).append(entry)
+        self._register(fd)
+
+        def cancel() -> None:
+            entries = self._watches.get(fd)
+            if entries and entry in entries:
+                entries.remove(entry)
+                self._register(fd)
+
+        return cancel
+
+    def _register(self, fd: int) -> None:
+        entries = self._watches.get(fd)
+        if entries:
+            mask = 0
+            for events, _ in entries:
+                mask |= events
+            self._poll.register(fd, mask)
+        else:
+            self._watches.pop(fd, None)
+            try:
+                self._poll.unregister(fd)
+            except (KeyError, OSError):
+                pass
+
+    def sleep(self, timeout_ns: int | None) -> None:
+        """See `linuxemu.kernel.host.Host.sleep`."""
+        self._dispatch(self._poll.poll(None if timeout_ns is None else max(0, -(-timeout_ns // 1_000_000))))
+
+    def poll(self) -> None:
+        """See `linuxemu.kernel.host.Host.poll`."""
+        if self._watches or self._wake_read >= 0:
+            self._dispatch(self._poll.poll(0))
+
+    def _dispatch(self, ready: list[tuple[int, int]]) -> None:
+        for fd, events in ready:
+            if fd == self._wake_read:
+                try:
+                    os.read(fd, 4096)
+                except BlockingIOError:
+                    pass
+                self.woken()
+                continue
+            entries = self._watches.pop(fd, [])
+            kept = [entry for entry in entries if not events & (entry[0] | select.POLLERR | select.POLLHUP | select.POLLNVAL)]
+            if kept:
+                self._watches[fd] = kept
+            self._register(fd)
+            for entry in entries:
+                if entry not in kept:
+                    entry[1](events)
+
+    def close(self) -> None:
+        """Close what this object opened."""
+        if self._wake_read >= 0:
+            os.close(self._wake_read)
+            os.close(self.wake_fd)
+            self._wake_read = self.wake_fd = -1

@@ -1,0 +1,1 @@
+"""The Linux server: system calls translated into microkernel messages."""

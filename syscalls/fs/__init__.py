@@ -1,0 +1,1 @@
+"""File systems that the Linux server makes up itself: /proc, /dev, /sys."""

@@ -1,0 +1,16 @@
+"""The system call handlers, one family per module."""
+
+from __future__ import annotations
+
+FAMILIES = (
+    "directory", "epoll", "eventfd", "exec", "fcntl", "file", "futex", "identity", "ioctl", "memory", "mount", "pipe",
+    "poll", "process", "resource", "signal", "stat", "system", "thread", "time", "xattr",
+)  # fmt: skip
+
+
+def load() -> None:
+    """Import every family, which declares its system calls."""
+    from importlib import import_module
+
+    for family in FAMILIES:
+        import_module(f"syscalls.handlers.{family}")

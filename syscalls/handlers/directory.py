@@ -1,0 +1,260 @@
+"""Names: directories, links, renaming, special files, the current and the root directory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from syscalls.abi.errno import EACCES, EINVAL, ENOENT, ENOTDIR, EPERM, ERANGE
+from syscalls.abi.flags import (
+    AT_EMPTY_PATH,
+    AT_FDCWD,
+    AT_REMOVEDIR,
+    AT_SYMLINK_FOLLOW,
+    CAP_DAC_READ_SEARCH,
+    CAP_MKNOD,
+    CAP_SYS_CHROOT,
+    RENAME_EXCHANGE,
+    RENAME_NOREPLACE,
+    RENAME_WHITEOUT,
+    S_IFBLK,
+    S_IFCHR,
+    S_IFDIR,
+    S_IFIFO,
+    S_IFMT,
+    S_IFREG,
+    S_IFSOCK,
+)
+from syscalls.abi.structs import pack_dirent, pack_dirent64
+from syscalls.errors import SysError
+from syscalls.objects.credentials import MAY_EXEC, permission
+from syscalls.registry import PARTIAL, syscall
+from syscalls.types import AtFlags, Dev, DirFd, Fd, Mode, Size, UInt, UserPath, UserPtr
+from syscalls.vfs import modify
+from syscalls.vfs.mount import path_name
+from syscalls.vfs.transfer import pinned
+from syscalls.vfs.walk import lookup
+
+if TYPE_CHECKING:
+    from syscalls.objects.file import File, PackEntry
+    from syscalls.objects.task import Task
+    from syscalls.vfs.mount import Path
+
+
+# -- listing ----------------------------------------------------------------------------------------------
+
+
+async def _getdents(t: Task, file: File, address: int, size: int, pack: PackEntry) -> int:
+    before = file.pos
+    records = await file.getdents(t, size, pack)
+    try:
+        await t.mem.write(address, records)
+    except SysError:
+        file.pos = before
+        raise
+    return len(records)
+
+
+@syscall("getdents64")
+async def getdents64(t: Task, fd: Fd, dirp: UserPtr[bytes], count: UInt) -> int:
+    """List a directory (man 2 getdents64)."""
+    file = t.files.get(fd)
+    return await pinned(file, _getdents(t, file, dirp, count, pack_dirent64))
+
+
+@syscall("getdents")
+async def getdents(t: Task, fd: Fd, dirp: UserPtr[bytes], count: UInt) -> int:
+    """List a directory in the old format (man 2 getdents)."""
+    file = t.files.get(fd)
+    return await pinned(file, _getdents(t, file, dirp, count, pack_dirent))
+
+
+# -- making -----------------------------------------------------------------------------------------------
+
+
+@syscall("mkdir")
+async def mkdir(t: Task, pathname: UserPath, mode: Mode) -> None:
+    """Make a directory (man 2 mkdir)."""
+    await modify.make_directory(t, AT_FDCWD, await t.mem.path(pathname), mode)
+
+
+@syscall("mkdirat")
+async def mkdirat(t: Task, dirfd: DirFd, pathname: UserPath, mode: Mode) -> None:
+    """Make a directory relative to another (man 2 mkdir)."""
+    await modify.make_directory(t, dirfd, await t.mem.path(pathname), mode)
+
+
+@syscall("mknod")
+async def mknod(t: Task, pathname: UserPath, mode: Mode, dev: Dev) -> None:
+    """Make a file, FIFO, socket or device node (man 2 mknod)."""
+    await _mknod(t, AT_FDCWD, await t.mem.path(pathname), mode, dev)
+
+
+@syscall("mknodat")
+async def mknodat(t: Task, dirfd: DirFd, pathname: UserPath, mode: Mode, dev: Dev) -> None:
+    """The same relative to a directory (man 2 mknod)."""
+    await _mknod(t, dirfd, await t.mem.path(pathname), mode, dev)
+
+
+async def _mknod(t: Task, dirfd: int, path: bytes, mode: int, dev: int) -> None:
+    kind = mode & S_IFMT
+    if kind == 0:
+        kind = S_IFREG
+    if kind not in (S_IFREG, S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK):
+        raise SysError(EPERM if kind == S_IFDIR else EINVAL)
+    device = kind in (S_IFCHR, S_IFBLK)
+    where = await modify.new_name(t, dirfd, path)
+    if device and not t.creds.capable(CAP_MKNOD):
+        raise SysError(EPERM)
+    await modify.make_node(t, where, kind | mode & 0o7777, dev if device else 0)
+
+
+# -- linking ----------------------------------------------------------------------------------------------
+
+
+@syscall("link")
+async def link(t: Task, oldpath: UserPath, newpath: UserPath) -> None:
+    """Give a file one more name (man 2 link)."""
+    old, new = await t.mem.path(oldpath), await t.mem.path(newpath)
+    await modify.make_link(t, await lookup(t, AT_FDCWD, old, False), AT_FDCWD, new)
+
+
+@syscall("linkat")
+async def linkat(
+    t: Task, olddirfd: DirFd, oldpath: UserPath, newdirfd: DirFd, newpath: UserPath, flags: AtFlags
+) -> None:
+    """Give a file one more name (man 2 link)."""
+    if flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH):
+        raise SysError(EINVAL)
+    old = await t.mem.path(oldpath)
+    if not old and flags & AT_EMPTY_PATH and not t.creds.capable(CAP_DAC_READ_SEARCH):
+        raise SysError(ENOENT)
+    new = await t.mem.path(newpath)
+    follow, empty_ok = flags & AT_SYMLINK_FOLLOW != 0, flags & AT_EMPTY_PATH != 0
+    await modify.make_link(t, await lookup(t, olddirfd, old, follow, empty_ok), newdirfd, new)
+
+
+@syscall("symlink")
+async def symlink(t: Task, target: UserPath, linkpath: UserPath) -> None:
+    """Make a symbolic link (man 2 symlink)."""
+    await _symlink(t, await t.mem.path(target), AT_FDCWD, await t.mem.path(linkpath))
+
+
+@syscall("symlinkat")
+async def symlinkat(t: Task, target: UserPath, newdirfd: DirFd, linkpath: UserPath) -> None:
+    """Make a symbolic link relative to a directory (man 2 symlink)."""
+    await _symlink(t, await t.mem.path(target), newdirfd, await t.mem.path(linkpath))
+
+
+async def _symlink(t: Task, target: bytes, dirfd: int, path: bytes) -> None:
+    if not target:
+        raise SysError(ENOENT)
+    where = await modify.new_name(t, dirfd, path)
+    _, uid, gid = modify.new_owner(t, where.attr, 0o777)
+    await where.directory.symlink(t, where.name, target, uid, gid)
+
+
+# -- removing and renaming --------------------------------------------------------------------------------
+
+
+@syscall("unlink")
+async def unlink(t: Task, pathname: UserPath) -> None:
+    """Remove a name of a file (man 2 unlink)."""
+    await modify.remove_name(t, AT_FDCWD, await t.mem.path(pathname))
+
+
+@syscall("unlinkat")
+async def unlinkat(t: Task, dirfd: DirFd, pathname: UserPath, flags: AtFlags) -> None:
+    """Remove a name, or with AT_REMOVEDIR a directory (man 2 unlink)."""
+    if flags & ~AT_REMOVEDIR:
+        raise SysError(EINVAL)
+    path = await t.mem.path(pathname)
+    if flags & AT_REMOVEDIR:
+        await modify.remove_directory(t, dirfd, path)
+    else:
+        await modify.remove_name(t, dirfd, path)
+
+
+@syscall("rmdir")
+async def rmdir(t: Task, pathname: UserPath) -> None:
+    """Remove an empty directory (man 2 rmdir)."""
+    await modify.remove_directory(t, AT_FDCWD, await t.mem.path(pathname))
+
+
+@syscall("rename")
+async def rename(t: Task, oldpath: UserPath, newpath: UserPath) -> None:
+    """Move an entry (man 2 rename)."""
+    await modify.rename(t, AT_FDCWD, await t.mem.path(oldpath), AT_FDCWD, await t.mem.path(newpath), 0)
+
+
+@syscall("renameat")
+async def renameat(
+    t: Task, olddirfd: DirFd, oldpath: UserPath, newdirfd: DirFd, newpath: UserPath
+) -> None:
+    """Move an entry between directories (man 2 rename)."""
+    await modify.rename(t, olddirfd, await t.mem.path(oldpath), newdirfd, await t.mem.path(newpath), 0)
+
+
+@syscall("renameat2", support=PARTIAL, notes="RENAME_WHITEOUT is EINVAL, as on file systems without it")
+async def renameat2(
+    t: Task, olddirfd: DirFd, oldpath: UserPath, newdirfd: DirFd, newpath: UserPath, flags: UInt
+) -> None:
+    """Move or exchange entries (man 2 rename)."""
+    if flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT):
+        raise SysError(EINVAL)
+    if flags & RENAME_EXCHANGE and flags & (RENAME_NOREPLACE | RENAME_WHITEOUT):
+        raise SysError(EINVAL)
+    if flags & RENAME_WHITEOUT:
+        t.server.unsupported("renameat2: RENAME_WHITEOUT", t)
+        raise SysError(EINVAL)
+    await modify.rename(t, olddirfd, await t.mem.path(oldpath), newdirfd, await t.mem.path(newpath), flags)
+
+
+# -- where a task is --------------------------------------------------------------------------------------
+
+
+@syscall("getcwd")
+async def getcwd(t: Task, buf: UserPtr[bytes], size: Size) -> int:
+    """The name of the current directory (man 2 getcwd); ENOENT when it was removed."""
+    cwd = t.fs.cwd
+    if cwd.dentry.deleted:
+        raise SysError(ENOENT)
+    name, reached = path_name(cwd, t.fs.root)
+    if not reached:
+        name = b"(unreachable)" + name
+    if len(name) + 1 > size:
+        raise SysError(ERANGE)
+    await t.mem.write(buf, name + b"\0")
+    return len(name) + 1
+
+
+@syscall("chdir")
+async def chdir(t: Task, path: UserPath) -> None:
+    """Change the current directory (man 2 chdir)."""
+    place = await lookup(t, AT_FDCWD, await t.mem.path(path), directory=True)
+    await _may_enter(t, place)
+    t.fs.cwd = place
+
+
+@syscall("fchdir")
+async def fchdir(t: Task, fd: Fd) -> None:
+    """Change the current directory to an open one (man 2 chdir)."""
+    place = t.files.get_any(fd).path
+    if place is None or place.inode.kind != S_IFDIR:
+        raise SysError(ENOTDIR)
+    await _may_enter(t, place)
+    t.fs.cwd = place
+
+
+@syscall("chroot")
+async def chroot(t: Task, path: UserPath) -> None:
+    """Change the root directory (man 2 chroot)."""
+    place = await lookup(t, AT_FDCWD, await t.mem.path(path), directory=True)
+    await _may_enter(t, place)
+    if not t.creds.capable(CAP_SYS_CHROOT):
+        raise SysError(EPERM)
+    t.fs.root = place
+
+
+async def _may_enter(t: Task, place: Path) -> None:
+    if not permission(t.creds, await place.inode.getattr(t), MAY_EXEC):
+        raise SysError(EACCES)

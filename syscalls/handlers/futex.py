@@ -1,0 +1,107 @@
+"""futex: sleeping on a word of memory and waking who sleeps there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from syscalls.abi.errno import EAGAIN, EINVAL, ENOSYS, ETIMEDOUT
+from syscalls.abi.structs import Timespec
+from syscalls.errors import Restart, SysError
+from syscalls.objects.futex import ANY_BITS
+from syscalls.registry import PARTIAL, syscall
+from syscalls.types import Int, UInt, ULong, UserPtr, s32
+
+if TYPE_CHECKING:
+    from syscalls.objects.task import Task
+
+_WAIT, _WAKE, _REQUEUE, _CMP_REQUEUE, _WAKE_OP, _WAIT_BITSET, _WAKE_BITSET = 0, 1, 3, 4, 5, 9, 10
+_PRIVATE, _CLOCK_REALTIME = 128, 256
+_NS = 1_000_000_000
+
+
+async def _deadline(t: Task, timeout: int, op: int, realtime: bool) -> int | None:
+    """Absolute deadline on the kernel's clock, None for no limit."""
+    if not timeout:
+        return None
+    value = await t.mem.struct(timeout, Timespec)
+    if value.tv_sec < 0 or not 0 <= value.tv_nsec < _NS:
+        raise SysError(EINVAL)
+    ns = value.tv_sec * _NS + value.tv_nsec
+    if op == _WAIT:
+        return t.server.port.now_ns() + ns
+    now = await t.server.clock_ns(0 if realtime else 1)
+    return t.server.port.now_ns() + ns - now
+
+
+async def _wait(t: Task, uaddr: int, val: int, bits: int, deadline_ns: int | None) -> int:
+    if not bits:
+        raise SysError(EINVAL)
+    futexes = t.server.futexes
+    found = await t.mem.u32(uaddr)
+    waiter = futexes.add(futexes.key(t.mm, uaddr), bits)
+    try:
+        if found != val:
+            raise SysError(EAGAIN)
+        done = await t.wait([waiter.queue], lambda: waiter.woken or None, deadline_ns, Restart.SYS)
+    finally:
+        futexes.discard(waiter)
+    if not done:
+        raise SysError(ETIMEDOUT)
+    return 0
+
+
+async def _wake_op(t: Task, uaddr: int, val: int, val2: int, uaddr2: int, val3: int) -> int:
+    """Change one word, wake there if it compared, and wake at another (FUTEX_WAKE_OP)."""
+    op, compare = val3 >> 28 & 7, val3 >> 24 & 15
+    operand, against = s32(val3 << 8 & 0xFFFF_FFFF) >> 20, s32(val3 << 20 & 0xFFFF_FFFF) >> 20
+    if val3 >> 31:
+        if not 0 <= operand <= 31:
+            raise SysError(EINVAL)
+        operand = 1 << operand
+    old = await t.mem.u32(uaddr2)
+    results = (operand, old + operand, old | operand, old & ~operand, old ^ operand)
+    if op >= len(results):
+        raise SysError(ENOSYS)
+    signed = s32(old)
+    holds = (
+        signed == against, signed != against, signed < against, signed <= against, signed > against, signed >= against
+    )  # fmt: skip
+    if compare >= len(holds):
+        raise SysError(ENOSYS)
+    await t.mem.put_u32(uaddr2, results[op])
+    woken = t.server.futexes.wake(t.mm, uaddr, val)
+    if holds[compare]:
+        woken += t.server.futexes.wake(t.mm, uaddr2, val2)
+    return woken
+
+
+@syscall("futex", support=PARTIAL, notes="no priority inheritance, no FUTEX_FD")
+async def futex(
+    t: Task, uaddr: UserPtr[int], futex_op: Int, val: UInt, timeout: ULong, uaddr2: UserPtr[int], val3: UInt
+) -> int:
+    """Wait for a word to change, or wake who waits (man 2 futex)."""
+    op = futex_op & ~(_PRIVATE | _CLOCK_REALTIME)
+    if uaddr & 3:
+        raise SysError(EINVAL)
+    futexes = t.server.futexes
+    if op in (_WAIT, _WAIT_BITSET):
+        deadline = await _deadline(t, timeout, op, bool(futex_op & _CLOCK_REALTIME))
+        return await _wait(t, uaddr, val, val3 if op == _WAIT_BITSET else ANY_BITS, deadline)
+    if op in (_WAKE, _WAKE_BITSET):
+        bits = val3 if op == _WAKE_BITSET else ANY_BITS
+        if not bits:
+            raise SysError(EINVAL)
+        return futexes.wake(t.mm, uaddr, max(s32(val), 1), bits)
+    if op in (_REQUEUE, _CMP_REQUEUE):
+        count = s32(timeout)
+        if s32(val) < 0 or count < 0:
+            raise SysError(EINVAL)
+        if op == _CMP_REQUEUE and await t.mem.u32(uaddr) != val3:
+            raise SysError(EAGAIN)
+        woken = futexes.wake(t.mm, uaddr, val)
+        moved = futexes.requeue(futexes.key(t.mm, uaddr), futexes.key(t.mm, uaddr2), count)
+        return woken + moved if op == _CMP_REQUEUE else woken
+    if op == _WAKE_OP:
+        return await _wake_op(t, uaddr, val, s32(timeout), uaddr2, val3)
+    t.server.unsupported(f"futex: operation {op}", t)
+    raise SysError(ENOSYS)

@@ -1,0 +1,61 @@
+"""ioctl: what concerns any descriptor; everything else is the file's own business."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from syscalls.abi.errno import ENOTTY
+from syscalls.abi.flags import (
+    FIGETBSZ,
+    FIOASYNC,
+    FIOCLEX,
+    FIONBIO,
+    FIONCLEX,
+    FIONREAD,
+    FIOQSIZE,
+    O_NONBLOCK,
+    S_IFDIR,
+    S_IFLNK,
+    S_IFREG,
+)
+from syscalls.errors import SysError
+from syscalls.objects.polling import set_async
+from syscalls.registry import PARTIAL, syscall
+from syscalls.types import Fd, UInt, ULong
+
+if TYPE_CHECKING:
+    from syscalls.objects.file import File
+    from syscalls.objects.task import Task
+
+
+@syscall("ioctl", support=PARTIAL, notes="requests of files, pipes, terminals and devices that exist here")
+async def ioctl(t: Task, fd: Fd, op: UInt, argp: ULong) -> int:
+    """Control a device or an open file (man 2 ioctl)."""
+    file = t.files.get(fd)
+    if op in (FIOCLEX, FIONCLEX):
+        t.files.set_cloexec(fd, op == FIOCLEX)
+        return 0
+    if op == FIONBIO:
+        file.flags = file.flags & ~O_NONBLOCK | (O_NONBLOCK if await t.mem.u32(argp) else 0)
+        return 0
+    if op == FIOASYNC:
+        set_async(t, file, await t.mem.u32(argp) != 0)
+        return 0
+    if op == FIOQSIZE:
+        return await _fioqsize(t, file, argp)
+    if op == FIGETBSZ:
+        await t.mem.put_u32(argp, (await file.getattr(t)).blksize)
+        return 0
+    if op == FIONREAD and file.inode.kind == S_IFREG:
+        left = (await file.getattr(t)).size - file.pos
+        await t.mem.put_u32(argp, left & 0xFFFF_FFFF)
+        return 0
+    return await file.ioctl(t, op, argp)
+
+
+async def _fioqsize(t: Task, file: File, argp: int) -> int:
+    """FIOQSIZE: the size of what has one."""
+    if file.inode.kind not in (S_IFREG, S_IFDIR, S_IFLNK):
+        raise SysError(ENOTTY)
+    await t.mem.put_u64(argp, (await file.getattr(t)).size)
+    return 0

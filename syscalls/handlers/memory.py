@@ -1,0 +1,384 @@
+"""Memory maps: mmap, munmap, mprotect, mremap, brk, madvise, msync, mincore, mlock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from linuxemu.arch.x86_64 import PTE_PRESENT, USER_END
+from syscalls.abi.errno import EACCES, EEXIST, EFAULT, EINVAL, ENODEV, ENOMEM, EOPNOTSUPP, EOVERFLOW, EPERM
+from syscalls.abi.flags import (
+    MADV_COLD,
+    MADV_DODUMP,
+    MADV_DOFORK,
+    MADV_DONTDUMP,
+    MADV_DONTFORK,
+    MADV_DONTNEED,
+    MADV_FREE,
+    MADV_HUGEPAGE,
+    MADV_MERGEABLE,
+    MADV_NOHUGEPAGE,
+    MADV_NORMAL,
+    MADV_PAGEOUT,
+    MADV_POPULATE_READ,
+    MADV_POPULATE_WRITE,
+    MADV_RANDOM,
+    MADV_SEQUENTIAL,
+    MADV_UNMERGEABLE,
+    MADV_WILLNEED,
+    MAP_ANONYMOUS,
+    MAP_FIXED,
+    MAP_FIXED_NOREPLACE,
+    MAP_GROWSDOWN,
+    MAP_NORESERVE,
+    MAP_POPULATE,
+    MAP_PRIVATE,
+    MAP_SHARED,
+    MAP_SHARED_VALIDATE,
+    MAP_STACK,
+    MREMAP_DONTUNMAP,
+    MREMAP_FIXED,
+    MREMAP_MAYMOVE,
+    MS_ASYNC,
+    MS_INVALIDATE,
+    MS_NOEXEC,
+    MS_SYNC,
+    PROT_EXEC,
+    PROT_GROWSDOWN,
+    PROT_GROWSUP,
+    PROT_WRITE,
+)
+from syscalls.errors import SysError
+from syscalls.objects.mm import MMAP_MIN, MMAP_TOP, PAGE, check_range, page_up
+from syscalls.objects.vma import PROT_BITS
+from syscalls.registry import PARTIAL, syscall
+from syscalls.types import Address, Fd, Int, IntFlags, MapFlags, ProtFlags, Size, ULong, UserPtr
+from syscalls.vfs.pagecache import PageCache, pages_of
+from syscalls.vfs.regular import RegularFile
+
+if TYPE_CHECKING:
+    from syscalls.objects.file import File
+    from syscalls.objects.task import Task
+    from syscalls.objects.vma import Vma
+
+_KEPT_FLAGS = MAP_SHARED | MAP_PRIVATE | MAP_GROWSDOWN | MAP_NORESERVE | MAP_STACK | MAP_ANONYMOUS
+_IGNORED_ADVICE = {
+    MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_DONTDUMP, MADV_DODUMP, MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_COLD,
+    MADV_PAGEOUT, MADV_MERGEABLE, MADV_UNMERGEABLE,
+}  # fmt: skip
+_ZERO_DEVICE = 0x105
+
+
+@syscall("brk")
+async def brk(t: Task, addr: Address) -> int:
+    """Move the end of the heap; the result is where it is afterwards (man 2 brk)."""
+    return await t.mm.set_brk(addr)
+
+
+@syscall("mmap", support=PARTIAL, notes="no huge pages, MAP_LOCKED only populates")
+async def mmap(t: Task, addr: Address, length: Size, prot: ProtFlags, flags: MapFlags, fd: Fd, offset: ULong) -> int:
+    """Map a file or fresh memory (man 2 mmap)."""
+    mm = t.mm
+    file = None if flags & MAP_ANONYMOUS else t.files.get(fd)
+    if offset & (PAGE - 1) or not length:
+        raise SysError(EINVAL)
+    length = page_up(length)
+    if length >= USER_END:
+        raise SysError(ENOMEM)
+    if offset + length >= 1 << 63:
+        raise SysError(EOVERFLOW)
+    kind = flags & MAP_SHARED_VALIDATE
+    if kind == MAP_SHARED_VALIDATE and flags & ~0x7FFFF:
+        raise SysError(EOPNOTSUPP)
+    if kind not in (MAP_SHARED, MAP_PRIVATE, MAP_SHARED_VALIDATE):
+        raise SysError(EINVAL)
+    start = _place(t, addr, length, flags)
+    shared = kind != MAP_PRIVATE
+    kept = (flags & _KEPT_FLAGS & ~(MAP_SHARED | MAP_PRIVATE)) | (MAP_SHARED if shared else MAP_PRIVATE)
+    if file is None or (file.inode.attr.rdev == _ZERO_DEVICE and not isinstance(file, RegularFile)):
+        await _check_overcommit(t, length, prot, flags)
+        pages = PageCache(t.server.port.frames, None) if shared else None
+        vma = await mm.map(start, length, prot & PROT_BITS, kept, None, 0, pages)
+    else:
+        regular = _mappable(file, prot, shared)
+        pages = await pages_of(t, regular)
+        vma = await mm.map(start, length, prot & PROT_BITS, kept, regular, offset, pages)
+    if flags & MAP_POPULATE:
+        await _populate(t, vma, start, start + length)
+    return start
+
+
+def _place(t: Task, addr: int, length: int, flags: int) -> int:
+    """Where a mapping goes: exactly at `addr`, near it, or in the highest gap."""
+    if flags & (MAP_FIXED | MAP_FIXED_NOREPLACE):
+        if addr & (PAGE - 1):
+            raise SysError(EINVAL)
+        if addr + length > USER_END:
+            raise SysError(ENOMEM)
+        if addr < MMAP_MIN and t.creds.euid:
+            raise SysError(EPERM)
+        if flags & MAP_FIXED_NOREPLACE and any(True for _ in t.mm.overlapping(addr, addr + length)):
+            raise SysError(EEXIST)
+        return addr
+    hint = page_up(addr)
+    if hint and MMAP_MIN <= hint and hint + length <= USER_END:
+        if not any(True for _ in t.mm.overlapping(hint, hint + length)):
+            return hint
+    return t.mm.find_gap(length, MMAP_TOP)
+
+
+async def _check_overcommit(t: Task, length: int, prot: int, flags: int) -> None:
+    """Refuse what could never be filled (heuristic overcommit, /proc/sys/vm/overcommit_memory 0)."""
+    if length > 1 << 28 and prot & PROT_WRITE and not flags & MAP_NORESERVE:
+        total, _ = await t.server.memory_pages()
+        if length >> 12 > total:
+            raise SysError(ENOMEM)
+
+
+def _mappable(file: File, prot: int, shared: bool) -> RegularFile:
+    """Checks of a file mapping, in Linux's order."""
+    if not file.readable or (shared and prot & PROT_WRITE and not file.writable):
+        raise SysError(EACCES)
+    if prot & PROT_EXEC and file.path is not None and file.path.mount.flags & MS_NOEXEC:
+        raise SysError(EPERM)
+    if not isinstance(file, RegularFile):
+        raise SysError(ENODEV)
+    return file
+
+
+async def _populate(t: Task, vma: Vma, start: int, end: int) -> None:
+    """Make pages resident ahead of use; failures show at the touch."""
+    from linuxemu.arch.x86_64 import FAULT_WRITE
+
+    write = FAULT_WRITE if vma.prot & PROT_WRITE and not vma.shared else 0
+    if not vma.prot & PROT_BITS:
+        return
+    for address in range(start, end, PAGE):
+        entry = t.mm.space.entry(address)
+        if not entry & PTE_PRESENT and await t.mm.fault(address, write) is not None:
+            return
+
+
+@syscall("munmap")
+async def munmap(t: Task, addr: Address, length: Size) -> int:
+    """Remove mappings (man 2 munmap)."""
+    if addr & (PAGE - 1) or not length or length > USER_END or addr > USER_END - length:
+        raise SysError(EINVAL)
+    await t.mm.unmap(addr, addr + page_up(length))
+    return 0
+
+
+@syscall("mprotect")
+async def mprotect(t: Task, addr: Address, length: Size, prot: ProtFlags) -> int:
+    """Change the protection of mapped pages (man 2 mprotect)."""
+    grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP)
+    if grows == PROT_GROWSDOWN | PROT_GROWSUP or addr & (PAGE - 1):
+        raise SysError(EINVAL)
+    if not length:
+        return 0
+    end = check_range(addr, length)
+    if prot & ~(PROT_BITS | PROT_GROWSDOWN | PROT_GROWSUP | 8):
+        raise SysError(EINVAL)
+    mm = t.mm
+    if grows & PROT_GROWSDOWN:
+        vma = mm.find(addr)
+        if vma is None or not vma.flags & MAP_GROWSDOWN:
+            raise SysError(EINVAL)
+        addr = vma.start
+    at = addr
+    for vma in list(mm.overlapping(addr, end)):
+        if vma.start > at:
+            break
+        if prot & PROT_WRITE and vma.shared and vma.file is not None and not vma.file.writable:
+            raise SysError(EACCES)
+        stop = min(vma.end, end)
+        mm.protect(max(vma.start, addr), stop, prot & PROT_BITS)
+        at = stop
+    if at < end:
+        raise SysError(ENOMEM)
+    return 0
+
+
+@syscall("mremap")
+async def mremap(
+    t: Task, old_address: Address, old_size: Size, new_size: Size, flags: IntFlags, new_address: Address
+) -> int:
+    """Grow, shrink or move a mapping (man 2 mremap)."""
+    if flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP) or old_address & (PAGE - 1) or not new_size:
+        raise SysError(EINVAL)
+    if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) and not flags & MREMAP_MAYMOVE:
+        raise SysError(EINVAL)
+    old_size, new_size = page_up(old_size), page_up(new_size)
+    if flags & MREMAP_DONTUNMAP:
+        t.server.unsupported("mremap: MREMAP_DONTUNMAP", t)
+        raise SysError(EINVAL)
+    mm = t.mm
+    if flags & MREMAP_FIXED:
+        overlap = new_address < old_address + old_size and old_address < new_address + new_size
+        if new_address & (PAGE - 1) or new_address + new_size > USER_END or overlap:
+            raise SysError(EINVAL)
+    vma = mm.find(old_address)
+    if vma is None:
+        raise SysError(EFAULT)
+    if not old_size:
+        if not vma.shared or not flags & MREMAP_MAYMOVE:
+            raise SysError(EINVAL)
+        return await _duplicate(t, vma, old_address, new_size, new_address if flags & MREMAP_FIXED else None)
+    if old_size >= new_size and not flags & MREMAP_FIXED:
+        if not mm.covered(old_address, old_address + old_size):
+            raise SysError(EFAULT)
+        await mm.unmap(old_address + new_size, old_address + old_size)
+        return old_address
+    if old_address + old_size > vma.end:
+        raise SysError(EFAULT)
+    if not flags & MREMAP_FIXED:
+        end = old_address + old_size
+        fits = end == vma.end and old_address + new_size <= USER_END
+        if fits and not any(True for _ in mm.overlapping(end, old_address + new_size)):
+            mm.check_growth(new_size - old_size, vma)
+            vma.end = old_address + new_size
+            return old_address
+        if not flags & MREMAP_MAYMOVE:
+            raise SysError(ENOMEM)
+    target = new_address if flags & MREMAP_FIXED else mm.find_gap(new_size)
+    return await _move(t, vma, old_address, old_size, target, new_size)
+
+
+async def _duplicate(t: Task, vma: Vma, address: int, new_size: int, target: int | None) -> int:
+    """An old size of 0 maps the same shared pages once more."""
+    start = target if target is not None else t.mm.find_gap(new_size)
+    offset = vma.offset + address - vma.start
+    await t.mm.map(start, new_size, vma.prot, vma.flags, vma.file, offset, vma.pages, vma.name)
+    return start
+
+
+async def _move(t: Task, vma: Vma, old: int, old_size: int, target: int, new_size: int) -> int:
+    mm = t.mm
+    await mm.unmap(target, target + new_size)
+    kept = min(old_size, new_size)
+    offset = vma.offset + old - vma.start if vma.pages is not None else 0
+    await mm.map(target, new_size, vma.prot, vma.flags, vma.file, offset, vma.pages, vma.name)
+    mm.space.move(old, target, kept)
+    await mm.unmap(old, old + old_size)
+    return target
+
+
+@syscall("madvise", support=PARTIAL, notes="advice about huge pages, merging and swapping changes nothing")
+async def madvise(t: Task, addr: Address, length: Size, advice: Int) -> int:
+    """Say how memory will be used (man 2 madvise)."""
+    known = advice in _IGNORED_ADVICE or advice in (
+        MADV_WILLNEED, MADV_DONTNEED, MADV_FREE, MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_DONTFORK, MADV_DOFORK
+    )  # fmt: skip
+    if not known or addr & (PAGE - 1) or addr + page_up(length) > 1 << 64 or (length and not page_up(length)):
+        raise SysError(EINVAL)
+    if not length:
+        return 0
+    end = addr + page_up(length)
+    mm = t.mm
+    if advice == MADV_DONTFORK:
+        t.server.unsupported("madvise: MADV_DONTFORK", t)
+        raise SysError(EINVAL)
+    covered = mm.covered(addr, end)
+    for vma in list(mm.overlapping(addr, end)):
+        low, high = max(vma.start, addr), min(vma.end, end)
+        if advice == MADV_FREE and (vma.file is not None or vma.shared):
+            raise SysError(EINVAL)
+        if advice in (MADV_DONTNEED, MADV_FREE):
+            mm.space.unmap(low, high)
+        elif advice in (MADV_POPULATE_READ, MADV_POPULATE_WRITE):
+            await _populate(t, vma, low, high)
+    if not covered:
+        raise SysError(ENOMEM)
+    return 0
+
+
+@syscall("msync")
+async def msync(t: Task, addr: Address, length: Size, flags: IntFlags) -> int:
+    """Write shared file mappings back (man 2 msync)."""
+    if flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) or addr & (PAGE - 1) or flags & (MS_ASYNC | MS_SYNC) == MS_ASYNC | MS_SYNC:
+        raise SysError(EINVAL)
+    end = addr + page_up(length)
+    if end < addr or end > USER_END:
+        raise SysError(ENOMEM)
+    covered = not length or t.mm.covered(addr, end)
+    for vma in list(t.mm.overlapping(addr, end)):
+        if vma.shared and vma.pages is not None and vma.file is not None:
+            low, high = max(vma.start, addr), min(vma.end, end)
+            await vma.pages.write_back_range(t.mm.space, low, high, vma.start - vma.offset)
+            if flags & MS_SYNC:
+                await vma.file.fsync(t, False)
+    if not covered:
+        raise SysError(ENOMEM)
+    return 0
+
+
+@syscall("mincore")
+async def mincore(t: Task, addr: Address, length: Size, vec: UserPtr[bytes]) -> int:
+    """Which pages are resident (man 2 mincore)."""
+    if addr & (PAGE - 1):
+        raise SysError(EINVAL)
+    end = addr + page_up(length)
+    if end > USER_END or not t.mm.covered(addr, end):
+        raise SysError(ENOMEM)
+    for start in range(addr, end, PAGE * PAGE):
+        stop = min(end, start + PAGE * PAGE)
+        states = bytes(_resident(t, page) for page in range(start, stop, PAGE))
+        await t.mem.write(vec + ((start - addr) >> 12), states)
+    return 0
+
+
+def _resident(t: Task, address: int) -> int:
+    if t.mm.space.entry(address):
+        return 1
+    vma = t.mm.find(address)
+    if vma is None or vma.pages is None:
+        return 0
+    return int(((address - vma.start + vma.offset) >> 12) in vma.pages.frames)
+
+
+async def _lock(t: Task, addr: int, length: int, populate: bool) -> int:
+    """mlock makes pages resident, where they stay anyway: nothing is ever swapped out here."""
+    start = addr & -PAGE
+    end = page_up(addr + length)
+    if end > USER_END or end < start:
+        raise SysError(EINVAL if end < start else ENOMEM)
+    if not t.mm.covered(start, end):
+        raise SysError(ENOMEM)
+    if populate:
+        for vma in list(t.mm.overlapping(start, end)):
+            await _populate(t, vma, max(vma.start, start), min(vma.end, end))
+    return 0
+
+
+@syscall("mlock")
+async def mlock(t: Task, addr: Address, length: Size) -> int:
+    """Keep pages in memory (man 2 mlock)."""
+    return await _lock(t, addr, length, populate=True)
+
+
+@syscall("mlock2")
+async def mlock2(t: Task, addr: Address, length: Size, flags: IntFlags) -> int:
+    """mlock, or only once touched with MLOCK_ONFAULT (man 2 mlock2)."""
+    if flags & ~1:
+        raise SysError(EINVAL)
+    return await _lock(t, addr, length, populate=not flags)
+
+
+@syscall("munlock")
+async def munlock(t: Task, addr: Address, length: Size) -> int:
+    """Undo mlock (man 2 munlock)."""
+    return await _lock(t, addr, length, populate=False)
+
+
+@syscall("mlockall")
+async def mlockall(t: Task, flags: IntFlags) -> int:
+    """Keep everything in memory (man 2 mlockall)."""
+    if not flags or flags & ~7 or flags == 4:
+        raise SysError(EINVAL)
+    return 0
+
+
+@syscall("munlockall")
+async def munlockall(t: Task) -> int:
+    """Undo mlockall (man 2 munlockall)."""
+    return 0
+

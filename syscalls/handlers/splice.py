@@ -1,0 +1,191 @@
+"""Copies that stay in the kernel: sendfile, copy_file_range, splice, tee, vmsplice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from syscalls.abi.errno import EBADF, EINVAL, EISDIR, EOVERFLOW, ESPIPE, EXDEV
+from syscalls.abi.flags import (
+    O_APPEND,
+    S_IFDIR,
+    S_IFREG,
+    SPLICE_F_GIFT,
+    SPLICE_F_MORE,
+    SPLICE_F_MOVE,
+    SPLICE_F_NONBLOCK,
+)
+from syscalls.abi.structs import Iovec
+from syscalls.errors import SysError
+from syscalls.objects.file import MAX_RW, READ, WRITE, File
+from syscalls.registry import syscall
+from syscalls.types import Fd, Size, UInt, ULong, UserPtr
+from syscalls.vfs import transfer
+from syscalls.vfs.regular import MAX_OFFSET
+
+if TYPE_CHECKING:
+    from syscalls.objects.pipe import PipeEnd
+    from syscalls.objects.task import Task
+
+_SPLICE = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT
+
+
+@syscall("sendfile")
+async def sendfile(t: Task, out_fd: Fd, in_fd: Fd, offset: UserPtr[int], count: Size) -> int:
+    """Copy from a file to any other (man 2 sendfile)."""
+    at = None
+    if offset:
+        at = await t.mem.s64(offset)
+    source = t.files.get(in_fd, READ)
+    if at is not None and not source.seekable:
+        raise SysError(ESPIPE)
+    if at is not None and at < 0:
+        raise SysError(EINVAL)
+    out = t.files.get(out_fd)
+    if not out.access & WRITE:
+        raise SysError(EBADF)
+    if not source.seekable or source.inode.kind == S_IFDIR or out.flags & O_APPEND:
+        raise SysError(EINVAL)
+    done = await transfer.send_file(t, out, source, at, min(count, MAX_RW))
+    if at is not None:
+        await t.mem.put_u64(offset, at + done)
+    return done
+
+
+@syscall("copy_file_range")
+async def copy_file_range(
+    t: Task, fd_in: Fd, off_in: UserPtr[int], fd_out: Fd, off_out: UserPtr[int], len: Size, flags: UInt
+) -> int:
+    """Copy between two regular files (man 2 copy_file_range)."""
+    source, out = t.files.get(fd_in), t.files.get(fd_out)
+    at = await t.mem.s64(off_in) if off_in else source.pos
+    to = await t.mem.s64(off_out) if off_out else out.pos
+    if flags:
+        raise SysError(EINVAL)
+    length = _check_ranges(source, at, out, to, len)
+    if not length:
+        return 0
+    done = await transfer.copy_range(t, source, at, out, to, min(length, MAX_RW))
+    if off_in:
+        await t.mem.put_u64(off_in, at + done)
+    else:
+        source.pos = at + done
+    if off_out:
+        await t.mem.put_u64(off_out, to + done)
+    else:
+        out.pos = to + done
+    return done
+
+
+def _check_ranges(source: File, at: int, out: File, to: int, length: int) -> int:
+    """The checks of copy_file_range; returns how much may be copied."""
+    kinds = source.inode.kind, out.inode.kind
+    if S_IFDIR in kinds:
+        raise SysError(EISDIR)
+    if kinds != (S_IFREG, S_IFREG):
+        raise SysError(EINVAL)
+    if not source.access & READ or not out.access & WRITE or out.flags & O_APPEND:
+        raise SysError(EBADF)
+    if source.inode.fs is not out.inode.fs:
+        raise SysError(EXDEV)
+    if at < 0 or to < 0:
+        raise SysError(EINVAL)
+    if at + length > MAX_OFFSET or to + length > MAX_OFFSET:
+        raise SysError(EOVERFLOW)
+    if source.inode is out.inode and at < to + length and to < at + length:
+        raise SysError(EINVAL)
+    return length
+
+
+@syscall("splice")
+async def splice(
+    t: Task, fd_in: Fd, off_in: UserPtr[int], fd_out: Fd, off_out: UserPtr[int], len: Size, flags: UInt
+) -> int:
+    """Move bytes between a pipe and another file (man 2 splice)."""
+    if not len:
+        return 0
+    if flags & ~_SPLICE:
+        raise SysError(EINVAL)
+    source, out = t.files.get(fd_in), t.files.get(fd_out)
+    pipe_in, pipe_out = _pipe_end(source), _pipe_end(out)
+    if (pipe_in is not None and off_in) or (pipe_out is not None and off_out):
+        raise SysError(ESPIPE)
+    start_in = await t.mem.s64(off_in) if off_in else None
+    start_out = await t.mem.s64(off_out) if off_out else None
+    if not source.access & READ or not out.access & WRITE:
+        raise SysError(EBADF)
+    nonblock = flags & SPLICE_F_NONBLOCK != 0
+    count = min(len, MAX_RW)
+    _check_splice(source, out, pipe_in, pipe_out, start_in, start_out)
+    if pipe_out is not None:
+        done = await transfer.splice_to_pipe(t, source, start_in, pipe_out, count, nonblock)
+    else:
+        assert pipe_in is not None
+        done = await transfer.splice_from_pipe(t, pipe_in, out, start_out, count, nonblock)
+    if start_in is not None:
+        await t.mem.put_u64(off_in, start_in + done)
+    if start_out is not None:
+        await t.mem.put_u64(off_out, start_out + done)
+    return done
+
+
+def _check_splice(
+    source: File,
+    out: File,
+    pipe_in: PipeEnd | None,
+    pipe_out: PipeEnd | None,
+    start_in: int | None,
+    start_out: int | None,
+) -> None:
+    if pipe_in is None and pipe_out is None:
+        raise SysError(EINVAL)
+    if pipe_in is not None and pipe_out is not None and pipe_in.pipe is pipe_out.pipe:
+        raise SysError(EINVAL)
+    if (start_in is not None and not source.seekable) or (start_out is not None and not out.seekable):
+        raise SysError(EINVAL)
+    if pipe_out is None and out.flags & O_APPEND:
+        raise SysError(EINVAL)
+    if (start_in is not None and start_in < 0) or (start_out is not None and start_out < 0):
+        raise SysError(EINVAL)
+    if source.inode.kind == S_IFDIR:
+        raise SysError(EINVAL)
+
+
+def _pipe_end(file: File) -> PipeEnd | None:
+    from syscalls.objects.pipe import PipeEnd
+
+    return file if isinstance(file, PipeEnd) else None
+
+
+@syscall("tee")
+async def tee(t: Task, fd_in: Fd, fd_out: Fd, len: Size, flags: UInt) -> int:
+    """Copy bytes from one pipe to another and leave them in the first (man 2 tee)."""
+    if flags & ~_SPLICE:
+        raise SysError(EINVAL)
+    if not len:
+        return 0
+    source, out = t.files.get(fd_in), t.files.get(fd_out)
+    if not source.access & READ or not out.access & WRITE:
+        raise SysError(EBADF)
+    pipe_in, pipe_out = _pipe_end(source), _pipe_end(out)
+    if pipe_in is None or pipe_out is None or pipe_in.pipe is pipe_out.pipe:
+        raise SysError(EINVAL)
+    count = min(len, MAX_RW)
+    return await transfer.duplicate(t, pipe_in, pipe_out, count, flags & SPLICE_F_NONBLOCK != 0)
+
+
+@syscall("vmsplice")
+async def vmsplice(t: Task, fd: Fd, iov: UserPtr[Iovec], nr_segs: ULong, flags: UInt) -> int:
+    """Move memory into a pipe or out of it (man 2 vmsplice): copied, so later changes do not show."""
+    if flags & ~_SPLICE:
+        raise SysError(EINVAL)
+    file = t.files.get(fd)
+    pipe = _pipe_end(file)
+    if pipe is None:
+        raise SysError(EBADF)
+    vector = await t.mem.iovec(iov, nr_segs)
+    if not sum(length for _, length in vector):
+        return 0
+    if pipe.writable:
+        room = await transfer.wait_for_room(t, pipe, flags & SPLICE_F_NONBLOCK != 0)
+        return await pipe.write(t, (await transfer.gather(t, vector))[:room])
+    return await transfer.readv_user(t, file, vector, None)

@@ -1,0 +1,446 @@
+"""What files are: stat and its relatives, access, mode, owner, times, link targets, file system sizes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from syscalls.abi.errno import EBADF, EFAULT, EINVAL, ENOENT
+from syscalls.abi.flags import (
+    AT_EACCESS,
+    AT_EMPTY_PATH,
+    AT_FDCWD,
+    AT_NO_AUTOMOUNT,
+    AT_STATX_SYNC_TYPE,
+    AT_SYMLINK_NOFOLLOW,
+    S_IFLNK,
+    ST_VALID,
+    STATX__RESERVED,
+    STATX_ATTR_MOUNT_ROOT,
+    STATX_BASIC_STATS,
+    STATX_MNT_ID,
+    UTIME_NOW,
+    UTIME_OMIT,
+)
+from syscalls.abi.structs import (
+    Stat,
+    Statfs,
+    Statx,
+    StatxTimestamp,
+    Timespec,
+    Timeval,
+    Utimbuf,
+    dev_major,
+    dev_minor,
+)
+from syscalls.errors import SysError
+from syscalls.registry import syscall
+from syscalls.types import AtFlags, DirFd, Fd, Gid, Int, Mode, Uid, UInt, UserPath, UserPtr
+from syscalls.vfs import attributes
+from syscalls.vfs.mount import MOUNT_FLAGS, Path
+from syscalls.vfs.walk import Walk, lookup, place_of
+
+if TYPE_CHECKING:
+    from syscalls.objects.task import Task
+    from syscalls.vfs.filesystem import FileSystem, FsInfo
+    from syscalls.vfs.inode import Attr
+
+_NS = 1_000_000_000
+_STAT_FLAGS = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE
+_CHANGE_FLAGS = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH
+
+
+# -- stat -------------------------------------------------------------------------------------------------
+
+
+def stat_of(attr: Attr, fs: FileSystem) -> bytes:
+    """The bytes of struct stat."""
+    (ino, mode, nlink, uid, gid, rdev, size, blocks, blksize, atime_ns, mtime_ns, ctime_ns, _) = attr
+    packed: bytes = Stat._codec.pack(
+        fs.dev,
+        ino,
+        nlink,
+        mode,
+        uid,
+        gid,
+        rdev,
+        size,
+        blksize,
+        blocks,
+        atime_ns // _NS,
+        atime_ns % _NS,
+        mtime_ns // _NS,
+        mtime_ns % _NS,
+        ctime_ns // _NS,
+        ctime_ns % _NS,
+    )
+    return packed
+
+
+async def _stat(t: Task, dirfd: int, path: bytes, address: int, follow: bool) -> None:
+    walk = Walk(t, dirfd, path)
+    inode = (await walk.resolve(follow)).inode
+    await walk.refresh(inode)
+    await t.mem.write(address, stat_of(inode.attr, inode.fs))
+
+
+async def _path(t: Task, address: int) -> bytes:
+    path = await t.mem.path(address)
+    if not path:
+        raise SysError(ENOENT)
+    return path
+
+
+@syscall("stat")
+async def stat(t: Task, pathname: UserPath, statbuf: UserPtr[Stat]) -> None:
+    """What a path names (man 2 stat)."""
+    await _stat(t, AT_FDCWD, await _path(t, pathname), statbuf, True)
+
+
+@syscall("lstat")
+async def lstat(t: Task, pathname: UserPath, statbuf: UserPtr[Stat]) -> None:
+    """The same, but of a symbolic link itself (man 2 stat)."""
+    await _stat(t, AT_FDCWD, await _path(t, pathname), statbuf, False)
+
+
+@syscall("fstat")
+async def fstat(t: Task, fd: Fd, statbuf: UserPtr[Stat]) -> None:
+    """What a descriptor refers to (man 2 stat)."""
+    file = t.files.get_any(fd)
+    await t.mem.write(statbuf, stat_of(await file.getattr(t), file.inode.fs))
+
+
+@syscall("newfstatat")
+async def newfstatat(
+    t: Task, dirfd: DirFd, pathname: UserPath, statbuf: UserPtr[Stat], flags: AtFlags
+) -> None:
+    """What a path relative to a directory names (man 2 stat)."""
+    if flags & ~_STAT_FLAGS:
+        raise SysError(EINVAL)
+    path = await _path_or_empty(t, pathname, flags)
+    if path:
+        await _stat(t, dirfd, path, statbuf, not flags & AT_SYMLINK_NOFOLLOW)
+        return
+    attr, fs, _ = await _stat_fd(t, dirfd)
+    await t.mem.write(statbuf, stat_of(attr, fs))
+
+
+async def _path_or_empty(t: Task, address: int, flags: int) -> bytes:
+    """The path argument; empty, or a null pointer, with AT_EMPTY_PATH."""
+    if flags & AT_EMPTY_PATH:
+        return await t.mem.path(address) if address else b""
+    return await _path(t, address)
+
+
+async def _stat_fd(t: Task, dirfd: int) -> tuple[Attr, FileSystem, Path | None]:
+    """What an empty path with AT_EMPTY_PATH means."""
+    if dirfd == AT_FDCWD:
+        cwd = t.fs.cwd
+        return await cwd.inode.getattr(t), cwd.inode.fs, cwd
+    file = t.files.get_any(dirfd)
+    return await file.getattr(t), file.inode.fs, file.path
+
+
+@syscall("statx")
+async def statx(
+    t: Task, dirfd: DirFd, pathname: UserPath, flags: AtFlags, mask: UInt, statxbuf: UserPtr[Statx]
+) -> None:
+    """What a path names, in an extensible form (man 2 statx)."""
+    if mask & STATX__RESERVED or flags & AT_STATX_SYNC_TYPE == AT_STATX_SYNC_TYPE:
+        raise SysError(EINVAL)
+    if flags & ~_STAT_FLAGS:
+        raise SysError(EINVAL)
+    path = await _path_or_empty(t, pathname, flags)
+    if path:
+        walk = Walk(t, dirfd, path)
+        place: Path | None = await walk.resolve(not flags & AT_SYMLINK_NOFOLLOW)
+        assert place is not None
+        await walk.refresh(place.inode)
+        attr, fs = place.inode.attr, place.inode.fs
+    else:
+        attr, fs, place = await _stat_fd(t, dirfd)
+    await t.mem.write(statxbuf, _statx_of(attr, fs, place).pack())
+
+
+def _statx_of(attr: Attr, fs: FileSystem, place: Path | None) -> Statx:
+    top = place is not None and place.dentry is place.mount.root and place.dentry.name == b"/"
+    return Statx(
+        stx_mask=STATX_BASIC_STATS | (STATX_MNT_ID if place is not None else 0),
+        stx_blksize=attr.blksize,
+        stx_attributes=STATX_ATTR_MOUNT_ROOT if top else 0,
+        stx_nlink=attr.nlink,
+        stx_uid=attr.uid,
+        stx_gid=attr.gid,
+        stx_mode=attr.mode,
+        stx_ino=attr.ino,
+        stx_size=attr.size,
+        stx_blocks=attr.blocks,
+        stx_attributes_mask=STATX_ATTR_MOUNT_ROOT,
+        stx_atime=StatxTimestamp(*divmod(attr.atime_ns, _NS)),
+        stx_btime=StatxTimestamp(0, 0),
+        stx_ctime=StatxTimestamp(*divmod(attr.ctime_ns, _NS)),
+        stx_mtime=StatxTimestamp(*divmod(attr.mtime_ns, _NS)),
+        stx_rdev_major=dev_major(attr.rdev),
+        stx_rdev_minor=dev_minor(attr.rdev),
+        stx_dev_major=dev_major(fs.dev),
+        stx_dev_minor=dev_minor(fs.dev),
+        stx_mnt_id=place.mount.number if place is not None else 0,
+    )
+
+
+# -- access -----------------------------------------------------------------------------------------------
+
+
+async def _access(t: Task, dirfd: int, address: int, mode: int, flags: int) -> None:
+    if mode & ~7 or flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH):
+        raise SysError(EINVAL)
+    creds = t.creds if flags & AT_EACCESS else t.creds.for_access()
+    path = await _path_or_empty(t, address, flags)
+    if path:
+        await attributes.access_path(t, dirfd, path, creds, mode, not flags & AT_SYMLINK_NOFOLLOW)
+    else:
+        await attributes.may_access(t, creds, await lookup(t, dirfd, b"", empty_ok=True), mode)
+
+
+@syscall("access")
+async def access(t: Task, pathname: UserPath, mode: Int) -> None:
+    """Whether the real user may use a file (man 2 access)."""
+    await _access(t, AT_FDCWD, pathname, mode, 0)
+
+
+@syscall("faccessat")
+async def faccessat(t: Task, dirfd: DirFd, pathname: UserPath, mode: Int) -> None:
+    """Whether the real user may use a file (man 2 access)."""
+    await _access(t, dirfd, pathname, mode, 0)
+
+
+@syscall("faccessat2")
+async def faccessat2(t: Task, dirfd: DirFd, pathname: UserPath, mode: Int, flags: AtFlags) -> None:
+    """Whether the real or, with AT_EACCESS, the effective user may use a file (man 2 access)."""
+    await _access(t, dirfd, pathname, mode, flags)
+
+
+# -- mode and owner ---------------------------------------------------------------------------------------
+
+
+async def _place(t: Task, dirfd: int, address: int, flags: int) -> Path:
+    """The target of a *at call that changes attributes."""
+    if flags & ~_CHANGE_FLAGS:
+        raise SysError(EINVAL)
+    path = await _path_or_empty(t, address, flags)
+    return await lookup(t, dirfd, path, not flags & AT_SYMLINK_NOFOLLOW, bool(flags & AT_EMPTY_PATH))
+
+
+def _open_place(t: Task, fd: int) -> Path:
+    """The target of an f* call; EBADF for O_PATH."""
+    path = t.files.get(fd).path
+    if path is None:
+        raise SysError(EBADF)
+    return path
+
+
+@syscall("chmod")
+async def chmod(t: Task, pathname: UserPath, mode: Mode) -> None:
+    """Set permission bits (man 2 chmod)."""
+    await attributes.change_mode(t, await _place(t, AT_FDCWD, pathname, 0), mode)
+
+
+@syscall("fchmod")
+async def fchmod(t: Task, fd: Fd, mode: Mode) -> None:
+    """Set permission bits of an open file (man 2 chmod)."""
+    await attributes.change_mode(t, _open_place(t, fd), mode)
+
+
+@syscall("fchmodat")
+async def fchmodat(t: Task, dirfd: DirFd, pathname: UserPath, mode: Mode) -> None:
+    """Set permission bits relative to a directory (man 2 chmod)."""
+    await attributes.change_mode(t, await _place(t, dirfd, pathname, 0), mode)
+
+
+@syscall("fchmodat2")
+async def fchmodat2(t: Task, dirfd: DirFd, pathname: UserPath, mode: Mode, flags: AtFlags) -> None:
+    """The same with flags (man 2 chmod)."""
+    await attributes.change_mode(t, await _place(t, dirfd, pathname, flags), mode)
+
+
+@syscall("chown")
+async def chown(t: Task, pathname: UserPath, owner: Uid, group: Gid) -> None:
+    """Set owner and group (man 2 chown)."""
+    await attributes.change_owner(t, await _place(t, AT_FDCWD, pathname, 0), owner, group)
+
+
+@syscall("lchown")
+async def lchown(t: Task, pathname: UserPath, owner: Uid, group: Gid) -> None:
+    """Set owner and group, of a symbolic link itself too (man 2 chown)."""
+    place = await _place(t, AT_FDCWD, pathname, AT_SYMLINK_NOFOLLOW)
+    await attributes.change_owner(t, place, owner, group)
+
+
+@syscall("fchown")
+async def fchown(t: Task, fd: Fd, owner: Uid, group: Gid) -> None:
+    """Set owner and group of an open file (man 2 chown)."""
+    await attributes.change_owner(t, _open_place(t, fd), owner, group)
+
+
+@syscall("fchownat")
+async def fchownat(
+    t: Task, dirfd: DirFd, pathname: UserPath, owner: Uid, group: Gid, flags: AtFlags
+) -> None:
+    """Set owner and group relative to a directory (man 2 chown)."""
+    await attributes.change_owner(t, await _place(t, dirfd, pathname, flags), owner, group)
+
+
+# -- times ------------------------------------------------------------------------------------------------
+
+
+async def _set_times(t: Task, place: Path, times: tuple[Timespec, Timespec] | None) -> None:
+    """utimensat once target and times are known; None: the present for both."""
+    if times is not None and times[0].tv_nsec == UTIME_NOW and times[1].tv_nsec == UTIME_NOW:
+        times = None
+    now = await t.server.clock_ns(attributes.CLOCK_REALTIME)
+    if times is None:
+        await attributes.set_times(t, place, now, now, False)
+        return
+    wanted = [None if x.tv_nsec == UTIME_OMIT else now if x.tv_nsec == UTIME_NOW else x.ns() for x in times]
+    await attributes.set_times(t, place, wanted[0], wanted[1], True)
+
+
+async def _timespecs(t: Task, address: int) -> tuple[Timespec, Timespec] | None:
+    if not address:
+        return None
+    raw = await t.mem.read(address, 2 * Timespec.SIZE)
+    times = Timespec.unpack(raw), Timespec.unpack(raw, Timespec.SIZE)
+    if any(x.tv_nsec not in (UTIME_NOW, UTIME_OMIT) and not 0 <= x.tv_nsec < _NS for x in times):
+        raise SysError(EINVAL)
+    return times
+
+
+@syscall("utimensat")
+async def utimensat(
+    t: Task, dirfd: DirFd, pathname: UserPath, times: UserPtr[Timespec], flags: AtFlags
+) -> None:
+    """Set access and modification time (man 2 utimensat)."""
+    wanted = await _timespecs(t, times)
+    if wanted is not None and wanted[0].tv_nsec == UTIME_OMIT and wanted[1].tv_nsec == UTIME_OMIT:
+        return
+    if flags & ~_CHANGE_FLAGS:
+        raise SysError(EINVAL)
+    if not pathname and dirfd != AT_FDCWD:
+        if flags:
+            raise SysError(EINVAL)
+        place = _open_place(t, dirfd)
+    else:
+        if not pathname:
+            raise SysError(EFAULT)
+        place = await _place(t, dirfd, pathname, flags)
+    await _set_times(t, place, wanted)
+
+
+@syscall("utime")
+async def utime(t: Task, filename: UserPath, times: UserPtr[Utimbuf]) -> None:
+    """Set access and modification time in seconds (man 2 utime)."""
+    wanted = None
+    if times:
+        both = await t.mem.struct(times, Utimbuf)
+        wanted = Timespec(both.actime, 0), Timespec(both.modtime, 0)
+    await _set_times(t, await _place(t, AT_FDCWD, filename, 0), wanted)
+
+
+async def _timevals(t: Task, address: int) -> tuple[Timespec, Timespec] | None:
+    if not address:
+        return None
+    raw = await t.mem.read(address, 2 * Timeval.SIZE)
+    first, second = Timeval.unpack(raw), Timeval.unpack(raw, Timeval.SIZE)
+    if not (0 <= first.tv_usec < 1_000_000 and 0 <= second.tv_usec < 1_000_000):
+        raise SysError(EINVAL)
+    return Timespec(first.tv_sec, first.tv_usec * 1000), Timespec(second.tv_sec, second.tv_usec * 1000)
+
+
+@syscall("utimes")
+async def utimes(t: Task, filename: UserPath, times: UserPtr[Timeval]) -> None:
+    """Set access and modification time in microseconds (man 2 utimes)."""
+    wanted = await _timevals(t, times)
+    await _set_times(t, await _place(t, AT_FDCWD, filename, 0), wanted)
+
+
+@syscall("futimesat")
+async def futimesat(t: Task, dirfd: DirFd, pathname: UserPath, times: UserPtr[Timeval]) -> None:
+    """The same relative to a directory, or of an open file without a path (man 2 futimesat)."""
+    wanted = await _timevals(t, times)
+    if not pathname and dirfd != AT_FDCWD:
+        place = _open_place(t, dirfd)
+    else:
+        place = await _place(t, dirfd, pathname, 0)
+    await _set_times(t, place, wanted)
+
+
+# -- links, file systems, umask ---------------------------------------------------------------------------
+
+
+@syscall("readlink")
+async def readlink(t: Task, pathname: UserPath, buf: UserPtr[bytes], bufsiz: Int) -> int:
+    """What a symbolic link points to (man 2 readlink)."""
+    return await _readlink(t, AT_FDCWD, pathname, buf, bufsiz)
+
+
+@syscall("readlinkat")
+async def readlinkat(t: Task, dirfd: DirFd, pathname: UserPath, buf: UserPtr[bytes], bufsiz: Int) -> int:
+    """The same relative to a directory, or of a link opened with O_PATH (man 2 readlink)."""
+    return await _readlink(t, dirfd, pathname, buf, bufsiz)
+
+
+async def _readlink(t: Task, dirfd: int, address: int, buf: int, bufsiz: int) -> int:
+    if bufsiz <= 0:
+        raise SysError(EINVAL)
+    path = await t.mem.path(address)
+    if path:
+        place = await lookup(t, dirfd, path, False)
+    else:
+        place = place_of(t, dirfd)
+    if place.inode.kind != S_IFLNK:
+        raise SysError(EINVAL if path else ENOENT)
+    target = (await place.inode.readlink(t))[:bufsiz]
+    await t.mem.write(buf, target)
+    return len(target)
+
+
+@syscall("statfs")
+async def statfs(t: Task, path: UserPath, buf: UserPtr[Statfs]) -> None:
+    """Size and kind of a file system (man 2 statfs)."""
+    place = await lookup(t, AT_FDCWD, await t.mem.path(path))
+    info = await place.inode.fs.statfs(t)
+    await t.mem.write(buf, _statfs_of(info, place.inode.fs, place.mount.flags).pack())
+
+
+@syscall("fstatfs")
+async def fstatfs(t: Task, fd: Fd, buf: UserPtr[Statfs]) -> None:
+    """The same of the file system an open file is on (man 2 statfs)."""
+    file = t.files.get_any(fd)
+    flags = file.path.mount.flags if file.path is not None else 0
+    await t.mem.write(buf, _statfs_of(await file.statfs(t), file.inode.fs, flags).pack())
+
+
+def _statfs_of(info: FsInfo, fs: FileSystem, mount_flags: int) -> Statfs:
+    # MS_* and ST_* share the bits below MS_RELATIME, which moves.
+    flags = mount_flags & MOUNT_FLAGS & 0xFFF | (mount_flags >> 9) & 0x1000
+    return Statfs(
+        f_type=info.type,
+        f_bsize=info.bsize,
+        f_blocks=info.blocks,
+        f_bfree=info.bfree,
+        f_bavail=info.bavail,
+        f_files=info.files,
+        f_ffree=info.ffree,
+        f_fsid0=fs.dev,
+        f_fsid1=0,
+        f_namelen=info.namelen,
+        f_frsize=info.bsize,
+        f_flags=ST_VALID | flags | (1 if fs.readonly else 0),
+    )
+
+
+@syscall("umask")
+async def umask(t: Task, mask: Int) -> int:
+    """Set which permission bits new files do not get, return the old ones (man 2 umask)."""
+    old = t.fs.umask
+    t.fs.umask = mask & 0o777
+    return old

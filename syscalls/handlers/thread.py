@@ -1,0 +1,175 @@
+"""fork, vfork, clone, clone3: new processes and threads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from syscalls.abi.errno import E2BIG, EAGAIN, EINVAL, EPERM
+from syscalls.abi.flags import (
+    CAP_SYS_ADMIN,
+    CLONE_CHILD_CLEARTID,
+    CLONE_CHILD_SETTID,
+    CLONE_CLEAR_SIGHAND,
+    CLONE_FILES,
+    CLONE_FS,
+    CLONE_NEWCGROUP,
+    CLONE_NEWIPC,
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    CLONE_NEWPID,
+    CLONE_NEWUSER,
+    CLONE_NEWUTS,
+    CLONE_PARENT,
+    CLONE_PARENT_SETTID,
+    CLONE_PIDFD,
+    CLONE_SETTLS,
+    CLONE_SIGHAND,
+    CLONE_THREAD,
+    CLONE_VFORK,
+    CLONE_VM,
+    RLIM_INFINITY,
+    RLIMIT_NPROC,
+    SIGCHLD,
+)
+from syscalls.errors import SysError
+from syscalls.objects.memory import UserMemory
+from syscalls.objects.siginfo import NSIG
+from syscalls.objects.task import NO_ALTSTACK
+from syscalls.registry import PARTIAL, syscall
+from syscalls.types import Address, CloneFlags, Size, ULong, UserPtr
+
+if TYPE_CHECKING:
+    from linuxemu.messages import TrapFrame
+    from syscalls.objects.task import Task
+
+_NAMESPACES = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET
+_CSIGNAL = 0xFF
+
+
+async def _clone(
+    t: Task, flags: int, stack: int, parent_tid: int, child_tid: int, tls: int, exit_signal: int
+) -> int:
+    """Make a task that shares with the caller what `flags` say; the work behind all four calls (man 2 clone)."""
+    _check(t, flags, exit_signal)
+    table = t.server.table_of_processes
+    if flags & CLONE_THREAD:
+        child = table.add_thread(t)
+    else:
+        child = table.fork(
+            t, exit_signal=exit_signal, sibling=bool(flags & CLONE_PARENT), share_sighand=bool(flags & CLONE_SIGHAND)
+        )
+        if flags & CLONE_CLEAR_SIGHAND:
+            child.process.sighand = child.process.sighand.exec_clone()
+    if flags & CLONE_VM:
+        child.mm = t.mm
+        t.mm.users += 1
+        child.mem = t.mem
+        if not flags & CLONE_VFORK:
+            child.sigaltstack = NO_ALTSTACK
+    else:
+        child.mm = t.mm.clone(child.process.rlimits)
+        child.mem = UserMemory(child.mm)
+    child.files = t.files.share() if flags & CLONE_FILES else t.files.clone(child.process.rlimits)
+    child.fs = t.fs if flags & CLONE_FS else t.fs.clone()
+    child.start_ns = t.server.port.now_ns()
+    child.frame = _child_frame(t.frame, stack, tls if flags & CLONE_SETTLS else None)
+    if flags & CLONE_CHILD_CLEARTID:
+        child.clear_child_tid = child_tid
+    if flags & CLONE_PARENT_SETTID:
+        await _store_tid(t, parent_tid, child.tid)
+    if flags & CLONE_CHILD_SETTID:
+        await _store_tid(child, child_tid, child.tid)
+    if flags & CLONE_VFORK:
+        child.process.vfork_pending = True
+    await t.server.create_task(child, t)
+    tid = child.tid
+    if flags & CLONE_VFORK:
+        process = child.process
+        await t.wait_killable([process.vfork_done], lambda: None if process.vfork_pending else True)
+    return tid
+
+
+def _check(t: Task, flags: int, exit_signal: int) -> None:
+    """Combinations that Linux refuses, in its order."""
+    if (
+        flags & (CLONE_NEWNS | CLONE_FS) == CLONE_NEWNS | CLONE_FS
+        or (flags & CLONE_THREAD and not flags & CLONE_SIGHAND)
+        or (flags & CLONE_SIGHAND and (not flags & CLONE_VM or flags & CLONE_CLEAR_SIGHAND))
+        or not 0 <= exit_signal <= NSIG
+        or (flags & CLONE_PARENT and t.process.parent is not None and t.process.parent.unkillable and t.process.pid == 1)
+    ):
+        raise SysError(EINVAL)
+    if flags & _NAMESPACES:
+        if not t.creds.capable(CAP_SYS_ADMIN):
+            raise SysError(EPERM)
+        t.server.unsupported(f"clone: namespaces {flags & _NAMESPACES:#x}", t)
+        raise SysError(EINVAL)
+    if flags & CLONE_PIDFD:
+        t.server.unsupported("clone: CLONE_PIDFD", t)
+        raise SysError(EINVAL)
+    limit = t.process.rlimits[RLIMIT_NPROC][0]
+    if limit != RLIM_INFINITY and t.creds.uid and t.server.table_of_processes.of_user(t.creds.uid) >= limit:
+        raise SysError(EAGAIN)
+
+
+def _child_frame(frame: TrapFrame, stack: int, tls: int | None) -> TrapFrame:
+    """The child's registers: the caller's, with 0 as result."""
+    child = frame._replace(rax=0)
+    if stack:
+        child = child._replace(rsp=stack)
+    if tls is not None:
+        child = child._replace(fsbase=tls)
+    return child
+
+
+async def _store_tid(t: Task, address: int, tid: int) -> None:
+    """Store a tid where the caller wants it; Linux ignores a bad address here."""
+    try:
+        await t.mem.put_u32(address, tid)
+    except SysError:
+        pass
+
+
+@syscall("fork")
+async def fork(t: Task) -> int:
+    """Make a copy of the calling process (man 2 fork)."""
+    return await _clone(t, 0, 0, 0, 0, 0, SIGCHLD)
+
+
+@syscall("vfork")
+async def vfork(t: Task) -> int:
+    """Make a child that borrows the caller's memory until it runs a program or exits (man 2 vfork)."""
+    return await _clone(t, CLONE_VM | CLONE_VFORK, 0, 0, 0, 0, SIGCHLD)
+
+
+@syscall("clone", support=PARTIAL, notes="no namespaces, no CLONE_PIDFD")
+async def clone(
+    t: Task, flags: CloneFlags, stack: Address, parent_tid: UserPtr[int], child_tid: UserPtr[int], tls: ULong
+) -> int:
+    """Make a task that shares what the flags say (man 2 clone)."""
+    flags &= 0xFFFF_FFFF
+    return await _clone(t, flags & ~_CSIGNAL, stack, parent_tid, child_tid, tls, flags & _CSIGNAL)
+
+
+@syscall("clone3", support=PARTIAL, notes="no namespaces, no CLONE_PIDFD, no CLONE_INTO_CGROUP, no set_tid")
+async def clone3(t: Task, cl_args: UserPtr[bytes], size: Size) -> int:
+    """clone with its arguments in a struct (man 2 clone3)."""
+    if size < 64:
+        raise SysError(EINVAL)
+    if size > 4096:
+        raise SysError(E2BIG)
+    raw = await t.mem.read(cl_args, size)
+    if any(raw[88:]):
+        raise SysError(E2BIG)
+    words = [int.from_bytes(raw[at : at + 8], "little") for at in range(0, min(size, 88), 8)]
+    flags, _, child_tid, parent_tid, exit_signal, stack, stack_size, tls = words[:8]
+    if flags & _CSIGNAL or flags >> 35 or bool(stack) != bool(stack_size):
+        raise SysError(EINVAL)
+    if flags & (CLONE_THREAD | CLONE_PARENT) and exit_signal:
+        raise SysError(EINVAL)
+    if any(words[8:]) or flags >> 33 & 1:
+        t.server.unsupported("clone3: set_tid or CLONE_INTO_CGROUP", t)
+        raise SysError(EINVAL)
+    return await _clone(t, flags, stack + stack_size, parent_tid, child_tid, tls, exit_signal)
+
+

@@ -1,0 +1,1 @@
+"""Objects of the Linux server: processes, memory maps, open files, signals."""

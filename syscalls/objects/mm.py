@@ -1,0 +1,370 @@
+"""Memory maps: the address space of a process as Linux keeps it (man 2 mmap, man 2 brk).
+
+The areas say what may be where; the kernel's page tables hold what is resident. Changing areas is here, making
+pages resident is in `syscalls.objects.fault`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+from linuxemu.arch.x86_64 import PTE_ADDRESS, USER_END
+from syscalls.abi.errno import EINVAL, ENOMEM
+from syscalls.abi.flags import (
+    MAP_ANONYMOUS,
+    MAP_GROWSDOWN,
+    MAP_PRIVATE,
+    PROT_READ,
+    PROT_WRITE,
+    RLIM_INFINITY,
+    RLIMIT_AS,
+    RLIMIT_DATA,
+)
+from syscalls.errors import SysError
+from syscalls.objects.fault import Faults
+from syscalls.objects.vma import Vma
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from linuxemu.kernel import AddressSpace
+    from syscalls.objects.file import File
+    from syscalls.server import LinuxServer
+    from syscalls.vfs.pagecache import PageCache
+    from syscalls.vfs.regular import RegularFile
+
+PAGE = 4096
+STACK_TOP = 0x7FFF_FFFF_F000
+MMAP_TOP = 0x7FFF_F7FF_F000
+MMAP_MIN = 0x1_0000
+"""vm.mmap_min_addr"""
+MAX_MAP_COUNT = 65530
+STACK_GUARD = 256 * PAGE
+
+
+def page_up(value: int) -> int:
+    """Round up to a page."""
+    return (value + PAGE - 1) & ~(PAGE - 1)
+
+
+class MemoryMap(Faults):
+    """Areas and page tables of an address space; shared by tasks made with CLONE_VM.
+
+    Args:
+        server: the Linux server.
+        space: the page tables.
+        rlimits: resource limits of the process, by RLIMIT_* number; the map reads them when it grows.
+    """
+
+    __slots__ = (
+        "arg_end",
+        "arg_start",
+        "auxv",
+        "brk",
+        "brk_start",
+        "end_code",
+        "end_data",
+        "env_end",
+        "env_start",
+        "exe_file",
+        "rlimits",
+        "space",
+        "start_code",
+        "start_data",
+        "start_stack",
+        "starts",
+        "users",
+        "vmas",
+    )
+
+    def __init__(self, server: LinuxServer, space: AddressSpace, rlimits: dict[int, tuple[int, int]]) -> None:
+        super().__init__(server)
+        self.space = space
+        self.rlimits = rlimits
+        self.users = 1
+        self.vmas: list[Vma] = []
+        self.starts: list[int] = []
+        """`start` of each area, for bisection."""
+        self.brk_start = self.brk = 0
+        self.start_code = self.end_code = self.start_data = self.end_data = self.start_stack = 0
+        self.arg_start = self.arg_end = self.env_start = self.env_end = 0
+        self.auxv = b""
+        self.exe_file: File | None = None
+        """The program file, which cannot be written while it runs."""
+
+    # -- looking ----------------------------------------------------------------------------------------------------
+
+    def find(self, vaddr: int) -> Vma | None:
+        """The area that holds an address."""
+        index = bisect_right(self.starts, vaddr) - 1
+        if index >= 0:
+            vma = self.vmas[index]
+            if vaddr < vma.end:
+                return vma
+        return None
+
+    def overlapping(self, start: int, end: int) -> Iterator[Vma]:
+        """The areas that touch [start, end), in order."""
+        index = max(bisect_right(self.starts, start) - 1, 0)
+        for vma in self.vmas[index:]:
+            if vma.start >= end:
+                return
+            if vma.end > start:
+                yield vma
+
+    def areas_of(self, pages: PageCache) -> list[Vma]:
+        """The shared areas that map a page cache."""
+        return [vma for vma in self.vmas if vma.pages is pages and vma.shared]
+
+    @property
+    def total_vm(self) -> int:
+        """Size of all areas, pages."""
+        return sum(vma.end - vma.start for vma in self.vmas) >> 12
+
+    def rss_pages(self) -> int:
+        """Resident pages."""
+        words = self.server.port.frames.ram.words
+        return sum(sum(map(bool, words[leaf : leaf + 512].tolist())) for leaf in self.space.leaves.values())
+
+    def find_gap(self, length: int, top: int = MMAP_TOP) -> int:
+        """The highest free range of `length` bytes below `top`.
+
+        Raises:
+            SysError: ENOMEM if there is none.
+        """
+        end = top
+        for vma in reversed(self.vmas):
+            guard = STACK_GUARD if vma.flags & MAP_GROWSDOWN else 0
+            if vma.start - guard >= end:
+                continue
+            if vma.end + length <= end:
+                return end - length
+            end = min(end, vma.start - guard)
+        if end - length < MMAP_MIN:
+            raise SysError(ENOMEM)
+        return end - length
+
+    def _check_limits(self, more: int, data: bool) -> None:
+        """RLIMIT_AS and RLIMIT_DATA (man 2 getrlimit)."""
+        limit = self.rlimits[RLIMIT_AS][0]
+        if limit != RLIM_INFINITY and (self.total_vm << 12) + more > limit:
+            raise SysError(ENOMEM)
+        limit = self.rlimits[RLIMIT_DATA][0]
+        if data and limit != RLIM_INFINITY:
+            used = sum(v.end - v.start for v in self.vmas if v.prot & PROT_WRITE and not v.shared and not v.flags & MAP_GROWSDOWN)
+            if used + more > limit:
+                raise SysError(ENOMEM)
+
+    def check_growth(self, more: int, vma: Vma) -> None:
+        """Whether an area may grow by `more` bytes: ENOMEM beyond a limit."""
+        self._check_limits(more, bool(vma.prot & PROT_WRITE) and not vma.shared)
+
+    # -- changing ---------------------------------------------------------------------------------------------------
+
+    def insert(self, vma: Vma) -> None:
+        """Add an area to a free range, joining it with its neighbours where they continue each other."""
+        index = bisect_right(self.starts, vma.start)
+        if index > 0 and self.vmas[index - 1].joins(vma):
+            before = self.vmas[index - 1]
+            before.end = vma.end
+            self._drop_duplicate(vma)
+            vma, index = before, index - 1
+        else:
+            self.vmas.insert(index, vma)
+            self.starts.insert(index, vma.start)
+        if index + 1 < len(self.vmas) and vma.joins(self.vmas[index + 1]):
+            after = self.vmas.pop(index + 1)
+            del self.starts[index + 1]
+            vma.end = after.end
+            self._drop_duplicate(after)
+
+    def _drop_duplicate(self, vma: Vma) -> None:
+        """An area was joined into its neighbour, which keeps the same file open."""
+        if vma.file is not None:
+            vma.file.refs -= 1
+
+    def split(self, address: int) -> None:
+        """Make `address` a border between areas."""
+        vma = self.find(address)
+        if vma is None or vma.start == address:
+            return
+        after = vma.copy(address, vma.end)
+        vma.end = address
+        if after.shared and after.pages is not None:
+            after.pages.add_mapping(self)
+        index = bisect_right(self.starts, address)
+        self.vmas.insert(index, after)
+        self.starts.insert(index, address)
+
+    def take(self, start: int, end: int) -> list[Vma]:
+        """Remove the areas of [start, end) from the list, splitting those at its ends; pages stay mapped."""
+        if not any(True for _ in self.overlapping(start, end)):
+            return []
+        self.split(start)
+        self.split(end)
+        first = bisect_right(self.starts, start - 1)
+        last = bisect_right(self.starts, end - 1)
+        taken = self.vmas[first:last]
+        del self.vmas[first:last]
+        del self.starts[first:last]
+        return taken
+
+    async def unmap(self, start: int, end: int) -> None:
+        """Remove every mapping of [start, end), writing shared file pages back (man 2 munmap)."""
+        taken = self.take(start, end)
+        for vma in taken:
+            if vma.shared and vma.pages is not None:
+                if vma.file is not None:
+                    await vma.pages.write_back_range(self.space, vma.start, vma.end, vma.start - vma.offset)
+                vma.pages.remove_mapping(self)
+        if taken:
+            self.space.unmap(start, end)
+        for vma in taken:
+            if vma.file is not None:
+                await vma.file.put()
+
+    async def map(
+        self,
+        address: int,
+        length: int,
+        prot: int,
+        flags: int,
+        file: RegularFile | None = None,
+        offset: int = 0,
+        pages: PageCache | None = None,
+        name: bytes = b"",
+    ) -> Vma:
+        """Map [address, address + length), replacing what is there; the caller has checked everything else.
+
+        Args:
+            file: backing file; this takes one more reference.
+            pages: its page cache, or that of shared anonymous memory.
+        Raises:
+            SysError: ENOMEM beyond a limit.
+        """
+        self._check_limits(length, bool(prot & PROT_WRITE) and bool(flags & MAP_PRIVATE))
+        if len(self.vmas) >= MAX_MAP_COUNT:
+            raise SysError(ENOMEM)
+        await self.unmap(address, address + length)
+        if file is not None:
+            file.get()
+        vma = Vma(address, address + length, prot, flags, file, offset, pages, name)
+        if pages is not None and vma.shared:
+            pages.add_mapping(self)
+            if file is not None:
+                pages.backing = file
+        self.insert(vma)
+        return vma
+
+    def protect(self, start: int, end: int, prot: int) -> None:
+        """Change the protection of mapped areas (man 2 mprotect); every page of the range belongs to one."""
+        for vma in self.take(start, end):
+            vma.prot = prot
+            keep_writable = vma.entry_bits(writable=True)
+            read_only = vma.entry_bits(writable=False)
+            self._reprotect(vma, keep_writable, read_only)
+            self.insert(vma)
+
+    def _reprotect(self, vma: Vma, writable: int, read_only: int) -> None:
+        """Rewrite the entries of an area; private pages become writable through a fault, as only that copies them."""
+        space = self.space
+        refs = self.server.port.frames.refs
+        for vaddr, entry in list(space.entries(vma.start, vma.end)):
+            frame = (entry & PTE_ADDRESS) >> 12
+            own = vma.shared or refs[frame] == 1
+            space.set_flags(vaddr, (writable if own else read_only) | (entry & 0x40))
+
+    async def set_brk(self, address: int) -> int:
+        """Move the program break; returns where it is then (man 2 brk)."""
+        if address < self.brk_start or address > USER_END:
+            return self.brk
+        old, new = page_up(self.brk), page_up(address)
+        if new < old:
+            await self.unmap(new, old)
+        elif new > old:
+            if any(True for _ in self.overlapping(old, new + STACK_GUARD)):
+                return self.brk
+            try:
+                self._check_limits(new - old, data=True)
+            except SysError:
+                return self.brk
+            flags = MAP_PRIVATE | MAP_ANONYMOUS
+            self.insert(Vma(old, new, PROT_READ | PROT_WRITE, flags, name=b"[heap]"))
+        self.brk = address
+        return address
+
+    def covered(self, start: int, end: int) -> bool:
+        """Whether areas cover [start, end) without a hole."""
+        at = start
+        for vma in self.overlapping(start, end):
+            if vma.start > at:
+                return False
+            at = vma.end
+        return at >= end
+
+    # -- life -------------------------------------------------------------------------------------------------------
+
+    def clone(self, rlimits: dict[int, tuple[int, int]]) -> MemoryMap:
+        """A copy for fork: private pages are copied when either side writes to them."""
+        space = self.space.clone()
+        space.users = 0
+        other = MemoryMap(self.server, space, rlimits)
+        other.vmas = [vma.copy(vma.start, vma.end) for vma in self.vmas]
+        other.starts = list(self.starts)
+        for vma in other.vmas:
+            if vma.pages is not None and vma.shared:
+                vma.pages.add_mapping(other)
+        for slot in ("brk_start", "brk", "start_code", "end_code", "start_data", "end_data", "start_stack", "auxv"):
+            setattr(other, slot, getattr(self, slot))
+        for slot in ("arg_start", "arg_end", "env_start", "env_end"):
+            setattr(other, slot, getattr(self, slot))
+        if self.exe_file is not None:
+            other.set_exe(self.exe_file)
+        return other
+
+    def set_exe(self, file: File) -> None:
+        """The program that runs in this map: opening it for writing fails with ETXTBSY."""
+        self.exe_file = file.get()
+        file.inode.deny_write += 1
+
+    async def release(self) -> None:
+        """One user less; the last one gives everything back but the page tables, which end with their tasks."""
+        self.users -= 1
+        if self.users:
+            return
+        for vma in self.vmas:
+            if vma.shared and vma.pages is not None:
+                if vma.file is not None:
+                    await vma.pages.write_back_range(self.space, vma.start, vma.end, vma.start - vma.offset)
+                vma.pages.remove_mapping(self)
+            if vma.file is not None:
+                await vma.file.put()
+        self.vmas.clear()
+        self.starts.clear()
+        if self.exe_file is not None:
+            self.exe_file.inode.deny_write -= 1
+            await self.exe_file.put()
+            self.exe_file = None
+
+    def drop_file_pages(self, pages: PageCache, keep: int) -> None:
+        """A mapped file was cut after `keep` pages: the rest is unmapped, so that touching it is SIGBUS."""
+        for vma in self.vmas:
+            if vma.pages is pages:
+                first = max(vma.start, vma.start - vma.offset + keep * PAGE)
+                if first < vma.end:
+                    self.space.unmap(first, vma.end)
+
+
+def check_range(address: int, length: int) -> int:
+    """End of a page-aligned user range.
+
+    Raises:
+        SysError: EINVAL for an unaligned address, ENOMEM beyond user space.
+    """
+    if address & (PAGE - 1):
+        raise SysError(EINVAL)
+    end = address + page_up(length)
+    if end > USER_END or end < address:
+        raise SysError(ENOMEM)
+    return end

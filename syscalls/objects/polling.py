@@ -1,0 +1,88 @@
+"""What poll needs besides `File.poll`: files that have to ask a server first, and SIGIO (man 7 signal)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from linuxemu.kernel import Waiter
+from syscalls.abi.errno import ENOTTY
+from syscalls.abi.flags import O_ASYNC, SI_KERNEL, SIGIO
+from syscalls.errors import SysError
+from syscalls.objects.file import File
+from syscalls.objects.siginfo import SigInfo
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from syscalls.objects.process import ProcessTable
+    from syscalls.objects.task import Task
+
+
+class RemoteFile(File):
+    """A file for which poll, select and epoll have to ask a server before they look."""
+
+    __slots__ = ()
+
+    async def refresh(self, events: int) -> None:
+        """Learn which of `events` hold now, and arrange to be woken for those that do not yet.
+
+        Args:
+            events: POLL* bits somebody is about to wait for.
+        """
+        raise NotImplementedError
+
+
+class Subscriber(Waiter):
+    """Stays on wait queues and is called each time one of them is woken."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self.woken = False
+
+    def wake(self, value: Any = None) -> None:
+        """Something may have changed."""
+        raise NotImplementedError
+
+
+class _SigioSender(Subscriber):
+    """Sends SIGIO to a file's owner whenever something happens to the file, while O_ASYNC is set."""
+
+    __slots__ = ("_file", "_table")
+
+    def __init__(self, file: File, table: ProcessTable) -> None:
+        super().__init__()
+        self._file = file
+        self._table = table
+
+    def wake(self, value: Any = None) -> None:
+        """Signal the owner, or take itself off once nobody wants that any more."""
+        file = self._file
+        if not file.refs or not file.flags & O_ASYNC:
+            for queue in file.wait_queues():
+                queue.discard(self)
+        elif file.owner > 0 and file.owner in self._table.tasks:
+            from syscalls.objects.signal import send_signal
+
+            send_signal(self._table.tasks[file.owner].process, SigInfo(SIGIO, SI_KERNEL))
+        elif -file.owner in self._table.groups:
+            from syscalls.objects.signal import send_group
+
+            send_group(self._table.groups[-file.owner], SigInfo(SIGIO, SI_KERNEL))
+
+
+def set_async(t: Task, file: File, on: bool) -> None:
+    """F_SETFL O_ASYNC and ioctl FIOASYNC: SIGIO when input or output becomes possible.
+
+    Raises:
+        SysError: ENOTTY for a file nobody can wait for; fcntl does not ask then.
+    """
+    if not file.wait_queues():
+        raise SysError(ENOTTY)
+    if on and not file.flags & O_ASYNC:
+        file.flags |= O_ASYNC
+        sender = _SigioSender(file, t.process.table)
+        for queue in file.wait_queues():
+            queue.add(sender)
+    elif not on:
+        file.flags &= ~O_ASYNC

@@ -1,0 +1,368 @@
+"""The Linux server: pager of every Linux task, and the one place where their traps arrive.
+
+A system call comes in as `abi_hook`, is decoded by its declaration, handled by a coroutine, and leaves as the reply's
+frame. Page faults and CPU exceptions come in the same way. The coroutine that serves a trap is the task's kernel
+stack: while it waits, the task is blocked and everything else goes on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from linuxemu.arch.x86_64 import (
+    VECTOR_BREAKPOINT,
+    VECTOR_DEBUG,
+    VECTOR_DIVIDE,
+    VECTOR_INVALID_OPCODE,
+    VECTOR_PAGE_FAULT,
+    VECTOR_SIMD,
+    VECTOR_X87,
+)
+from linuxemu.kernel import Server, rpc
+from linuxemu.kernel.traps import HOOK_SYSCALL
+from linuxemu.messages import (
+    AbiHook,
+    AbiHookReply,
+    Exception_,
+    PageFault,
+    PageFaultReply,
+    TrapFrame,
+    clock,
+    console,
+    vmx,
+)
+from linuxemu.messages import task as task_messages
+from loader.cache import ImageCache
+from syscalls import registry
+from syscalls.abi.errno import ENOSYS
+from syscalls.abi.flags import (
+    FPE_INTDIV,
+    FPE_FLTINV,
+    ILL_ILLOPN,
+    SI_KERNEL,
+    SIGFPE,
+    SIGILL,
+    SIGKILL,
+    SIGSEGV,
+    SIGTRAP,
+    TRAP_BRKPT,
+)
+from syscalls.errors import Interrupted, SysError
+from syscalls.objects.console import Console
+from syscalls.objects.credentials import Credentials
+from syscalls.objects.delivery import deliver
+from syscalls.objects.device import DeviceTable
+from syscalls.objects.exit import exit_group
+from syscalls.objects.futex import FutexTable
+from syscalls.objects.process import ProcessTable
+from syscalls.objects.signal import force_fault
+from syscalls.objects.task import Task, TaskExited
+from syscalls.vfs.mount import MountNamespace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from syscalls.objects.process import Process
+    from syscalls.vfs.inode import Inode
+
+_MASK = 0xFFFF_FFFF_FFFF_FFFF
+_POOL_PAGES = 64
+_KEPT_INODES = 128
+_FAULT_DONE = PageFaultReply()
+_EXCEPTION_SIGNALS = {
+    VECTOR_DIVIDE: (SIGFPE, FPE_INTDIV),
+    VECTOR_DEBUG: (SIGTRAP, TRAP_BRKPT),
+    VECTOR_BREAKPOINT: (SIGTRAP, SI_KERNEL),
+    VECTOR_INVALID_OPCODE: (SIGILL, ILL_ILLOPN),
+    VECTOR_X87: (SIGFPE, FPE_FLTINV),
+    VECTOR_SIMD: (SIGFPE, FPE_FLTINV),
+}
+
+
+class Peers(NamedTuple):
+    """Task ids of the servers that the Linux server asks."""
+
+    vm: int
+    task: int
+    time: int
+    console: int
+    entropy: int
+
+
+class Unsupported(NamedTuple):
+    """Something a program asked for that is not there."""
+
+    what: str
+    pid: int
+    comm: bytes
+
+
+class LinuxServer(Server):
+    """Linux as the guest sees it.
+
+    Args:
+        hostname: what uname(2) calls the machine.
+    """
+
+    name = "linux"
+
+    def __init__(self, hostname: bytes = b"linuxemu") -> None:
+        super().__init__()
+        self.hostname = hostname
+        self.domainname = b"(none)"
+        self.peers: Peers
+        self.namespace = MountNamespace()
+        self.devices = DeviceTable()
+        self.console = Console(self)
+        self.table_of_processes = ProcessTable(self, Credentials())
+        self.futexes = FutexTable()
+        self.images = ImageCache()
+        """Parsed programs."""
+        self.by_ktask: dict[int, Task] = {}
+        self.pool: list[int] = []
+        """Frames from vm that hold nothing yet."""
+        self.missing: dict[Unsupported, int] = {}
+        """What was asked for and is not supported -> how often."""
+        self.main: Process | None = None
+        self.ended: Callable[[Process], object] = lambda process: None
+        """Called when the first program is gone."""
+        self.oopses: list[tuple[str, BaseException]] = []
+        """Defects of this server: the decoded call and the exception. Empty in a correct system."""
+        self.boot_ns = 0
+        self.new_memfs: Callable[[], int]
+        """Makes an empty file server for a tmpfs mount; returns its task id."""
+        self._invoke: dict[int, registry.Invoke] = {}
+        self._kept: dict[Inode, None] = {}
+
+    # -- traps ------------------------------------------------------------------------------------------------------
+
+    @rpc(AbiHook)
+    async def abi_hook(self, src: int, m: AbiHook) -> AbiHookReply | None:
+        """A task executed `syscall`, starts, or was interrupted."""
+        t = self.by_ktask[m.task]
+        if m.type != HOOK_SYSCALL:
+            return await self._return_to_user(t, m)
+        t.frame = frame = m.frame
+        number = frame[5]
+        invoke = self._invoke.get(number)
+        if invoke is None:
+            invoke = self._first_call(number)
+        try:
+            result = await invoke(t, frame)
+            rax = result & _MASK if result else 0
+        except SysError as error:
+            rax = -error.errno & _MASK
+        except Interrupted as interrupted:
+            t.restart = interrupted.restart
+            rax = -4 & _MASK
+        except TaskExited:
+            return None
+        except Exception as error:
+            return await self._oops(t, error)
+        frame = t.frame
+        frame = TrapFrame._make(frame[:5] + (rax,) + frame[6:])
+        if t.attention or t.restart:
+            try:
+                frame = await deliver(t, frame, True)
+            except TaskExited:
+                return None
+            except Exception as error:
+                return await self._oops(t, error)
+        return AbiHookReply(frame)
+
+    async def _return_to_user(self, t: Task, m: AbiHook) -> AbiHookReply | None:
+        """The INITIAL and INTERRUPT hooks: signals, and for a new task its first registers."""
+        frame = t.frame if m.type == 1 else m.frame
+        t.frame = frame
+        if t.attention:
+            try:
+                frame = await deliver(t, frame, False)
+            except TaskExited:
+                return None
+            except Exception as error:
+                return await self._oops(t, error)
+        return AbiHookReply(frame)
+
+    @rpc(PageFault)
+    async def page_fault(self, src: int, m: PageFault) -> PageFaultReply | None:
+        """A task touched a page that its tables do not let it touch."""
+        t = self.by_ktask[m.task]
+        try:
+            bad = await t.mm.fault(m.vaddr, m.fault)
+            if bad is None:
+                t.min_flt += 1
+                return _FAULT_DONE
+            if bad.signo == SIGKILL:
+                await exit_group(t, SIGKILL)
+                return None
+            return await self._fault_signal(t, bad.signo, bad.code, bad.address, m.fault, VECTOR_PAGE_FAULT)
+        except TaskExited:
+            return None
+        except Exception as error:
+            await self._oops(t, error)
+            return None
+
+    async def _fault_signal(
+        self, t: Task, signo: int, code: int, address: int, error_code: int, vector: int
+    ) -> PageFaultReply | None:
+        """Send a synchronous signal to a task that stopped at an instruction, and load what it runs next."""
+        frame = t.frame = self.port.get_frame(t.ktask)
+        cr2 = address if vector == VECTOR_PAGE_FAULT else None
+        force_fault(t, signo, code, address, trap_number=vector, trap_error=error_code, trap_cr2=cr2)
+        try:
+            frame = await deliver(t, frame, False)
+        except TaskExited:
+            return None
+        self.port.set_frame(t.ktask, frame)
+        return _FAULT_DONE
+
+    @rpc(Exception_)
+    async def exception(self, src: int, m: Exception_) -> None:
+        """A task raised a CPU exception other than a page fault."""
+        t = self.by_ktask.get(m.task)
+        if t is None:
+            return
+        vector, error_code = self.port.last_exception(m.task)
+        signo, code = _EXCEPTION_SIGNALS.get(vector, (SIGSEGV, SI_KERNEL))
+        address = self.port.get_frame(t.ktask).rip if vector in (VECTOR_DIVIDE, VECTOR_INVALID_OPCODE) else 0
+        try:
+            await self._fault_signal(t, signo, code, address, error_code, vector)
+        except Exception as error:
+            await self._oops(t, error)
+
+    async def _oops(self, t: Task, error: BaseException) -> None:
+        """A defect of this server met while serving a task: the process ends, everything else goes on."""
+        self.oopses.append((self.describe(t), error))
+        await exit_group(t, SIGKILL)
+
+    @staticmethod
+    def describe(t: Task) -> str:
+        """The system call in progress, with raw arguments."""
+        frame = t.frame
+        call = registry.TABLE.get(frame.rax)
+        name = call.name if call is not None else f"syscall_{frame.rax}"
+        arguments = ", ".join(f"{value:#x}" for value in (frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9))
+        return f"{t.process.pid} {t.comm.decode(errors='replace')}: {name}({arguments})"
+
+    def _first_call(self, number: int) -> registry.Invoke:
+        """Compile a declaration when the call is first made; an unknown number answers ENOSYS for ever."""
+        call = registry.TABLE.get(number)
+        if call is not None:
+            invoke = call.compile()
+            self._invoke[number] = invoke
+            return invoke
+
+        async def unknown(t: Task, frame: TrapFrame) -> int:
+            from syscalls.abi.numbers import X86_64
+
+            name = next((name for name, value in X86_64.items() if value == number), f"syscall_{number}")
+            self.unsupported(name, t)
+            return -ENOSYS
+
+        return unknown
+
+    # -- what tasks need ----------------------------------------------------------------------------------------------
+
+    def unsupported(self, what: str, t: Task | None = None, *_: object) -> None:
+        """Record that a program asked for something that Linux has and this server lacks."""
+        key = Unsupported(what, t.process.pid if t is not None else 0, t.comm if t is not None else b"")
+        self.missing[key] = self.missing.get(key, 0) + 1
+
+    async def refill_pool(self) -> None:
+        """Ask vm for more frames.
+
+        Raises:
+            RpcError: ERR_NO_MEMORY.
+        """
+        reply = await self.port.call(self.peers.vm, vmx.AllocFrames(_POOL_PAGES))
+        self.pool.extend(memoryview(reply.frames).cast("I"))
+
+    async def memory_pages(self) -> tuple[int, int]:
+        """Total and free memory, pages."""
+        reply = await self.port.call(self.peers.vm, vmx.Stats())
+        return reply.total, reply.free + len(self.pool)
+
+    async def clock_ns(self, clock_id: int) -> int:
+        """Time of one of the time server's clocks, nanoseconds."""
+        ns: int = (await self.port.call(self.peers.time, clock.Gettime(clock_id))).ns
+        return ns
+
+    def keep_pages(self, inode: Inode) -> None:
+        """Hold an inode with cached pages for a while, so that the next run of the program finds them."""
+        kept = self._kept
+        kept.pop(inode, None)
+        kept[inode] = None
+        if len(kept) > _KEPT_INODES:
+            del kept[next(iter(kept))]
+
+    def cached_frames(self) -> int:
+        """Frames that hold file contents for later."""
+        return sum(len(inode.pages.frames) for inode in self._kept if inode.pages is not None)
+
+    def process(self, pid: int) -> Process | None:
+        """A process by pid, zombies included."""
+        return self.table_of_processes.processes.get(pid)
+
+    @property
+    def processes(self) -> dict[int, Process]:
+        """Every process by pid."""
+        return self.table_of_processes.processes
+
+    @property
+    def tasks(self) -> dict[int, Task]:
+        """Every task by tid."""
+        return self.table_of_processes.tasks
+
+    async def create_task(self, t: Task, like: Task | None) -> None:
+        """Give a task its kernel task and let it run; its INITIAL hook gets `t.frame`.
+
+        Args:
+            t: the new task with its memory set.
+            like: the task whose remaining registers it begins with.
+        """
+        port = self.port
+        ktask: int = (await port.call(self.peers.task, task_messages.Alloc(port.task))).task
+        port.task_create(ktask, f"linux.{t.tid}", 0, port.task, 2)
+        t.ktask = ktask
+        self.by_ktask[ktask] = t
+        port.set_space(ktask, t.mm.space)
+        port.task_start(ktask, like.ktask if like is not None else None)
+
+    def destroy_task(self, t: Task) -> None:
+        """End the kernel task of a task that is gone."""
+        ktask, t.ktask = t.ktask, 0
+        if ktask:
+            self.by_ktask.pop(ktask, None)
+            self.port.task_destroy(ktask)
+            self.port.spawn(self._free_task_id(ktask))
+
+    async def _free_task_id(self, ktask: int) -> None:
+        await self.port.call(self.peers.task, task_messages.Free(ktask))
+
+    async def thread_exiting(self, t: Task) -> None:
+        """A task begins to exit: whoever joins it is woken through its clear_child_tid (man 2 set_tid_address)."""
+        if t.clear_child_tid and t.mm.users > 1:
+            address, t.clear_child_tid = t.clear_child_tid, 0
+            try:
+                await t.mem.put_u32(address, 0)
+            except SysError:
+                return
+            self.futexes.wake(t.mm, address, 1)
+
+    def on_exit(self, process: Process) -> None:
+        """A process has become a zombie."""
+        if process is self.main:
+            self.ended(process)
+
+    # -- console ------------------------------------------------------------------------------------------------------
+
+    @rpc(console.Ready)
+    async def console_ready(self, src: int, m: console.Ready) -> None:
+        """Watched events of a standard stream hold now."""
+        self.console.ready(m.stream, m.events)
+
+    @rpc(console.Signal)
+    async def console_signal(self, src: int, m: console.Signal) -> None:
+        """The user of the host sent a signal to the foreground program."""
+        self.console.signal(m.signo)
+

@@ -1,0 +1,1 @@
+"""The virtual file system: mounts, dentries, inodes, path walk, page cache."""

@@ -1,0 +1,204 @@
+"""The page cache: frames that hold file contents, shared by every mapping of the file.
+
+A regular file gets a cache when it is first mapped or executed. read(2) and write(2) stay coherent with it:
+`write_back` brings what shared mappings changed to the file server before a read, `update` copies what a write
+changed into resident pages.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from linuxemu.arch.x86_64 import PTE_DIRTY
+from linuxemu.messages import fs
+
+if TYPE_CHECKING:
+    from linuxemu.kernel.frames import FrameAllocator
+    from linuxemu.kernel.paging import AddressSpace
+    from syscalls.objects.mm import MemoryMap
+    from syscalls.objects.task import Task
+    from syscalls.vfs.regular import RegularFile
+
+PAGE = 4096
+_ZERO = bytes(PAGE)
+
+
+_CHUNK = 256 * 1024
+
+
+async def fetch(file: RegularFile, offset: int, length: int) -> bytes:
+    """File contents straight from the server, short at the end of the file."""
+    owner = file.inode.fs
+    if length <= _CHUNK:
+        data: bytes = (await owner.call(fs.Read(file.handle, offset, length))).data
+        return data
+    parts = []
+    while length > 0:
+        part = (await owner.call(fs.Read(file.handle, offset, min(length, _CHUNK)))).data
+        if not part:
+            break
+        parts.append(part)
+        offset += len(part)
+        length -= len(part)
+    return b"".join(parts)
+
+
+class PageCache:
+    """Resident pages of one file, or all pages of one piece of shared anonymous memory.
+
+    Args:
+        frames: the kernel's frames.
+        size: length in bytes; None for anonymous memory, which has no end.
+    """
+
+    __slots__ = ("_frames", "backing", "frames", "mappings", "size", "version")
+
+    def __init__(self, frames: FrameAllocator, size: int | None, version: int = 0) -> None:
+        self._frames = frames
+        self.size = size
+        self.version = version
+        """The file's version when the pages were read."""
+        self.frames: dict[int, int] = {}
+        """Page index -> frame; the cache holds one reference of each."""
+        self.mappings: dict[MemoryMap, int] = {}
+        """Address spaces with a shared writable mapping -> how many."""
+        self.backing: RegularFile | None = None
+        """Through which dirty pages of shared mappings are written back."""
+
+    def __del__(self) -> None:
+        for frame in self.frames.values():
+            self._frames.release(frame)
+
+    @property
+    def last_page(self) -> int:
+        """Number of pages that the file has."""
+        return -(-self.size // PAGE) if self.size is not None else 1 << 40
+
+    async def load(self, file: RegularFile | None, first: int, count: int) -> None:
+        """Make the pages [first, first + count) resident as far as the file goes.
+
+        Raises:
+            SysError: the file server's error.
+            RpcError: ERR_NO_MEMORY.
+        """
+        frames = self.frames
+        last = min(first + count, self.last_page)
+        while first < last and first in frames:
+            first += 1
+        while last > first and last - 1 in frames:
+            last -= 1
+        if first >= last:
+            return
+        data = b"" if file is None else await fetch(file, first * PAGE, (last - first) * PAGE)
+        memory, allocate = self._frames.ram.data, self._frames.alloc
+        for index in range(first, last):
+            if index in frames:
+                continue
+            page = data[(index - first) * PAGE : (index - first + 1) * PAGE]
+            frame = allocate()
+            at = frame << 12
+            memory[at : at + PAGE] = page if len(page) == PAGE else page + _ZERO[len(page) :]
+            frames[index] = frame
+
+    def update(self, offset: int, data: bytes) -> None:
+        """A write(2) changed the file: change resident pages too."""
+        if self.size is not None and offset + len(data) > self.size:
+            self.size = offset + len(data)
+        frames, memory = self.frames, self._frames.ram.data
+        if not frames:
+            return
+        position = 0
+        while position < len(data):
+            index, within = divmod(offset + position, PAGE)
+            step = min(PAGE - within, len(data) - position)
+            frame = frames.get(index)
+            if frame is not None:
+                at = (frame << 12) + within
+                memory[at : at + step] = data[position : position + step]
+                self._frames.changed(frame)
+            position += step
+
+    def truncate(self, size: int) -> None:
+        """The file has a new size: pages beyond are dropped and unmapped, the rest of the last one is cleared."""
+        old = self.size
+        self.size = size
+        if old is None or size >= old:
+            return
+        keep = -(-size // PAGE)
+        for index in [index for index in self.frames if index >= keep]:
+            self._frames.release(self.frames.pop(index))
+        for mm in list(self.mappings):
+            mm.drop_file_pages(self, keep)
+        if size % PAGE:
+            frame = self.frames.get(size // PAGE)
+            if frame is not None:
+                at = frame << 12
+                self._frames.ram.data[at + size % PAGE : at + PAGE] = bytes(PAGE - size % PAGE)
+
+    def add_mapping(self, mm: MemoryMap) -> None:
+        """A shared mapping begins in `mm`."""
+        self.mappings[mm] = self.mappings.get(mm, 0) + 1
+
+    def remove_mapping(self, mm: MemoryMap) -> None:
+        """A shared mapping ends in `mm`."""
+        left = self.mappings.get(mm, 0) - 1
+        if left > 0:
+            self.mappings[mm] = left
+        else:
+            self.mappings.pop(mm, None)
+
+    async def write_back(self) -> None:
+        """Bring pages that CPUs changed through shared mappings to the file server."""
+        for mm in list(self.mappings):
+            for vma in mm.areas_of(self):
+                await self.write_back_range(mm.space, vma.start, vma.end, vma.start - vma.offset)
+
+    async def write_back_range(self, space: AddressSpace, start: int, end: int, base: int) -> None:
+        """Write back the dirty pages of one mapping.
+
+        Args:
+            space: the page tables.
+            start: first address.
+            end: one past the last.
+            base: address at which file offset 0 would be mapped.
+        """
+        if self.backing is None or self.size is None:
+            return
+        dirty = [vaddr for vaddr, entry in space.entries(start, end) if entry & PTE_DIRTY]
+        for vaddr in dirty:
+            index = (vaddr - base) // PAGE
+            frame = self.frames.get(index)
+            if frame is None or index * PAGE >= self.size:
+                continue
+            space.clear_dirty(vaddr)
+            at = frame << 12
+            data = bytes(self._frames.ram.data[at : at + min(PAGE, self.size - index * PAGE)])
+            await self.backing.inode.fs.call(fs.Write(self.backing.handle, index * PAGE, data))
+
+
+async def write_back(inode: object) -> None:
+    """Bring what shared mappings changed to the file server, before somebody reads the file another way."""
+    pages: PageCache | None = getattr(inode, "pages", None)
+    if pages is not None and pages.mappings:
+        await pages.write_back()
+
+
+def update(inode: object, offset: int, data: bytes) -> None:
+    """The file was written: keep resident pages equal."""
+    pages: PageCache | None = getattr(inode, "pages", None)
+    if pages is not None:
+        pages.update(offset, data)
+
+
+async def pages_of(t: Task, file: RegularFile) -> PageCache:
+    """The page cache of a file that is about to be mapped.
+
+    Pages of an older version of the contents are forgotten, unless a shared mapping keeps them coherent.
+    """
+    inode = file.inode
+    attr = await inode.getattr(t)
+    pages: PageCache | None = inode.pages
+    if pages is None or (not pages.mappings and (pages.size != attr.size or pages.version != attr.version)):
+        pages = inode.pages = PageCache(t.server.port.frames, attr.size, attr.version)
+    t.server.keep_pages(inode)
+    return pages

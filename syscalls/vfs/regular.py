@@ -1,0 +1,349 @@
+"""Opened regular files of a file server: reading, writing, positions, sizes (man 2 read, man 2 lseek)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from linuxemu.errors import RpcError
+from linuxemu.messages import fs, fsx
+from syscalls.abi.errno import EBADF, EFBIG, EINVAL, ENOSPC, ENXIO, EOPNOTSUPP
+from syscalls.abi.flags import (
+    CAP_FSETID,
+    FALLOC_FL_PUNCH_HOLE,
+    FALLOC_FL_ZERO_RANGE,
+    O_APPEND,
+    O_DSYNC,
+    RLIMIT_FSIZE,
+    S_ISGID,
+    S_ISUID,
+    S_IXGRP,
+    SEEK_CUR,
+    SEEK_DATA,
+    SEEK_END,
+    SEEK_HOLE,
+    SEEK_SET,
+    SIGXFSZ,
+)
+from syscalls.errors import SysError
+from syscalls.objects.file import WRITE, File
+from syscalls.vfs.filesystem import errno_of
+from syscalls.vfs.inode import MODE, SIZE
+from syscalls.vfs.mutex import Mutex
+
+if TYPE_CHECKING:
+    from syscalls.objects.task import Task
+    from syscalls.vfs.inode import Inode
+    from syscalls.vfs.mount import Path
+    from syscalls.vfs.rpcfs import RpcInode
+
+MAX_OFFSET = (1 << 63) - 1
+"""No file reaches beyond."""
+_PAGE = 4096
+
+
+def size_allowed(t: Task, offset: int, length: int) -> int:
+    """How many of `length` bytes may be written at `offset`.
+
+    At RLIMIT_FSIZE the caller gets SIGXFSZ and EFBIG (man 2 setrlimit); at the largest offset EFBIG alone.
+    """
+    limit = t.process.rlimits[RLIMIT_FSIZE][0]
+    if offset + length > limit:
+        if offset >= limit:
+            from syscalls.objects.siginfo import SigInfo
+            from syscalls.objects.signal import send_signal
+
+            send_signal(t, SigInfo(SIGXFSZ))
+            raise SysError(EFBIG)
+        length = limit - offset
+    if offset + length > MAX_OFFSET:
+        if offset >= MAX_OFFSET:
+            raise SysError(EFBIG)
+        length = MAX_OFFSET - offset
+    return length
+
+
+async def drop_suid(t: Task, inode: Inode) -> None:
+    """Contents changed by somebody without CAP_FSETID: the file is set-user-ID no longer (man 2 write)."""
+    mode = inode.attr.mode
+    dropped = mode & S_ISUID
+    if mode & S_ISGID and mode & S_IXGRP:
+        dropped |= S_ISGID
+    if dropped and not t.creds.capable(CAP_FSETID):
+        await inode.setattr(t, MODE, mode=mode & 0o7777 & ~dropped)
+
+
+class RegularFile(File):
+    """An opened regular file.
+
+    Every read and write is a message to the server: another program, or the host, may change the file at any
+    time. Pages that tasks have mapped are brought in line first (`inode.pages`).
+
+    Args:
+        handle: the server's handle.
+    """
+
+    __slots__ = ("_chunk", "_port", "_server", "handle", "lock")
+
+    seekable = True
+    can_epoll = False
+    can_stream_large = True
+
+    inode: RpcInode
+
+    def __init__(self, inode: RpcInode, flags: int, path: Path | None, handle: int) -> None:
+        super().__init__(inode, flags, path)
+        self.handle = handle
+        self.lock = Mutex()
+        owner = inode.fs
+        self._port = owner.port
+        self._server = owner.task
+        self._chunk = owner.chunk
+        if self.access & WRITE:
+            inode.writers += 1
+
+    async def release(self) -> None:
+        """Close the handle."""
+        from syscalls.vfs.rpcfs import close_handle
+
+        if self.access & WRITE:
+            self.inode.writers -= 1
+        await close_handle(self.inode.fs, self.handle)
+
+    # -- reading ----------------------------------------------------------------------------------------
+
+    async def read(self, t: Task, count: int) -> bytes:
+        """Read at the position; one reader at a time, so that each byte is read once."""
+        lock = self.lock
+        if lock.held:
+            await lock.wait(t)
+        else:
+            lock.held = True
+        try:
+            data = await self.pread(t, count, self.pos)
+            self.pos += len(data)
+            return data
+        finally:
+            lock.release()
+
+    async def pread(self, t: Task, count: int, offset: int) -> bytes:
+        """Read at an offset, less only at the end of the file."""
+        if self.inode.pages is not None:
+            from syscalls.vfs.pagecache import write_back
+
+            await write_back(self.inode)
+        if count > self._chunk:
+            return await self._pread_large(count, offset)
+        try:
+            data: bytes = (await self._port.call(self._server, fs.Read(self.handle, offset, count))).data
+        except RpcError as error:
+            raise _failed(error) from None
+        return data
+
+    async def _pread_large(self, count: int, offset: int) -> bytes:
+        parts: list[bytes] = []
+        try:
+            while count > 0:
+                some = min(count, self._chunk)
+                data = (await self._port.call(self._server, fs.Read(self.handle, offset, some))).data
+                parts.append(data)
+                offset += len(data)
+                count -= len(data)
+                if len(data) < some:
+                    break
+        except RpcError as error:
+            if not parts:
+                raise _failed(error) from None
+        return b"".join(parts)
+
+    def unread(self, data: bytes) -> None:
+        """Go back over what could not be delivered."""
+        self.pos -= len(data)
+
+    # -- writing ----------------------------------------------------------------------------------------
+
+    async def write(self, t: Task, data: bytes) -> int:
+        """Write at the position, or at the end with O_APPEND."""
+        lock = self.lock
+        if lock.held:
+            await lock.wait(t)
+        else:
+            lock.held = True
+        try:
+            if self.flags & O_APPEND:
+                return await self.append(t, data)
+            written = await self._write_at(t, data, self.pos)
+            self.pos += written
+            return written
+        finally:
+            lock.release()
+
+    async def pwrite(self, t: Task, data: bytes, offset: int) -> int:
+        """Write at an offset; with O_APPEND Linux appends all the same (man 2 pwrite, BUGS)."""
+        if self.flags & O_APPEND:
+            return await self.append(t, data, move=False)
+        return await self._write_at(t, data, offset)
+
+    async def append(self, t: Task, data: bytes, *, move: bool = True) -> int:
+        """Write at the end: nobody else appends between finding it and writing there."""
+        inode = self.inode
+        await inode.mutex.acquire(t)
+        try:
+            end = (await inode.getattr(t)).size
+            written = await self._write_at(t, data, end)
+            if move:
+                self.pos = end + written
+            return written
+        finally:
+            inode.mutex.release()
+
+    async def _write_at(self, t: Task, data: bytes, offset: int) -> int:
+        if not data:
+            return 0
+        inode = self.inode
+        end = offset + len(data)
+        if end > t.process.rlimits[RLIMIT_FSIZE][0] or end > MAX_OFFSET:
+            data = data[: size_allowed(t, offset, len(data))]
+        if inode.attr.mode & (S_ISUID | S_ISGID):
+            await drop_suid(t, inode)
+        if len(data) > self._chunk:
+            written = await self._write_large(data, offset)
+        else:
+            try:
+                await self._port.call(self._server, fs.Write(self.handle, offset, data))
+                written = len(data)
+            except RpcError as error:
+                written = await self._write_rest(data, offset, error)
+        if inode.pages is not None:
+            from syscalls.vfs.pagecache import update
+
+            update(inode, offset, data[:written])
+        if self.flags & O_DSYNC:
+            await self.fsync(t, True)
+        return written
+
+    async def _write_large(self, data: bytes, offset: int) -> int:
+        done = 0
+        view = memoryview(data)
+        while done < len(data):
+            some = bytes(view[done : done + self._chunk])
+            try:
+                await self._port.call(self._server, fs.Write(self.handle, offset + done, some))
+            except RpcError as error:
+                try:
+                    return done + await self._write_rest(some, offset + done, error)
+                except SysError:
+                    if done:
+                        return done
+                    raise
+            done += len(some)
+        return done
+
+    async def _write_rest(self, data: bytes, offset: int, error: RpcError) -> int:
+        """The server took nothing of `data`: on a full device write what still fits, page by page."""
+        failure = _failed(error)
+        if failure.errno != ENOSPC:
+            raise failure
+        done = 0
+        while done < len(data):
+            some = data[done : done + _PAGE - (offset + done) % _PAGE]
+            try:
+                await self._port.call(self._server, fs.Write(self.handle, offset + done, some))
+            except RpcError:
+                break
+            done += len(some)
+        if not done:
+            raise failure
+        return done
+
+    # -- position, size, storage ------------------------------------------------------------------------
+
+    async def lseek(self, t: Task, offset: int, whence: int) -> int:
+        """Move the position. No holes are known: all up to the end is data (man 2 lseek)."""
+        lock = self.lock
+        if lock.held:
+            await lock.wait(t)
+        else:
+            lock.held = True
+        try:
+            if whence == SEEK_CUR:
+                offset += self.pos
+            elif whence != SEEK_SET:
+                offset = await self._from_end(t, offset, whence)
+            if not 0 <= offset <= MAX_OFFSET:
+                raise SysError(EINVAL)
+            self.pos = offset
+            return offset
+        finally:
+            lock.release()
+
+    async def _from_end(self, t: Task, offset: int, whence: int) -> int:
+        if whence not in (SEEK_END, SEEK_DATA, SEEK_HOLE):
+            raise SysError(EINVAL)
+        size = (await self.inode.getattr(t)).size
+        if whence == SEEK_END:
+            return size + offset
+        if not 0 <= offset < size:
+            raise SysError(ENXIO)
+        return offset if whence == SEEK_DATA else size
+
+    async def truncate(self, t: Task, size: int) -> None:
+        """Set the size; the file must be open for writing."""
+        if not self.access & WRITE:
+            raise SysError(EINVAL)
+        await truncate(t, self.inode, size)
+
+    async def fallocate(self, t: Task, mode: int, offset: int, length: int) -> None:
+        """Ask the server; flags and range were checked."""
+        owner = self.inode.fs
+        if self.inode.attr.mode & (S_ISUID | S_ISGID):
+            await drop_suid(t, self.inode)
+        await owner.call(fsx.Fallocate(self.handle, mode, offset, length))
+        if self.inode.pages is not None:
+            await _show_allocated(t, self.inode, mode, offset, length)
+
+    async def fsync(self, t: Task, datasync: bool) -> None:
+        """Write mapped pages back and ask the server to store everything."""
+        if self.inode.pages is not None:
+            from syscalls.vfs.pagecache import write_back
+
+            await write_back(self.inode)
+        try:
+            await self._port.call(self._server, fsx.Fsync(self.handle, datasync))
+        except RpcError as error:
+            failure = _failed(error)
+            # A server of the seed's messages stores as it writes.
+            if failure.errno != EOPNOTSUPP:
+                raise failure from None
+
+
+async def _show_allocated(t: Task, inode: Inode, mode: int, offset: int, length: int) -> None:
+    """Bring mapped pages in line with a fallocate: holes read as zeros, the file may have grown."""
+    from syscalls.vfs.pagecache import update
+
+    size = (await inode.getattr(t)).size
+    update(inode, size, b"")
+    if mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE):
+        end = min(offset + length, size)
+        for index in sorted(inode.pages.frames):
+            start = max(index * _PAGE, offset)
+            stop = min((index + 1) * _PAGE, end)
+            if start < stop:
+                update(inode, start, bytes(stop - start))
+
+
+async def truncate(t: Task, inode: Inode, size: int) -> None:
+    """Set the size of a regular file after all checks, RLIMIT_FSIZE excepted (man 2 truncate)."""
+    if size > t.process.rlimits[RLIMIT_FSIZE][0]:
+        attr = await inode.getattr(t)
+        if size > attr.size:
+            size_allowed(t, size, 1)
+    if inode.attr.mode & (S_ISUID | S_ISGID):
+        await drop_suid(t, inode)
+    await inode.setattr(t, SIZE, size=size)
+
+
+def _failed(error: RpcError) -> SysError:
+    """What a failed read or write is for the guest; a handle that the server lost is a bad descriptor."""
+    from linuxemu.idl.codes import ERR_NOT_FOUND
+
+    return SysError(EBADF if error.code == ERR_NOT_FOUND else errno_of(error.code))

@@ -1,0 +1,330 @@
+"""Moving bytes between files and user memory: vectors, large counts, partial results (man 2 readv, splice).
+
+A call that moved something never fails: what came in the way shows at the next one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from linuxemu.arch.x86_64 import USER_END
+from syscalls.abi.errno import EAGAIN, EBADF, EFAULT, EINVAL
+from syscalls.abi.flags import O_APPEND, O_NONBLOCK
+from syscalls.errors import Interrupted, SysError
+from syscalls.objects.file import MAX_RW, READ, WRITE
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from typing import TypeVar
+
+    from syscalls.objects.file import File
+    from syscalls.objects.pipe import PipeEnd
+    from syscalls.objects.task import Task
+
+    T = TypeVar("T")
+
+STEP = 1 << 20
+"""Most bytes that are held at once, where a transfer can be cut."""
+_SPLICE_STEP = 64 * 1024
+
+Vector = list[tuple[int, int]]
+"""Address and length of each buffer."""
+
+
+async def pinned(file: File, operation: Awaitable[T]) -> T:
+    """Run an operation on a file that another task may close meanwhile (a shared descriptor table)."""
+    file.refs += 1
+    try:
+        return await operation
+    finally:
+        await file.put()
+
+
+def check_buffer(address: int, count: int) -> None:
+    """EFAULT for a buffer that does not lie in user space, whatever is mapped there."""
+    if address + count > USER_END:
+        raise SysError(EFAULT)
+
+
+async def _get(t: Task, file: File, count: int, offset: int | None) -> bytes:
+    return await (file.read(t, count) if offset is None else file.pread(t, count, offset))
+
+
+async def _put(t: Task, file: File, data: bytes, offset: int | None) -> int:
+    return await (file.write(t, data) if offset is None else file.pwrite(t, data, offset))
+
+
+async def deliver(t: Task, file: File, address: int, data: bytes, offset: int | None) -> int:
+    """Copy what was read to the caller; what it cannot take stays unread. EFAULT if it takes nothing."""
+    try:
+        written = await t.mem.write_some(address, data)
+    except SysError:
+        written = 0
+    if written < len(data):
+        if offset is None:
+            file.unread(data[written:])
+        if not written:
+            raise SysError(EFAULT)
+    return written
+
+
+async def read_user(t: Task, file: File, address: int, count: int, offset: int | None) -> int:
+    """read and pread of any size.
+
+    Args:
+        t: the caller.
+        file: open for reading.
+        address: the buffer.
+        count: bytes wanted.
+        offset: where in the file; None: at its position.
+    """
+    count = min(count, MAX_RW)
+    step = STEP if file.can_stream_large else count
+    done = 0
+    try:
+        while True:
+            some = min(count - done, step)
+            data = await _get(t, file, some, None if offset is None else offset + done)
+            if not data:
+                break
+            written = await deliver(t, file, address + done, data, offset)
+            done += written
+            if done == count or written < some:
+                break
+    except (SysError, Interrupted):
+        if not done:
+            raise
+    return done
+
+
+async def write_user(t: Task, file: File, address: int, count: int, offset: int | None) -> int:
+    """write and pwrite of any size.
+
+    Args:
+        t: the caller.
+        file: open for writing.
+        address: the buffer.
+        count: bytes to write.
+        offset: where in the file; None: at its position.
+    """
+    count = min(count, MAX_RW)
+    done = 0
+    try:
+        while True:
+            some = min(count - done, STEP)
+            data = await t.mem.read_some(address + done, some)
+            written = await _put(t, file, data, None if offset is None else offset + done)
+            done += written
+            if done == count or written < some:
+                break
+    except (SysError, Interrupted):
+        if not done:
+            raise
+    return done
+
+
+async def readv_user(t: Task, file: File, vector: Vector, offset: int | None) -> int:
+    """Read into several buffers, filling each before the next."""
+    total = sum(length for _, length in vector)
+    if not total:
+        return 0
+    if total > STEP and file.can_stream_large:
+        return await _each(t, file, vector, offset, read_user)
+    data = await _get(t, file, total, offset)
+    done = 0
+    for address, length in vector:
+        part = data[done : done + length]
+        if not part:
+            continue
+        try:
+            written = await t.mem.write_some(address, part)
+        except SysError:
+            break
+        done += written
+        if written < len(part):
+            break
+    if done < len(data):
+        if offset is None:
+            file.unread(data[done:])
+        if not done:
+            raise SysError(EFAULT)
+    return done
+
+
+async def writev_user(t: Task, file: File, vector: Vector, offset: int | None) -> int:
+    """Write several buffers as one."""
+    total = sum(length for _, length in vector)
+    if total > STEP and file.can_stream_large:
+        return await _each(t, file, vector, offset, write_user)
+    return await _put(t, file, await gather(t, vector), offset)
+
+
+async def _each(t: Task, file: File, vector: Vector, offset: int | None, move: Move) -> int:
+    done = 0
+    for address, length in vector:
+        if not length:
+            continue
+        try:
+            moved = await move(t, file, address, length, None if offset is None else offset + done)
+        except (SysError, Interrupted):
+            if done:
+                break
+            raise
+        done += moved
+        if moved < length:
+            break
+    return done
+
+
+async def gather(t: Task, vector: Vector) -> bytes:
+    """The bytes of several buffers up to the first that cannot be read; EFAULT if that is the very first."""
+    parts: list[bytes] = []
+    for address, length in vector:
+        try:
+            data = await t.mem.read_some(address, length)
+        except SysError:
+            if not any(parts):
+                raise
+            break
+        parts.append(data)
+        if len(data) < length:
+            break
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+# -- from file to file ------------------------------------------------------------------------------------
+
+
+async def send_file(t: Task, out: File, source: File, offset: int | None, count: int) -> int:
+    """Copy from a file to any other (man 2 sendfile).
+
+    Args:
+        t: the caller.
+        out: open for writing.
+        source: open for reading, with positions.
+        offset: where to read; None: at the source's position, which moves.
+        count: most bytes to copy.
+    """
+    at = source.pos if offset is None else offset
+    done = 0
+    try:
+        while done < count:
+            data = await source.pread(t, min(count - done, _SPLICE_STEP), at + done)
+            if not data:
+                break
+            written = await out.write(t, data)
+            done += written
+            if written < len(data):
+                break
+    except (SysError, Interrupted):
+        if not done:
+            raise
+    if offset is None:
+        source.pos = at + done
+    return done
+
+
+async def copy_range(t: Task, source: File, at: int, out: File, to: int, count: int) -> int:
+    """Copy between two places of regular files (man 2 copy_file_range)."""
+    done = 0
+    try:
+        while done < count:
+            data = await source.pread(t, min(count - done, STEP), at + done)
+            if not data:
+                break
+            written = await out.pwrite(t, data, to + done)
+            done += written
+            if written < len(data):
+                break
+    except (SysError, Interrupted):
+        if not done:
+            raise
+    return done
+
+
+async def wait_for_room(t: Task, pipe_end: PipeEnd, nonblock: bool) -> int:
+    """Wait until a pipe has a free slot; returns the bytes that fit.
+
+    Raises:
+        SysError: EAGAIN when full and not to wait; EPIPE comes from the write itself.
+    """
+    pipe = pipe_end.pipe
+    if pipe.full and pipe.readers:
+        if nonblock or pipe_end.flags & O_NONBLOCK:
+            raise SysError(EAGAIN)
+        await t.wait([pipe.write_queue], lambda: not pipe.full or not pipe.readers or None)
+    return max((pipe.slots - pipe.used_slots()) * 4096, 1)
+
+
+async def splice_to_pipe(
+    t: Task, source: File, offset: int | None, out: PipeEnd, count: int, nonblock: bool
+) -> int:
+    """Move bytes from a file, or another pipe, into a pipe (man 2 splice)."""
+    room = await wait_for_room(t, out, nonblock)
+    data = await _get_from(t, source, min(count, room), offset, nonblock)
+    if not data:
+        return 0
+    try:
+        written = await out.write(t, data)
+    except SysError:
+        if offset is None:
+            source.unread(data)
+        raise
+    if written < len(data) and offset is None:
+        source.unread(data[written:])
+    return written
+
+
+async def splice_from_pipe(
+    t: Task, source: PipeEnd, out: File, offset: int | None, count: int, nonblock: bool
+) -> int:
+    """Move bytes from a pipe into a file (man 2 splice)."""
+    data = await _get_from(t, source, min(count, _SPLICE_STEP), None, nonblock)
+    if not data:
+        return 0
+    try:
+        written = await _put(t, out, data, offset)
+    except (SysError, Interrupted):
+        source.unread(data)
+        raise
+    if written < len(data):
+        source.unread(data[written:])
+    return written
+
+
+async def duplicate(t: Task, source: PipeEnd, out: PipeEnd, count: int, nonblock: bool) -> int:
+    """Copy bytes from one pipe to another and leave them in the first (man 2 tee)."""
+    room = await wait_for_room(t, out, nonblock)
+    data = await _get_from(t, source, min(count, room), None, nonblock)
+    if not data:
+        return 0
+    source.unread(data)
+    return await out.write(t, data)
+
+
+async def _get_from(t: Task, source: File, count: int, offset: int | None, nonblock: bool) -> bytes:
+    """Read, without waiting if so asked; what blocks is a pipe, which never waits when it is readable."""
+    if nonblock and offset is None and not source.seekable:
+        from syscalls.abi.flags import POLLHUP, POLLIN
+
+        if not source.poll() & (POLLIN | POLLHUP):
+            raise SysError(EAGAIN)
+    return await _get(t, source, count, offset)
+
+
+def check_copy(source: File, out: File) -> None:
+    """Access modes of the two files of a copy: EBADF, EINVAL for O_APPEND."""
+    if not source.access & READ or not out.access & WRITE:
+        raise SysError(EBADF)
+    if out.flags & O_APPEND:
+        raise SysError(EINVAL)
+
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Move(Protocol):
+        """`read_user` or `write_user`."""
+
+        async def __call__(self, t: Task, file: File, address: int, count: int, offset: int | None) -> int:
+            """Move bytes between the file and one buffer."""

@@ -1,0 +1,316 @@
+"""Parts of file systems that this server makes up itself: /proc, /sys, /dev.
+
+Subclass or construct `VirtualDirectory`, `VirtualFile`, `VirtualLink` and `VirtualNode` below a `VirtualFs`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from syscalls.abi.errno import EINVAL, EIO, ENOENT
+from syscalls.abi.flags import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, SEEK_CUR, SEEK_SET
+from syscalls.errors import SysError
+from syscalls.objects.file import DirectoryFile, File
+from syscalls.vfs.filesystem import FileSystem, FsInfo
+from syscalls.vfs.inode import ATIME, CTIME, GID, MODE, MTIME, UID, Attr, Inode
+from syscalls.vfs.mutex import Mutex
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from syscalls.objects.task import Task
+    from syscalls.vfs.mount import Path
+
+    Entry = tuple[bytes, int, int]
+    """Name, inode number, DT_ type."""
+    Content = Callable[[Task], Awaitable[bytes]]
+    Store = Callable[[Task, bytes, int], Awaitable[int]]
+
+_PAGE = 4096
+
+
+class VirtualFs(FileSystem):
+    """A file system made up by this server. Set `top` to its root directory.
+
+    Args:
+        kind: type in /proc/mounts.
+        dev: device number.
+        magic: f_type of statfs, such as PROC_SUPER_MAGIC.
+        time_ns: the times of its files, since 1970.
+    """
+
+    def __init__(self, kind: str, dev: int, magic: int, time_ns: int = 0) -> None:
+        super().__init__(kind, dev)
+        self.magic = magic
+        self.time_ns = time_ns
+        self.top: VirtualDirectory
+        self._next_ino = 1
+
+    def new_ino(self) -> int:
+        """An inode number nobody had yet."""
+        self._next_ino += 1
+        return self._next_ino
+
+    async def root(self) -> Inode:
+        """The root directory."""
+        return self.top
+
+    async def statfs(self, t: Task) -> FsInfo:
+        """No blocks, no limits."""
+        return FsInfo(self.magic, _PAGE, 0, 0, 0, 0, 0, 255, 0)
+
+
+class VirtualInode(Inode):
+    """Base of the inodes that this server makes up; mode, owner and times can be changed and are kept.
+
+    Args:
+        fs: its file system.
+        mode: type and permission bits.
+        ino: inode number; 0: a new one.
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        fs: VirtualFs,
+        mode: int,
+        *,
+        ino: int = 0,
+        uid: int = 0,
+        gid: int = 0,
+        nlink: int = 1,
+        rdev: int = 0,
+        size: int = 0,
+    ) -> None:
+        now = fs.time_ns
+        attr = Attr(ino or fs.new_ino(), mode, nlink, uid, gid, rdev, size, 0, 1024, now, now, now, 0)
+        super().__init__(fs, attr)
+
+    async def setattr(
+        self,
+        t: Task,
+        valid: int,
+        *,
+        mode: int = 0,
+        uid: int = 0,
+        gid: int = 0,
+        size: int = 0,
+        atime_ns: int = 0,
+        mtime_ns: int = 0,
+        ctime_ns: int = 0,
+    ) -> Attr:
+        """Keep mode, owner and times; a size is accepted and ignored, as in /proc."""
+        attr = self.attr
+        self.attr = attr._replace(
+            mode=attr.mode & S_IFMT | mode & 0o7777 if valid & MODE else attr.mode,
+            uid=uid if valid & UID else attr.uid,
+            gid=gid if valid & GID else attr.gid,
+            atime_ns=atime_ns if valid & ATIME else attr.atime_ns,
+            mtime_ns=mtime_ns if valid & MTIME else attr.mtime_ns,
+            ctime_ns=ctime_ns if valid & CTIME else attr.ctime_ns,
+        )
+        return await self.getattr(t)
+
+
+class VirtualDirectory(VirtualInode):
+    """A directory that is made up. Give it `entries`, or override `child` and `children` for computed ones.
+
+    Args:
+        entries: fixed contents; may be changed later.
+    """
+
+    __slots__ = ("entries",)
+
+    def __init__(
+        self,
+        fs: VirtualFs,
+        entries: dict[bytes, Inode] | None = None,
+        mode: int = 0o555,
+        *,
+        ino: int = 0,
+        uid: int = 0,
+        gid: int = 0,
+    ) -> None:
+        super().__init__(fs, S_IFDIR | mode, ino=ino, uid=uid, gid=gid, nlink=2)
+        self.entries: dict[bytes, Inode] = {} if entries is None else entries
+
+    async def child(self, t: Task, name: bytes) -> Inode | None:
+        """The entry `name`, or None. Return the same object for the same thing where its identity matters."""
+        return self.entries.get(name)
+
+    async def children(self, t: Task) -> list[Entry]:
+        """What a listing shows: name, inode number, DT_ type. The order should be stable."""
+        return [(name, inode.ino, inode.kind >> 12) for name, inode in self.entries.items()]
+
+    async def lookup(self, t: Task, name: bytes) -> Inode:
+        """Find an entry through `child`."""
+        inode = await self.child(t, name)
+        if inode is None:
+            raise SysError(ENOENT)
+        return inode
+
+    async def open_directory(self, t: Task, flags: int, path: Path) -> File:
+        """Open for listing."""
+        return VirtualDirectoryFile(self, flags, path)
+
+
+class VirtualDirectoryFile(DirectoryFile):
+    """An opened made-up directory: a snapshot of its entries from the start to the end of a listing."""
+
+    __slots__ = ("_listing",)
+
+    def __init__(self, inode: VirtualDirectory, flags: int, path: Path) -> None:
+        super().__init__(inode, flags, path)
+        self._listing: list[Entry] | None = None
+
+    async def records(self, t: Task, cookie: int, size: int) -> list[tuple[int, int, int, bytes]]:
+        """Entries from a snapshot; the cookie is an index into it."""
+        if cookie == 0 or self._listing is None:
+            inode = self.inode
+            assert isinstance(inode, VirtualDirectory)
+            self._listing = await inode.children(t)
+        # No record takes less than 24 bytes.
+        some = self._listing[cookie : cookie + size // 24 + 1]
+        return [(ino, cookie + index, kind, name) for index, (name, ino, kind) in enumerate(some, 1)]
+
+
+class VirtualFile(VirtualInode):
+    """A regular file whose contents are made when it is read.
+
+    Args:
+        make: returns the contents; called at the first read and again after going back to the start.
+        store: takes what was written and its offset, returns how much it accepted; None: writing is EIO.
+    """
+
+    __slots__ = ("make", "store")
+
+    def __init__(
+        self,
+        fs: VirtualFs,
+        make: Content,
+        mode: int = 0o444,
+        *,
+        store: Store | None = None,
+        ino: int = 0,
+        uid: int = 0,
+        gid: int = 0,
+    ) -> None:
+        super().__init__(fs, S_IFREG | mode, ino=ino, uid=uid, gid=gid)
+        self.make = make
+        self.store = store
+
+    async def open_regular(self, t: Task, flags: int, path: Path) -> File:
+        """Open for reading and writing."""
+        return VirtualOpenFile(self, flags, path)
+
+
+class VirtualOpenFile(File):
+    """An opened made-up file: the reader sees one snapshot from start to end (as with seq_file in Linux)."""
+
+    __slots__ = ("_content", "lock")
+
+    seekable = True
+
+    def __init__(self, inode: VirtualFile, flags: int, path: Path) -> None:
+        super().__init__(inode, flags, path)
+        self._content: bytes | None = None
+        self.lock = Mutex()
+
+    async def read(self, t: Task, count: int) -> bytes:
+        """Read on in the snapshot."""
+        await self.lock.acquire(t)
+        try:
+            data = await self.pread(t, count, self.pos)
+            self.pos += len(data)
+            return data
+        finally:
+            self.lock.release()
+
+    async def pread(self, t: Task, count: int, offset: int) -> bytes:
+        """Read from the snapshot; offset 0 makes a new one."""
+        if offset == 0 or self._content is None:
+            assert isinstance(self.inode, VirtualFile)
+            self._content = await self.inode.make(t)
+        return self._content[offset : offset + count]
+
+    def unread(self, data: bytes) -> None:
+        """Go back over what could not be delivered."""
+        self.pos -= len(data)
+
+    async def write(self, t: Task, data: bytes) -> int:
+        """Hand the bytes to whoever keeps the value."""
+        await self.lock.acquire(t)
+        try:
+            written = await self.pwrite(t, data, self.pos)
+            self.pos += written
+            return written
+        finally:
+            self.lock.release()
+
+    async def pwrite(self, t: Task, data: bytes, offset: int) -> int:
+        """Hand the bytes to whoever keeps the value."""
+        assert isinstance(self.inode, VirtualFile)
+        if self.inode.store is None:
+            raise SysError(EIO)
+        self._content = None
+        return await self.inode.store(t, data, offset)
+
+    async def lseek(self, t: Task, offset: int, whence: int) -> int:
+        """Move in the snapshot; its end is unknown, so SEEK_END fails as for /proc files."""
+        if whence == SEEK_CUR:
+            offset += self.pos
+        elif whence != SEEK_SET:
+            raise SysError(EINVAL)
+        if offset < 0:
+            raise SysError(EINVAL)
+        self.pos = offset
+        return offset
+
+
+class VirtualLink(VirtualInode):
+    """A symbolic link whose target is computed.
+
+    Args:
+        target: returns the text of the link.
+        jump: for a magic link, returns where it leads whatever its text says (man 5 proc_pid_fd).
+    """
+
+    __slots__ = ("jump", "target")
+
+    def __init__(
+        self,
+        fs: VirtualFs,
+        target: Content,
+        *,
+        jump: Callable[[Task], Awaitable[Path]] | None = None,
+        mode: int = 0o777,
+        ino: int = 0,
+        uid: int = 0,
+        gid: int = 0,
+    ) -> None:
+        super().__init__(fs, S_IFLNK | mode, ino=ino, uid=uid, gid=gid)
+        self.target = target
+        self.jump = jump
+
+    async def readlink(self, t: Task) -> bytes:
+        """The text of the link."""
+        return await self.target(t)
+
+    async def follow(self, t: Task) -> Path | None:
+        """The place itself, for a magic link."""
+        return await self.jump(t) if self.jump is not None else None
+
+
+class VirtualNode(VirtualInode):
+    """A device node, FIFO or socket: opened through the table of devices (`Inode.open`).
+
+    Args:
+        mode: type (S_IFCHR ...) and permission bits.
+        rdev: device number, as in struct stat.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, fs: VirtualFs, mode: int, rdev: int, *, uid: int = 0, gid: int = 0) -> None:
+        super().__init__(fs, mode, rdev=rdev, uid=uid, gid=gid)

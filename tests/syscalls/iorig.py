@@ -1,0 +1,257 @@
+"""A Linux server without a machine: real tasks, files and wait queues, a virtual clock, a bytearray.
+
+`Rig.run` drives one coroutine to its end and fails if everybody sleeps for ever; `Rig.spawn` starts another
+one beside it. Sleeps end only through wait queues, signals and deadlines, as in the real kernel.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from linuxemu.kernel import Waiter
+from syscalls.abi.errno import EFAULT
+from syscalls.errors import SysError
+from syscalls.objects.credentials import Credentials
+from syscalls.objects.device import DeviceTable
+from syscalls.objects.fdtable import FdTable
+from syscalls.objects.process import ProcessTable
+from syscalls.registry import TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+BASE = 0x10000
+SIZE = 0x40000
+UNMAPPED = 0x10
+
+
+class Memory:
+    """Guest memory: SIZE bytes at BASE, everything else faults."""
+
+    def __init__(self) -> None:
+        self.data = bytearray(SIZE)
+        self._next = BASE
+
+    def alloc(self, data: bytes | int) -> int:
+        """Room for these bytes, or that many zeros."""
+        raw = bytes(data)
+        address = self._next
+        self._next += (len(raw) + 15) & ~15
+        self.data[address - BASE : address - BASE + len(raw)] = raw
+        return address
+
+    def _at(self, addr: int, n: int) -> int:
+        if not BASE <= addr <= BASE + SIZE - n:
+            raise SysError(EFAULT)
+        return addr - BASE
+
+    def get(self, addr: int, n: int) -> bytes:
+        at = self._at(addr, n)
+        return bytes(self.data[at : at + n])
+
+    async def read(self, addr: int, n: int) -> bytes:
+        return self.get(addr, n)
+
+    async def write(self, addr: int, data: bytes) -> None:
+        at = self._at(addr, len(data))
+        self.data[at : at + len(data)] = data
+
+    async def struct(self, addr: int, kind: Any) -> Any:
+        return kind.unpack(self.get(addr, kind.SIZE))
+
+    async def put(self, addr: int, value: Any) -> None:
+        await self.write(addr, value.pack())
+
+    async def u32(self, addr: int) -> int:
+        return int.from_bytes(self.get(addr, 4), "little")
+
+    async def u64(self, addr: int) -> int:
+        return int.from_bytes(self.get(addr, 8), "little")
+
+    async def put_u32(self, addr: int, value: int) -> None:
+        await self.write(addr, struct.pack("<I", value & 0xFFFF_FFFF))
+
+    async def put_u64(self, addr: int, value: int) -> None:
+        await self.write(addr, struct.pack("<Q", value))
+
+
+class Timer:
+    """A pending `call_at`."""
+
+    def __init__(self, at: int, callback: Callable[[], object]) -> None:
+        self.at = at
+        self.callback: Callable[[], object] | None = callback
+
+    def cancel(self) -> None:
+        self.callback = None
+
+
+class Job:
+    """A coroutine in progress."""
+
+    def __init__(self, coro: Coroutine[Any, Any, Any]) -> None:
+        self.coro = coro
+        self.done = False
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def value(self) -> Any:
+        """Its result, or its exception raised."""
+        assert self.done, "still asleep"
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+class Port:
+    """What the server sees of the kernel."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+
+    def now_ns(self) -> int:
+        return self._rig.now
+
+    def call_at(self, deadline_ns: int, callback: Callable[[], object]) -> Timer:
+        timer = Timer(deadline_ns, callback)
+        self._rig.timers.append(timer)
+        return timer
+
+    def waiter(self) -> Waiter:
+        return Waiter(self._rig.ready)
+
+    def spawn(self, coro: Coroutine[Any, Any, Any]) -> Job:
+        return self._rig.spawn(coro)
+
+    async def call(self, dst: int, message: Any) -> Any:
+        self._rig.messages.append(message)
+        answer = self._rig.answer
+        assert answer is not None, f"nobody answers {message}"
+        return answer(message)
+
+
+class Peers:
+    """Ids of the servers; the rig answers for all of them."""
+
+    console = 1
+    entropy = 2
+    fs = 3
+    time = 4
+    vm = 5
+
+
+class Server:
+    """The attributes of LinuxServer that files use."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.port = Port(rig)
+        self.peers = Peers()
+        self.devices = DeviceTable()
+        self.complaints: list[str] = []
+        self.console: Any = None
+
+    def unsupported(self, what: str, *args: object) -> None:
+        self.complaints.append(what)
+
+
+class Rig:
+    """The whole of it. `answer(message)` plays every server."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000_000
+        self.ready: deque[Waiter] = deque()
+        self.timers: list[Timer] = []
+        self.messages: list[Any] = []
+        self.answer: Callable[[Any], Any] | None = None
+        self.server = Server(self)
+        server: Any = self.server
+        self.table = ProcessTable(server, Credentials())
+
+    def task(self, creds: Credentials | None = None) -> Any:
+        """A process of its own, leader of a session."""
+        return self._equip(self.table.spawn(creds or Credentials(), b"test"))
+
+    def fork(self, t: Any) -> Any:
+        """A child with its own descriptors (none open)."""
+        return self._equip(self.table.fork(t))
+
+    def _equip(self, t: Any) -> Any:
+        t.files = FdTable(t.process.rlimits)
+        t.mem = Memory()
+        return t
+
+    def spawn(self, coro: Coroutine[Any, Any, Any]) -> Job:
+        """Start a coroutine and run it until it sleeps."""
+        job = Job(coro)
+        self._step(job, None)
+        return job
+
+    def _step(self, job: Job, value: Any) -> None:
+        try:
+            waiter = job.coro.send(value)
+        except StopIteration as stop:
+            job.done, job.result = True, stop.value
+        except BaseException as error:  # noqa: BLE001
+            job.done, job.error = True, error
+        else:
+            waiter.activity = job
+            if waiter.woken:
+                self.ready.append(waiter)
+
+    def settle(self) -> None:
+        """Run until everybody sleeps; time stands still."""
+        while self.ready:
+            waiter = self.ready.popleft()
+            job: Any = waiter.activity
+            if not job.done:
+                self._step(job, waiter.value)
+
+    def advance(self, ns: int) -> None:
+        """Let time pass, with what becomes due meanwhile."""
+        end = self.now + ns
+        self.settle()
+        while True:
+            due = [x for x in self.timers if x.callback is not None and x.at <= end]
+            if not due:
+                break
+            self._fire(min(due, key=lambda x: x.at))
+        self.now = end
+        self.settle()
+
+    def _fire(self, timer: Timer) -> None:
+        self.timers.remove(timer)
+        self.now = max(self.now, timer.at)
+        if timer.callback is not None:
+            timer.callback()
+        self.settle()
+
+    def run(self, coro: Awaitable[Any]) -> Any:
+        """Run a coroutine to its end; time passes when everybody sleeps."""
+
+        async def wrap() -> Any:
+            return await coro
+
+        job = self.spawn(wrap())
+        self.settle()
+        while not job.done:
+            self.timers = [x for x in self.timers if x.callback is not None]
+            assert self.timers, "everybody sleeps for ever"
+            self._fire(min(self.timers, key=lambda x: x.at))
+        return job.value()
+
+    def call(self, t: Any, name: str, *args: int) -> Any:
+        """Make a system call."""
+        return self.run(self.handler(name)(t, *args))
+
+    def start(self, t: Any, name: str, *args: int) -> Job:
+        """Begin a system call that may sleep."""
+        return self.spawn(self.handler(name)(t, *args))
+
+    @staticmethod
+    def handler(name: str) -> Callable[..., Any]:
+        """The handler of a system call, by its Linux name."""
+        from syscalls.abi.numbers import X86_64
+
+        return TABLE[X86_64[name]].handler

@@ -228,13 +228,17 @@ class _Session:
 
     def __init__(self, memory_mib: int, strict: bool) -> None:
         from linuxemu.cpu.unicorn import UnicornCpu
+        from linuxemu.servers.ool import OolServer
 
         self._ram = HostRam(memory_mib << 20)
         cpu = UnicornCpu(self._ram)
         self._host = HostLoop()
+        self._ool = OolServer()
         wrap = None
         if strict:
-            from linuxemu.kernel.strict import strict as wrap
+            from linuxemu.kernel.strict import StrictIpc
+
+            wrap = StrictIpc(self._ool)
         self.kernel = Kernel(cpu, self._ram, cpu.reserved_frames, self._host, wrap=wrap)
         self._ticker = self.kernel.ticker = SliceTicker(self.kernel.on_tick)
         self._cpu = cpu
@@ -251,14 +255,13 @@ class _Session:
     def add_base_servers(self) -> None:
         """The servers that every machine has."""
         from linuxemu.servers.discovery import DiscoveryServer
-        from linuxemu.servers.ool import OolServer
         from linuxemu.servers.random import RandomServer
         from linuxemu.servers.task import TaskServer
         from linuxemu.servers.time import TimeServer
         from linuxemu.servers.vm import VmServer
 
         self.kernel.add_server(DiscoveryServer(), discovery=True)
-        self.add(OolServer())
+        self.add(self._ool)
         self._vm = self.add(VmServer())
         self._task = self.add(TaskServer())
         self._time = self.add(TimeServer())

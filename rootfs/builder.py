@@ -13,7 +13,7 @@ from rootfs.busybox import BusyBox, find_busybox
 from rootfs.cache import CURRENT, EXEC_CACHE, ROOT_VERSION, STAMP, cache_dirs, is_root, is_trusted, stamp_text
 
 _BUSYBOX_PATH = "bin/busybox"
-_SCRATCH = (".build-", ".old-", ".link-")
+_SCRATCH = ".build-"
 _SCRATCH_AGE_S = 3600
 _ROOT_AGE_S = 86400
 
@@ -59,7 +59,7 @@ def build_root(
     try:
         parent = os.path.dirname(output)
         os.makedirs(parent, exist_ok=True)
-        _build_at(parent, output, found, 0o755)
+        _build_at(parent, output, found, 0o755, force=force)
     except OSError as e:
         raise BootError(f"cannot write the root file system to {output}: {e.strerror or e}") from None
     return output
@@ -94,8 +94,8 @@ def _install(folder: str, busybox: BusyBox, force: bool) -> str:
     name = f"root-{ROOT_VERSION}-{sha256(busybox.data).hexdigest()[:16]}"
     target = os.path.join(folder, name)
     if force or not is_root(target):
-        _build_at(folder, target, busybox, 0o700)
-    link = os.path.join(folder, f"{_SCRATCH[2]}{os.getpid()}")
+        _build_at(folder, target, busybox, 0o700, force=force)
+    link = os.path.join(folder, f"{_SCRATCH}link-{os.getpid()}")
     with suppress(FileNotFoundError):
         os.unlink(link)
     os.symlink(name, link)
@@ -104,55 +104,50 @@ def _install(folder: str, busybox: BusyBox, force: bool) -> str:
     return target
 
 
-def _build_at(folder: str, target: str, busybox: BusyBox, mode: int) -> None:
-    """Builds beside the target and then swaps it in; whoever has the old image open keeps it."""
+def _build_at(folder: str, target: str, busybox: BusyBox, mode: int, *, force: bool) -> None:
+    """Builds in a scratch directory beside the target and moves the result into place."""
     import shutil
     import tempfile
 
-    scratch = tempfile.mkdtemp(prefix=_SCRATCH[0], dir=folder)
+    scratch = tempfile.mkdtemp(prefix=_SCRATCH, dir=folder)
+    new = os.path.join(scratch, "new")
     try:
-        write_root(scratch, busybox)
-        os.chmod(scratch, mode)
-        try:
-            os.rename(scratch, target)
-        except OSError as e:
-            if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            old = tempfile.mkdtemp(prefix=_SCRATCH[1], dir=folder)
+        os.mkdir(new)
+        write_root(new, busybox)
+        os.chmod(new, mode)
+        if not _move(new, target) and (force or not is_root(target)):
+            # Whoever has the old image open keeps it.
             with suppress(FileNotFoundError):
-                os.rename(target, old)
-            _settle(scratch, target)
-            shutil.rmtree(old, ignore_errors=True)
+                os.rename(target, os.path.join(scratch, "old"))
+            _move(new, target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _settle(scratch: str, target: str) -> None:
-    """Moves a finished image into place unless another build was quicker: its image is as good."""
+def _move(directory: str, target: str) -> bool:
+    """Renames a directory, unless another build has put its result there: that one is as good."""
     try:
-        os.rename(scratch, target)
-    except OSError:
-        if not is_root(target):
+        os.rename(directory, target)
+    except OSError as e:
+        if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
+        return False
+    return True
 
 
 def _prune(folder: str, keep: str) -> None:
-    """Removes roots that a day ago were new, and what killed builds left behind."""
+    """Removes roots that were not built today, and what killed builds left behind."""
     import shutil
 
     now = time.time()
-    for name in os.listdir(folder):
-        age = _SCRATCH_AGE_S if name.startswith(_SCRATCH) else _ROOT_AGE_S
-        path = os.path.join(folder, name)
-        if name != keep and name.startswith((*_SCRATCH, "root-")) and _age(path, now) > age:
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _age(path: str, now: float) -> float:
-    try:
-        return now - os.lstat(path).st_mtime
-    except OSError:
-        return 0.0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            oldest = now - (_SCRATCH_AGE_S if entry.name.startswith(_SCRATCH) else _ROOT_AGE_S)
+            if entry.name == keep or not entry.name.startswith((_SCRATCH, "root-")):
+                continue
+            with suppress(FileNotFoundError):
+                if entry.stat(follow_symlinks=False).st_mtime < oldest:
+                    shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _check_free(output: str, force: bool) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from syscalls.abi.errno import EACCES, ENOENT, ENOTDIR, errno_name
-from syscalls.abi.flags import AT_FDCWD, MS_RDONLY, S_IFDIR, S_IFREG
+from syscalls.abi.flags import AT_FDCWD, CLOCK_REALTIME, MS_RDONLY, S_IFDIR, S_IFREG
 from syscalls.errors import SysError
 from syscalls.objects.exec import execve
 from syscalls.objects.fdtable import FdTable
 from syscalls.vfs.context import FsContext
-from syscalls.vfs.filesystem import FileSystem
-from syscalls.vfs.mount import Path
+from syscalls.vfs.dentry import Dentry
+from syscalls.vfs.mount import Mount, Path
 from syscalls.vfs.rpcfs import file_system_of
 from syscalls.vfs.walk import lookup, lookup_parent
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from syscalls.objects.credentials import Credentials
     from syscalls.objects.task import Task
     from syscalls.server import LinuxServer
+    from syscalls.vfs.filesystem import FileSystem
 
 
 class BindMount(NamedTuple):
@@ -104,17 +105,27 @@ async def boot(server: LinuxServer, plan: BootPlan) -> None:
 
 async def _mount_system(t: Task, create: bool) -> None:
     """/proc, /sys and /dev."""
-    from syscalls.fs.devfs import DevFs
+    from syscalls.fs.devfs import populate
     from syscalls.fs.procfs import ProcFs
     from syscalls.fs.sysfs import SysFs
 
-    namespace = t.server.namespace
-    made: tuple[tuple[bytes, type[FileSystem]], ...] = ((b"/proc", ProcFs), (b"/sys", SysFs), (b"/dev", DevFs))
-    for where, kind in made:
+    server = t.server
+    namespace = server.namespace
+    now_ns = await server.clock_ns(CLOCK_REALTIME)
+    for where in (b"/proc", b"/sys", b"/dev"):
         place = await _mount_point(t, where, S_IFDIR, create)
-        if place is not None:
-            fs = kind(t.server)  # type: ignore[arg-type,call-arg]
-            await namespace.mount(fs, place, 0, where[1:])
+        if place is None:
+            continue
+        dev = namespace.new_dev()
+        fs: FileSystem
+        if where == b"/proc":
+            fs = ProcFs(server, server.table_of_processes, dev, now_ns)
+        elif where == b"/sys":
+            fs = SysFs(server, dev, now_ns)
+        else:
+            fs = await file_system_of(server.port, server.new_memfs(), "devtmpfs", dev)
+            await populate(t, await fs.root())
+        await namespace.mount(fs, place, 0, fs.kind.encode())
 
 
 async def _mount_point(t: Task, where: bytes, kind: int, create: bool) -> Path | None:
@@ -152,9 +163,10 @@ async def _bind(t: Task, bind: BindMount, create: bool) -> None:
     if place is None:
         raise StartError(f"--bind: the guest has no {shown}, and it cannot be made", 2)
     if bind.name:
-        from syscalls.vfs.mount import bind_file
-
-        await bind_file(server.namespace, t, fs, bind.name, place, flags, bind.source)
+        directory = await fs.root_dentry()
+        dentry = Dentry(directory, bind.name, await directory.inode.lookup(t, bind.name))
+        hidden = Mount(0, fs, directory, flags, bind.source)
+        server.namespace.bind(Path(hidden, dentry), place)
     else:
         await server.namespace.mount(fs, place, flags, bind.source)
 

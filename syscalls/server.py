@@ -93,8 +93,10 @@ class Unsupported(NamedTuple):
     """Something a program asked for that is not there."""
 
     what: str
-    pid: int
     comm: bytes
+
+    def __str__(self) -> str:
+        return f"{self.what} ({self.comm.decode(errors='replace')})" if self.comm else self.what
 
 
 class LinuxServer(Server):
@@ -265,7 +267,7 @@ class LinuxServer(Server):
 
     def unsupported(self, what: str, t: Task | None = None, *_: object) -> None:
         """Record that a program asked for something that Linux has and this server lacks."""
-        key = Unsupported(what, t.process.pid if t is not None else 0, t.comm if t is not None else b"")
+        key = Unsupported(what, t.comm if t is not None else b"")
         self.missing[key] = self.missing.get(key, 0) + 1
 
     async def refill_pool(self) -> None:

@@ -45,7 +45,8 @@ class Assembler:
         number = _REGISTERS[register]
         if isinstance(value, str):
             source = _REGISTERS[value]
-            self._code += bytes((0x48 | source >> 3 << 2 | number >> 3, 0x89, 0xC0 | (source & 7) << 3 | number & 7))
+            rex = 0x48 | source >> 3 << 2 | number >> 3
+            self._code += bytes((rex, 0x89, 0xC0 | (source & 7) << 3 | number & 7))
             return
         if number >= 8:
             self._code.append(0x41)

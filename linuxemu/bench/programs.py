@@ -11,7 +11,8 @@ _MONOTONIC = 1
 _O_RDWR_CREAT = 0o102
 
 # Where things stand in the writable segment.
-_BEGIN, _END, _STATUS, _RUSAGE, _PIPES, _ARGV, _BUFFER = (DATA + offset for offset in (0, 16, 32, 64, 256, 512, 4096))
+_BEGIN, _END, _STATUS, _RUSAGE = DATA, DATA + 16, DATA + 32, DATA + 64
+_PIPES, _ARGV, _BUFFER = DATA + 256, DATA + 512, DATA + 4096
 
 RESULT_SIZE = 32
 """A timed program writes two timespecs: begin and end."""
@@ -159,7 +160,7 @@ def open_close(count: int, path: str) -> bytes:
 
 
 def launcher() -> bytes:
-    """For the host: run argv[1], argv[2:] with this program's environment; write times and its rusage to fd 3.
+    """For the host: run argv[1:] with this program's environment, write the times and its rusage to fd 3.
 
     A process's peak memory includes what it was before it executed the program, so it must not be forked from
     something large: this program is a page.

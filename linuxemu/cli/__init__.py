@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sys
 
+from linuxemu.cli.options import complain
+
 __all__ = ["main"]
 
 _HELP = """\
@@ -67,20 +69,22 @@ def _dispatch(words: list[str]) -> int:
 
 def _general(word: str) -> int:
     if word in ("-h", "--help", "help"):
-        sys.stdout.write(_HELP)
+        print(_HELP, end="")
         return 0
     if word == "--version":
-        sys.stdout.write(f"linuxemu {_version()}\n")
+        print(f"linuxemu {_version()}")
         return 0
     if not word:
-        sys.stderr.write(_HELP)
+        complain(
+            "linuxemu", f"no command given (there are {', '.join(_COMMANDS)}); linuxemu --help tells more"
+        )
         return 2
     if word.startswith("-"):
         why = f"unknown option {word} (a command's options come after its name: linuxemu run {word} ...)"
     else:
         there_are = ", ".join(_COMMANDS)
         why = f"unknown command {word!r} (there are {there_are}; to run a program: linuxemu run {word})"
-    sys.stderr.write(f"linuxemu: {why}\n")
+    complain("linuxemu", why)
     return 2
 
 

@@ -6,11 +6,21 @@ what `run` needs: options end at the first word that is not one, or at `--`; nam
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple
 
 
 class UsageError(Exception):
     """The command line is wrong; the text says in one line how."""
+
+
+def complain(tool: str, why: str) -> None:
+    """Say in one line on standard error what is wrong."""
+    text = " ".join(why.split("\n"))
+    try:
+        os.write(2, f"{tool}: {text}\n".encode("utf-8", "surrogateescape"))
+    except OSError:
+        pass  # nobody listens there; the exit status still says it
 
 
 class Option(NamedTuple):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from linuxemu.cli.options import Option, UsageError, Values, describe, split
+from linuxemu.cli.options import Option, UsageError, Values, complain, describe, split
 
 if TYPE_CHECKING:
     from linuxemu.machine import Machine
@@ -81,10 +80,10 @@ def main(words: list[str]) -> int:
     try:
         options = parse(words)
     except UsageError as error:
-        _complain(str(error))
+        complain("linuxemu run", str(error))
         return 2
     if options is None:
-        sys.stdout.write(_HELP.format(usage=_USAGE, options=describe(_OPTIONS)))
+        print(_HELP.format(usage=_USAGE, options=describe(_OPTIONS)), end="")
         return 0
     return _execute(options)
 
@@ -198,14 +197,6 @@ def _parse_timeout(text: str | None) -> float | None:
     return seconds
 
 
-def _complain(why: str) -> None:
-    text = " ".join(why.split("\n"))
-    try:
-        os.write(2, f"linuxemu run: {text}\n".encode("utf-8", "surrogateescape"))
-    except OSError:
-        pass  # nobody listens to stderr; the exit status still says it
-
-
 class _Ended(BaseException):
     """A signal asks the tool itself to end."""
 
@@ -254,7 +245,7 @@ def _run_machine(options: RunOptions) -> int:
         )
         result = machine.run(options.argv)
     except LinuxEmuError as error:
-        _complain(str(error))
+        complain("linuxemu run", str(error))
         return int(getattr(error, "exit_status", 2))
     _report(machine, result.exit_status)
     return int(result.exit_status)
@@ -271,4 +262,5 @@ def _report(machine: Machine, status: int) -> None:
     except OSError:
         wanted = False
     if wanted:
-        _complain("not supported: " + "; ".join(str(item) for item in unsupported))
+        wishes = "; ".join(f"{item.what} (by {os.fsdecode(item.comm)})" for item in unsupported)
+        complain("linuxemu run", f"not supported: {wishes}")

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _ARCH_X86, _MODE_64 = 4, 8
 _HOOK_INTR, _HOOK_INSN = 1, 2
-_INSN_SYSCALL = 699
+_INSN_SYSCALL, _INSN_CPUID = 699, 113
 _CTL_REMOVE_CACHE = 9 | (2 << 26) | (1 << 30)
 _CTL_CPU_MODEL = 7 | (1 << 26) | (1 << 30)
 _ERR_INSN_INVALID = 10
@@ -59,6 +59,7 @@ _GDT = {1: 0x00AF9B000000FFFF, 2: 0x00CF93000000FFFF, 4: 0x00CFF3000000FFFF, 5: 
 # The first frames of guest-physical memory belong to the engine.
 _GDT_AT, _CODE_AT, _BOOT_TABLES, _IDENTITY_TABLES = 0x1000, 0x2000, 0x3000, 0x8000
 _PAGE = 4096
+_STRUCTURE_SEARCHED = 4096
 _FXSAVE_LEGACY = struct.Struct("<HHBxHQQII")
 _MXCSR_MASK = 0xFFFF
 
@@ -128,6 +129,7 @@ class UnicornCpu:
         self._contexts: list[int] = []
         self._trap_context = self._alloc_context()
         self._scratch = self._alloc_context()
+        self._only_stop_between_blocks()
         self._hooks()
         self._boot()
         self._current: _State | None = None
@@ -185,6 +187,41 @@ class UnicornCpu:
         assert context.value is not None
         return context.value
 
+    def _only_stop_between_blocks(self) -> None:
+        """Turn off the emulator's look for a stop request after each memory access.
+
+        A stop noticed there goes back to the start of the instruction, so one that reads, changes and writes memory
+        would be done twice when another thread calls `interrupt`; and the look costs a call for each access. The look
+        at the start of each block stays. There is no interface for this switch: it stands behind the size of a saved
+        context in the emulator's own structure, and `_boot` proves that it was found.
+        """
+        size = ctypes.c_uint64.from_address(self._trap_context).value
+        structure = ctypes.string_at(self._uc, _STRUCTURE_SEARCHED)
+        pattern = struct.pack("<ii", 1, size & 0xFFFF_FFFF)
+        at = structure.find(pattern)
+        flags = structure[at + 20 : at + 24]
+        if at < 0 or structure.find(pattern, at + 1) >= 0 or flags[2:] != b"\0\x01" or max(flags) > 1:
+            raise EngineError("libunicorn's switches are not where they are expected: unsupported version")
+        ctypes.c_uint8.from_address(self._uc + at + 22).value = 1
+
+    def _prove_whole_instructions(self, at: int) -> None:
+        """Ask for a stop in the middle of a block and see that the block is finished first.
+
+        Args:
+            at: address of `cpuid; incq (%rdi); jmp .+2`.
+        """
+        handle = ctypes.c_size_t()
+        stop = ctypes.cast(self._lib.uc_emu_stop, ctypes.c_void_p)
+        pointer, none, everywhere = ctypes.c_void_p(self._uc), ctypes.c_uint64(1), ctypes.c_uint64(0)
+        add = self._lib.uc_hook_add
+        insn = ctypes.c_int(_INSN_CPUID)
+        self._must(add(pointer, ctypes.byref(handle), _HOOK_INSN, stop, None, none, everywhere, insn), "hook")
+        self._set("rdi", at - at % _PAGE + _PAGE)
+        self._start(self._uc, at, 0, 0, 0)
+        if self._get("rip") != at + 7:
+            raise EngineError("libunicorn stops in the middle of instructions: unsupported version")
+        self._must(self._lib.uc_hook_del(pointer, handle), "remove a hook")
+
     def _hooks(self) -> None:
         """Stop at `syscall` without Python; note the vector of everything else in a callback."""
         lib, uc = self._lib, self._uc
@@ -225,12 +262,15 @@ class UnicornCpu:
         self._ram.data[_CODE_AT : _CODE_AT + 3] = b"\x48\x0f\x07"  # sysretq
         user_code = b"\x0f\x05" + b"\x48\x89\x07" + b"\x48\x8b\x06"  # syscall; mov [rdi],rax; mov rax,[rsi]
         self._ram.data[_CODE_AT + 0x800 : _CODE_AT + 0x800 + len(user_code)] = user_code
+        proof = b"\x0f\xa2" + b"\x48\xff\x07" + b"\xeb\x00" + b"\x0f\x05"  # cpuid; incq (%rdi); jmp .+2; syscall
+        self._ram.data[_CODE_AT + 0x810 : _CODE_AT + 0x810 + len(proof)] = proof
         top, upper, directory, table = (_BOOT_TABLES + _PAGE * i for i in range(4))
         words[(top >> 3) + (boot_page >> 39)] = upper | link
         words[(upper >> 3) + ((boot_page >> 30) & 511)] = directory | link
         words[directory >> 3] = table | link
         words[table >> 3] = _CODE_AT | PTE_PRESENT
         words[(table >> 3) + 1] = _CODE_AT | PTE_PRESENT | PTE_USER
+        words[(table >> 3) + 2] = (_BOOT_TABLES + 4 * _PAGE) | link
         self._identity_tables()
         gdtr = _Mmr(0, _GDT_AT, 0xFF, 0)
         self._must(self._lib.uc_reg_write(self._uc, _REG["gdtr"], ctypes.byref(gdtr)), "load the GDT")
@@ -242,6 +282,7 @@ class UnicornCpu:
         self._start(self._uc, boot_page, 0, 0, 0)
         if self._get("rip") != user_page + 0x802:
             raise EngineError("libunicorn does not enter ring 3: unsupported version")
+        self._prove_whole_instructions(user_page + 0x810)
         self._find_offsets(user_page + 0x802)
         for name in ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{i}" for i in range(8, 16)), "cr2"):
             self._set(name, 0)
@@ -393,6 +434,9 @@ class UnicornCpu:
         state.pc = self._fault_values[0]
         if vector < 0:
             if not error:
+                self._save(uc, self._scratch)
+                if ctypes.c_int32.from_address(self._scratch + self._exception_at).value != -1:
+                    self._repair(self._scratch)  # stopped between raising a fault and telling of it
                 return INTERRUPT
             self.vector = VECTOR_INVALID_OPCODE
             self.fault_code = 0

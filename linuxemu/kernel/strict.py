@@ -1,39 +1,60 @@
 """Strict IPC: every message is packed to bytes and unpacked again on its way, in both directions.
 
-A system that works like this could have its servers in other processes, or behind a wire to a real kernel.
+Strings and byte strings do not fit a message: they travel through the ool server, as every task of the seed sends
+them. A system that works like this could have its servers in other processes, or behind a wire to a real kernel.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from linuxemu.errors import RpcError
-from linuxemu.messages import BY_ID
+from linuxemu.idl.codes import ERR_ALREADY_EXISTS
+from linuxemu.messages import unpack
 
 if TYPE_CHECKING:
     from linuxemu.kernel.kernel import Kernel
     from linuxemu.kernel.task import Service, Task
 
-_ID_MASK = 0xFFFF
+
+class Carrier(Protocol):
+    """The ool server, as far as it carries payloads."""
+
+    def carry(self, src: int, dst: int, payload: bytes) -> bytes:
+        """Take a payload from one task to another through their buffers."""
 
 
-def carry(message: Any, src: int) -> Any:
-    """What arrives of a message after a trip as bytes."""
-    payload = message.ool()
-    wire = message.pack(src, 0x1000_0000 if payload is not None else 0)
-    kind = BY_ID[int.from_bytes(wire[:4], "little") & _ID_MASK]
-    return kind.unpack(wire, payload)
+class StrictIpc:
+    """Wraps handlers so that their requests and replies travel as bytes; for `Kernel(wrap=...)`.
 
+    Args:
+        carrier: the ool server.
+    """
 
-def strict(kernel: Kernel, task: Task, message: type, method: Service) -> Service:
-    """Wrap a handler so that its request and its reply travel as bytes; for `Kernel(wrap=...)`."""
+    def __init__(self, carrier: Carrier) -> None:
+        self._carrier = carrier
 
-    async def serve(src: int, request: Any) -> Any:
-        try:
-            reply = await method(src, carry(request, src))
-        except RpcError as error:
-            word = error.code.to_bytes(4, "little", signed=True)
-            raise RpcError(int.from_bytes(word, "little", signed=True)) from None
-        return None if reply is None else carry(reply, task.tid)
+    def _carry(self, message: Any, src: int, dst: int) -> Any:
+        """What arrives of a message after its trip."""
+        payload = message.ool()
+        if payload is not None:
+            try:
+                payload = self._carrier.carry(src, dst, payload)
+            except RpcError as error:
+                # The receiver talks to the ool server itself just now: its buffer is not ours to use.
+                if error.code != ERR_ALREADY_EXISTS:
+                    raise
+        return unpack(message.pack(src), payload)
 
-    return serve
+    def __call__(self, kernel: Kernel, task: Task, message: type, method: Service) -> Service:
+        """The handler that serves in place of `method`."""
+
+        async def serve(src: int, request: Any) -> Any:
+            try:
+                reply = await method(src, self._carry(request, src, task.tid))
+            except RpcError as error:
+                word = error.code.to_bytes(4, "little", signed=True)
+                raise RpcError(int.from_bytes(word, "little", signed=True)) from None
+            return None if reply is None else self._carry(reply, task.tid, src)
+
+        return serve

@@ -56,7 +56,7 @@ class Struct(tuple[Any, ...], metaclass=_StructType):
     gives the layout of `struct`, inner structures flattened, as the class keyword `layout`.
     """
 
-    SIZE: ClassVar[int]
+    SIZE = 0
     """Bytes that one takes in memory."""
     FIELDS: ClassVar[tuple[str, ...]]
     """Names of the fields, in order."""

@@ -458,53 +458,6 @@ class SignalfdSiginfo(Struct, layout="<IiiIIiIIIIiiQQQQHxxiQI28x"):
     ssi_arch: int = 0
 
 
-SIGINFO_SIZE = 128
-_SIGINFO_KILL = struct.Struct("<iii4xiI104x")
-_SIGINFO_TIMER = struct.Struct("<iii4xiiQ96x")
-_SIGINFO_QUEUE = struct.Struct("<iii4xiIQ96x")
-_SIGINFO_CHILD = struct.Struct("<iii4xiIi4xqq80x")
-_SIGINFO_FAULT = struct.Struct("<iii4xQh102x")
-_SIGINFO_POLL = struct.Struct("<iii4xqi100x")
-_SIGINFO_SYS = struct.Struct("<iii4xQiI96x")
-
-
-def siginfo_kill(signo: int, code: int, pid: int, uid: int) -> bytes:
-    """The siginfo_t of a signal that a process sent: kill(2), tgkill(2); zeros for the kernel's own."""
-    return _SIGINFO_KILL.pack(signo, 0, code, pid, uid)
-
-
-def siginfo_queue(signo: int, code: int, pid: int, uid: int, value: int) -> bytes:
-    """The siginfo_t of sigqueue(3) or a message queue; `value` is si_value, unsigned."""
-    return _SIGINFO_QUEUE.pack(signo, 0, code, pid, uid, value)
-
-
-def siginfo_timer(signo: int, code: int, timer_id: int, overrun: int, value: int) -> bytes:
-    """The siginfo_t of a POSIX timer: timer_create(2)."""
-    return _SIGINFO_TIMER.pack(signo, 0, code, timer_id, overrun, value)
-
-
-def siginfo_child(
-    signo: int, code: int, pid: int, uid: int, status: int, utime_ticks: int = 0, stime_ticks: int = 0
-) -> bytes:
-    """The siginfo_t of SIGCHLD and waitid(2); `status` is the exit status or the signal."""
-    return _SIGINFO_CHILD.pack(signo, 0, code, pid, uid, status, utime_ticks, stime_ticks)
-
-
-def siginfo_fault(signo: int, code: int, address: int, address_lsb: int = 0) -> bytes:
-    """The siginfo_t of SIGSEGV, SIGBUS, SIGILL, SIGFPE and SIGTRAP."""
-    return _SIGINFO_FAULT.pack(signo, 0, code, address, address_lsb)
-
-
-def siginfo_poll(signo: int, code: int, band: int, fd: int) -> bytes:
-    """The siginfo_t of SIGIO: fcntl(2) F_SETSIG."""
-    return _SIGINFO_POLL.pack(signo, 0, code, band, fd)
-
-
-def siginfo_sys(signo: int, code: int, call_address: int, number: int, arch: int) -> bytes:
-    """The siginfo_t of SIGSYS: seccomp(2)."""
-    return _SIGINFO_SYS.pack(signo, 0, code, call_address, number, arch)
-
-
 _DIRENT64 = struct.Struct("<QqHB")
 _DIRENT = struct.Struct("<QqH")
 

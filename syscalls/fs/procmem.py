@@ -57,8 +57,8 @@ async def _map_line(t: Task, vma: Vma) -> bytes:
 async def cmdline(t: Task, task: Task, whole: bool) -> bytes:
     """/proc/PID/cmdline: the arguments, each with its NUL, as the process has them in memory now.
 
-    A program that overwrites the last NUL has changed its title: then one string counts, which may go on where
-    the environment was.
+    A program that overwrites the last NUL has changed its title: then one string counts, which may go on
+    where the environment was.
     """
     mm = task.process.mm
     if mm is None or not mm.arg_end:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syscalls.abi.flags import (
+    CAP_SYS_PTRACE,
+    CLOCK_BOOTTIME,
     MAP_GROWSDOWN,
     PROT_EXEC,
     PROT_WRITE,
@@ -16,6 +18,7 @@ from syscalls.abi.flags import (
 from syscalls.objects.device import CONSOLE_RDEV
 
 if TYPE_CHECKING:
+    from syscalls.objects.credentials import Credentials
     from syscalls.objects.mm import MemoryMap
     from syscalls.objects.process import Process, Usage
     from syscalls.objects.task import Task
@@ -61,10 +64,10 @@ class Sizes:
         mm: the address space.
     """
 
-    __slots__ = ("code", "data", "file", "lib", "resident", "shared", "stack", "total")
+    __slots__ = ("code", "data", "file", "lib", "resident", "stack", "total")
 
     def __init__(self, mm: MemoryMap | None) -> None:
-        self.total = self.resident = self.code = self.data = self.stack = self.lib = self.file = self.shared = 0
+        self.total = self.resident = self.code = self.data = self.stack = self.lib = self.file = 0
         if mm is None:
             return
         self.total = mm.total_vm
@@ -126,33 +129,41 @@ async def stat(t: Task, task: Task, whole: bool) -> bytes:
         whole: counters are those of the whole process, not of this task.
     """
     process = task.process
-    mm = process.mm
-    sizes = Sizes(mm)
+    sizes = Sizes(process.mm)
     permitted = may_inspect(t, task)
     usage, children = _usage(task, whole), process.child_usage
-    tty_nr, tpgid = _terminal(process)
     flags = _PF_RANDOMIZE | (0 if process.did_exec else _PF_FORKNOEXEC)
     if task.exit_status is not None:
         flags |= _PF_EXITING
-    start = [0] * 3 if mm is None else [mm.start_code, mm.end_code, mm.start_stack] if permitted else [1, 1, 0]
-    ends = [0] * 7
-    if mm is not None and permitted:
-        ends = [mm.start_data, mm.end_data, mm.brk_start, mm.arg_start, mm.arg_end, mm.env_start, mm.env_end]
+    # Tasks note when they started on the kernel's clock; what is shown is on that of /proc/uptime.
+    started = task.start_ns - t.server.port.now_ns() + await t.server.clock_ns(CLOCK_BOOTTIME)
+    code, data = _addresses(process, permitted)
     handlers = process.sighand
     fields: list[int] = [
-        process.ppid, process.pgrp.pgid, process.session.sid, tty_nr, tpgid, flags,
+        process.ppid, process.pgrp.pgid, process.session.sid, *_terminal(process), flags,
         usage.minflt, children.minflt, usage.majflt, children.majflt,
         usage.user_ns // TICK_NS, usage.sys_ns // TICK_NS,
         children.user_ns // TICK_NS, children.sys_ns // TICK_NS,
-        priority_of(task), task.nice, max(len(process.tasks), 1), 0, task.start_ns // TICK_NS,
-        sizes.total << 12, sizes.resident, process.rlimits[RLIMIT_RSS][0], *start, 0, 0,
+        priority_of(task), task.nice, max(len(process.tasks), 1), 0, max(started, 0) // TICK_NS,
+        sizes.total << 12, sizes.resident, process.rlimits[RLIMIT_RSS][0], *code, 0, 0,
         task.pending.mask & _LEGACY_SIGNALS, task.blocked & _LEGACY_SIGNALS,
         handlers.mask_of(SIG_IGN) & _LEGACY_SIGNALS, handlers.caught() & _LEGACY_SIGNALS,
         0, 0, 0, process.exit_signal, 0, task.sched_priority, task.sched_policy, 0, 0, 0,
-        *ends, (process.exit_code or 0) if permitted else 0,
+        *data, (process.exit_code or 0) if permitted else 0,
     ]  # fmt: skip
     head = b"%d (%s) %s " % (task.tid, _escaped(task.comm), state_of(task).encode())
     return head + b" ".join(b"%d" % value for value in fields) + b"\n"
+
+
+def _addresses(process: Process, permitted: bool) -> tuple[list[int], list[int]]:
+    """Columns startcode to startstack, and start_data to env_end; hidden from who may not look inside."""
+    mm = process.mm
+    if mm is None:
+        return [0] * 3, [0] * 7
+    if not permitted:
+        return [1, 1, 0], [0] * 7
+    data = [mm.start_data, mm.end_data, mm.brk_start, mm.arg_start, mm.arg_end, mm.env_start, mm.env_end]
+    return [mm.start_code, mm.end_code, mm.start_stack], data
 
 
 def _escaped(comm: bytes) -> bytes:
@@ -193,8 +204,12 @@ async def status(t: Task, task: Task, whole: bool) -> bytes:
     ]
     if alive:
         lines += _memory_lines(task)
-    lines += _signal_lines(task)
-    lines += [
+    lines += _signal_lines(task) + _capability_lines(task, creds) + _scheduling_lines(task)
+    return b"\n".join(lines) + b"\n"
+
+
+def _capability_lines(task: Task, creds: Credentials) -> list[bytes]:
+    return [
         b"CapInh:\t%016x" % creds.inheritable,
         b"CapPrm:\t%016x" % creds.permitted,
         b"CapEff:\t%016x" % creds.effective,
@@ -205,6 +220,11 @@ async def status(t: Task, task: Task, whole: bool) -> bytes:
         b"Seccomp_filters:\t0",
         b"Speculation_Store_Bypass:\tnot vulnerable",
         b"SpeculationIndirectBranch:\tnot affected",
+    ]
+
+
+def _scheduling_lines(task: Task) -> list[bytes]:
+    return [
         b"Cpus_allowed:\t%x" % task.affinity,
         b"Cpus_allowed_list:\t" + cpu_list(task.affinity),
         b"Mems_allowed:\t1",
@@ -212,7 +232,6 @@ async def status(t: Task, task: Task, whole: bool) -> bytes:
         b"voluntary_ctxt_switches:\t%d" % task.nvcsw,
         b"nonvoluntary_ctxt_switches:\t%d" % task.nivcsw,
     ]
-    return b"\n".join(lines) + b"\n"
 
 
 def table_size(task: Task) -> int:
@@ -287,19 +306,19 @@ async def io(t: Task, task: Task, whole: bool) -> bytes:
     usage = _usage(task, whole)
     rows = (
         (b"rchar", 0), (b"wchar", 0), (b"syscr", 0), (b"syscw", 0),
-        (b"read_bytes", usage.inblock << 9), (b"write_bytes", usage.oublock << 9), (b"cancelled_write_bytes", 0),
+        (b"read_bytes", usage.inblock << 9), (b"write_bytes", usage.oublock << 9),
+        (b"cancelled_write_bytes", 0),
     )  # fmt: skip
     return b"".join(b"%s: %d\n" % row for row in rows)
 
 
 def may_inspect(t: Task, task: Task) -> bool:
     """Whether a task may look into another: same ids and dumpable, or CAP_SYS_PTRACE (man 2 ptrace)."""
-    from syscalls.abi.flags import CAP_SYS_PTRACE
-
     if task.process is t.process:
         return True
     own, other = t.creds, task.creds
-    same = own.fsuid == other.euid == other.suid == other.uid and own.fsgid == other.egid == other.sgid == other.gid
-    if (same and task.process.dumpable == 1) or own.capable(CAP_SYS_PTRACE):
+    same_user = own.fsuid == other.euid == other.suid == other.uid
+    same_group = own.fsgid == other.egid == other.sgid == other.gid
+    if own.capable(CAP_SYS_PTRACE):
         return True
-    return False
+    return same_user and same_group and task.process.dumpable == 1

@@ -10,7 +10,6 @@ from syscalls.abi.flags import (
     AT_FDCWD,
     AT_REMOVEDIR,
     AT_SYMLINK_FOLLOW,
-    CAP_DAC_READ_SEARCH,
     CAP_MKNOD,
     CAP_SYS_CHROOT,
     RENAME_EXCHANGE,
@@ -126,8 +125,6 @@ async def linkat(
     if flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH):
         raise SysError(EINVAL)
     old = await t.mem.path(oldpath)
-    if not old and flags & AT_EMPTY_PATH and not t.creds.capable(CAP_DAC_READ_SEARCH):
-        raise SysError(ENOENT)
     new = await t.mem.path(newpath)
     follow, empty_ok = flags & AT_SYMLINK_FOLLOW != 0, flags & AT_EMPTY_PATH != 0
     await modify.make_link(t, await lookup(t, olddirfd, old, follow, empty_ok), newdirfd, new)

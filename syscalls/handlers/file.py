@@ -56,6 +56,7 @@ from syscalls.abi.flags import (
 )
 from syscalls.abi.structs import Iovec, OpenHow
 from syscalls.errors import SysError
+from syscalls.handlers import splice as _  # noqa: F401  (its calls belong to this family)
 from syscalls.objects.file import ANY, READ, WRITE, File
 from syscalls.registry import PARTIAL, syscall
 from syscalls.types import (
@@ -230,10 +231,9 @@ async def pwrite64(t: Task, fd: Fd, buf: UserPtr[bytes], count: Size, pos: Off) 
 
 
 async def _vector(t: Task, file: File, want: int, iov: int, count: int) -> transfer.Vector:
-    vector = await t.mem.iovec(iov, count)
     if not file.access & want:
         raise SysError(EBADF)
-    return vector
+    return await t.mem.iovec(iov, count)
 
 
 @syscall("readv")

@@ -176,7 +176,7 @@ def _places(t: Task) -> Iterator[Path | None]:
         yield task.fs.root
         yield task.fs.cwd
         yield task.process.exe
-        for _, file in task.files.items():
+        for file in task.files.files():
             yield file.path
 
 

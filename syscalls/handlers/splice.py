@@ -20,13 +20,13 @@ from syscalls.objects.file import MAX_RW, READ, WRITE, File
 from syscalls.registry import syscall
 from syscalls.types import Fd, Size, UInt, ULong, UserPtr
 from syscalls.vfs import transfer
-from syscalls.vfs.regular import MAX_OFFSET
 
 if TYPE_CHECKING:
     from syscalls.objects.pipe import PipeEnd
     from syscalls.objects.task import Task
 
 _SPLICE = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT
+_U64 = (1 << 64) - 1
 
 
 @syscall("sendfile")
@@ -61,7 +61,7 @@ async def copy_file_range(
     to = await t.mem.s64(off_out) if off_out else out.pos
     if flags:
         raise SysError(EINVAL)
-    length = _check_ranges(source, at, out, to, len)
+    length = await _check_ranges(t, source, at, out, to, len)
     if not length:
         return 0
     done = await transfer.copy_range(t, source, at, out, to, min(length, MAX_RW))
@@ -76,8 +76,8 @@ async def copy_file_range(
     return done
 
 
-def _check_ranges(source: File, at: int, out: File, to: int, length: int) -> int:
-    """The checks of copy_file_range; returns how much may be copied."""
+async def _check_ranges(t: Task, source: File, at: int, out: File, to: int, length: int) -> int:
+    """The checks of copy_file_range, in Linux's order; returns how much there is to copy."""
     kinds = source.inode.kind, out.inode.kind
     if S_IFDIR in kinds:
         raise SysError(EISDIR)
@@ -87,10 +87,11 @@ def _check_ranges(source: File, at: int, out: File, to: int, length: int) -> int
         raise SysError(EBADF)
     if source.inode.fs is not out.inode.fs:
         raise SysError(EXDEV)
+    if (at & _U64) + length > _U64 or (to & _U64) + length > _U64:
+        raise SysError(EOVERFLOW)
     if at < 0 or to < 0:
         raise SysError(EINVAL)
-    if at + length > MAX_OFFSET or to + length > MAX_OFFSET:
-        raise SysError(EOVERFLOW)
+    length = max(min(length, (await source.getattr(t)).size - at), 0)
     if source.inode is out.inode and at < to + length and to < at + length:
         raise SysError(EINVAL)
     return length

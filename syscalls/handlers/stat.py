@@ -12,6 +12,7 @@ from syscalls.abi.flags import (
     AT_NO_AUTOMOUNT,
     AT_STATX_SYNC_TYPE,
     AT_SYMLINK_NOFOLLOW,
+    CLOCK_REALTIME,
     S_IFLNK,
     ST_VALID,
     STATX__RESERVED,
@@ -296,7 +297,7 @@ async def _set_times(t: Task, place: Path, times: tuple[Timespec, Timespec] | No
     """utimensat once target and times are known; None: the present for both."""
     if times is not None and times[0].tv_nsec == UTIME_NOW and times[1].tv_nsec == UTIME_NOW:
         times = None
-    now = await t.server.clock_ns(attributes.CLOCK_REALTIME)
+    now = await t.server.clock_ns(CLOCK_REALTIME)
     if times is None:
         await attributes.set_times(t, place, now, now, False)
         return

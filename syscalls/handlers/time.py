@@ -157,7 +157,7 @@ async def _set_clock(t: Task, ns: int) -> None:
     try:
         await t.server.port.call(t.server.peers.time, clock.Settime(CLOCK_REALTIME, ns))
     except RpcError as error:
-        raise SysError(EPERM) from error
+        raise SysError(EINVAL) from error
 
 
 @syscall("clock_gettime")

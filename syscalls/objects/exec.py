@@ -93,6 +93,12 @@ async def execve(t: Task, dirfd: int, name: bytes, argv: list[bytes], envp: list
     try:
         check_limits(argv, envp, name, stack_limit)
         program, argv, script_path = await _open_program(t, dirfd, name, argv, flags)
+        if script_path is not None:
+            try:
+                check_limits(argv, envp, name, stack_limit)
+            except ExecFormatError:
+                await program.file.put()
+                raise
     except ExecFormatError as error:
         raise SysError(error.errno) from error
     opened = [program.file] + ([program.interpreter.file] if program.interpreter is not None else [])

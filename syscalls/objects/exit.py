@@ -36,6 +36,8 @@ async def exit_task(t: Task, status: int) -> None:
         return
     t.exit_status = status
     process = t.process
+    if all(other.exit_status is not None for other in process.tasks.values()):
+        begin_group_exit(process, status, t)  # the thread that exits last decides
     t.hand_over(~t.blocked)
     complete_stop(process, t)
     await t.server.thread_exiting(t)
@@ -160,16 +162,15 @@ async def end_other_threads(t: Task) -> None:
     process = t.process
     if process.group_exit is not None or process.exec_task is not None:
         raise SysError(EAGAIN)
-    if len(process.tasks) == 1 and process.leader is t:
-        return
-    process.exec_task = t
-    kill_tasks(process, t)
-    try:
-        await t.wait_killable([process.thread_gone], lambda: True if len(process.tasks) == 1 else None)
-    except Interrupted:
-        raise SysError(EAGAIN) from None
-    finally:
-        process.exec_task = None
+    if len(process.tasks) > 1:
+        process.exec_task = t
+        kill_tasks(process, t)
+        try:
+            await t.wait_killable([process.thread_gone], lambda: True if len(process.tasks) == 1 else None)
+        except Interrupted:
+            raise SysError(EAGAIN) from None
+        finally:
+            process.exec_task = None
     if process.leader is not t:
         tasks = process.table.tasks
         del tasks[t.tid], process.tasks[t.tid]
@@ -177,3 +178,4 @@ async def end_other_threads(t: Task) -> None:
         t.tid = process.pid
         process.leader = t
         process.tasks[t.tid] = tasks[t.tid] = t
+    process.exit_signal = SIGCHLD

@@ -10,7 +10,7 @@ from syscalls.errors import SysError
 from syscalls.objects.file import ANY, File
 
 if TYPE_CHECKING:
-    from collections.abc import ItemsView, Mapping
+    from collections.abc import ItemsView, Mapping, ValuesView
 
 
 class FdTable:
@@ -169,6 +169,10 @@ class FdTable:
     def items(self) -> ItemsView[int, File]:
         """Number and file of every open descriptor."""
         return self._files.items()
+
+    def files(self) -> ValuesView[File]:
+        """The file of every open descriptor."""
+        return self._files.values()
 
     def __contains__(self, fd: int) -> bool:
         return fd in self._files

@@ -84,8 +84,9 @@ class Usage:
 
     def add_task(self, t: Task) -> None:
         """Add what a task has used."""
-        self.user_ns += t.user_ns
-        self.sys_ns += t.sys_ns
+        user_ns, sys_ns = t.cpu_ns()
+        self.user_ns += user_ns
+        self.sys_ns += sys_ns
         self.minflt += t.min_flt
         self.majflt += t.maj_flt
         self.nvcsw += t.nvcsw
@@ -215,7 +216,7 @@ class Process:
         self.exit_signal = SIGCHLD
         """What the parent gets at the end; 0 for nothing (low byte of clone's flags)."""
         self.group_exit: int | None = None
-        """Status word with which the whole process is ending."""
+        """Status word with which the whole process is ending, or has ended."""
         self.exec_task: Task | None = None
         """The task that is in execve and lets the others die."""
         self.exited = False
@@ -273,18 +274,18 @@ class Process:
 
     @property
     def exit_code(self) -> int | None:
-        """Status word of man 2 wait4: of the group if it was ended as a whole, else the leader's."""
-        return self.group_exit if self.group_exit is not None else self.leader.exit_status
+        """Status word of man 2 wait4, once the end of the process is certain."""
+        return self.group_exit
 
     @property
     def utime_ns(self) -> int:
         """User time of all its tasks, past and present."""
-        return self.dead_usage.user_ns + sum(t.user_ns for t in self.tasks.values())
+        return self.dead_usage.user_ns + sum(t.cpu_ns()[0] for t in self.tasks.values())
 
     @property
     def stime_ns(self) -> int:
         """System time of all its tasks, past and present."""
-        return self.dead_usage.sys_ns + sum(t.sys_ns for t in self.tasks.values())
+        return self.dead_usage.sys_ns + sum(t.cpu_ns()[1] for t in self.tasks.values())
 
     def usage(self) -> Usage:
         """Resources used by all its tasks, past and present: RUSAGE_SELF."""
@@ -457,6 +458,15 @@ class ProcessTable:
         task.inherit(t)
         t.process.add_task(task)
         return task
+
+    def undo_clone(self, task: Task) -> None:
+        """Forget a task made by `fork` or `add_thread` that could not be completed."""
+        process = task.process
+        process.tasks.pop(task.tid, None)
+        self.tasks.pop(task.tid, None)
+        process.live -= 1
+        if not process.tasks:
+            self.release(process)
 
     def new_session(self, process: Process) -> Session:
         """Make a process the leader of a new session and of its only group (man 2 setsid); no checks."""

@@ -211,10 +211,6 @@ class SignalHandlers:
         ignored = {n: SigAction(SIG_IGN) for n, action in self._actions.items() if action.handler == SIG_IGN}
         return SignalHandlers(ignored)
 
-    def cleared(self) -> SignalHandlers:
-        """The table under CLONE_CLEAR_SIGHAND, which is that of execve."""
-        return self.exec_clone()
-
     def mask_of(self, handler: int) -> int:
         """The set of signals with this handler value: SigIgn and SigCgt of /proc/PID/status."""
         return bits(*(n for n, action in self._actions.items() if action.handler == handler))

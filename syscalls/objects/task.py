@@ -260,7 +260,9 @@ class Task:
         return _STATE[self.sleeping]
 
     def cpu_ns(self) -> tuple[int, int]:
-        """User and system time of this task, nanoseconds."""
+        """User and system time of this task so far, nanoseconds; brings `user_ns` and `sys_ns` up to date."""
+        if self.ktask:
+            self.user_ns, self.sys_ns = self.server.port.times_ns(self.ktask)
         return self.user_ns, self.sys_ns
 
     def set_fsbase(self, base: int) -> None:
@@ -317,7 +319,7 @@ class Task:
                     result = attempt()
                     if result is not None:
                         return result
-                    if self.attention if kind == INTERRUPTIBLE else self.fatal_signal_pending():
+                    if self._is_interrupted(kind):
                         raise Interrupted(restart)
                     if deadline_ns is not None:
                         if port.now_ns() >= deadline_ns:
@@ -331,6 +333,13 @@ class Task:
         finally:
             if timer is not None:
                 timer.cancel()
+
+    def _is_interrupted(self, kind: int) -> bool:
+        if kind != INTERRUPTIBLE:
+            return self.fatal_signal_pending()
+        if self.attention:
+            self.update_attention()  # another thread may have taken the signal meanwhile
+        return self.attention
 
     def _time_out(self) -> None:
         if self.waiter is not None:

@@ -98,9 +98,7 @@ def notify_exit(process: Process) -> None:
     The zombie vanishes at once if the parent ignores SIGCHLD or set SA_NOCLDWAIT (man 2 sigaction).
     """
     parent = process.parent
-    if parent is None:
-        process.table.release(process)
-        return
+    assert parent is not None  # pid 1 alone has none, and does not end
     signo = process.exit_signal
     autoreap = False
     if signo == SIGCHLD:
@@ -111,7 +109,10 @@ def notify_exit(process: Process) -> None:
                 signo = 0
     if signo:
         code, status = exit_cause(process.exit_code or 0)
-        send_signal(parent, child_info(process, code, status, signo))
+        try:
+            send_signal(parent, child_info(process, code, status, signo))
+        except SysError:
+            pass  # no room for a real-time exit signal: it is lost
     if autoreap:
         process.table.release(process)
     parent.child_wait.wake_all()

@@ -9,6 +9,7 @@ from syscalls.abi.flags import (
     AT_FDCWD,
     CAP_CHOWN,
     CAP_FSETID,
+    CLOCK_REALTIME,
     MS_NOEXEC,
     S_IFDIR,
     S_IFLNK,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 KEEP = 0xFFFF_FFFF
 """The uid or gid argument that leaves the owner or group as it is."""
-CLOCK_REALTIME = 0
 
 
 def check_writable(place: Path) -> None:

@@ -105,8 +105,7 @@ def check_flags(flags: int, resolve: int = 0) -> int:
         raise SysError(EINVAL)
     if flags & O_PATH and flags & ~_PATH_FLAGS:
         raise SysError(EINVAL)
-    if resolve & RESOLVE_CACHED:
-        # Nothing is ever known without asking the file system.
+    if resolve & RESOLVE_CACHED and flags & (O_TRUNC | O_CREAT | _TMPFILE_BIT):
         raise SysError(EAGAIN)
     if flags & O_SYNC & ~O_DSYNC:
         flags |= O_DSYNC

@@ -9,10 +9,14 @@ from linuxemu.messages import fs, fsx
 from syscalls.abi.errno import EBADF, EFBIG, EINVAL, ENOSPC, ENXIO, EOPNOTSUPP
 from syscalls.abi.flags import (
     CAP_FSETID,
+    CLOCK_REALTIME,
     FALLOC_FL_PUNCH_HOLE,
     FALLOC_FL_ZERO_RANGE,
+    MS_NOATIME,
+    MS_RDONLY,
     O_APPEND,
     O_DSYNC,
+    O_NOATIME,
     RLIMIT_FSIZE,
     S_ISGID,
     S_ISUID,
@@ -27,7 +31,7 @@ from syscalls.abi.flags import (
 from syscalls.errors import SysError
 from syscalls.objects.file import WRITE, File
 from syscalls.vfs.filesystem import errno_of
-from syscalls.vfs.inode import MODE, SIZE
+from syscalls.vfs.inode import ATIME, CTIME, MODE, SIZE
 from syscalls.vfs.mutex import Mutex
 
 if TYPE_CHECKING:
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
 MAX_OFFSET = (1 << 63) - 1
 """No file reaches beyond."""
 _PAGE = 4096
+_DAY_NS = 24 * 3600 * 1_000_000_000
 
 
 def size_allowed(t: Task, offset: int, length: int) -> int:
@@ -72,6 +77,16 @@ async def drop_suid(t: Task, inode: Inode) -> None:
         await inode.setattr(t, MODE, mode=mode & 0o7777 & ~dropped)
 
 
+async def touch(t: Task, inode: Inode, path: Path | None) -> None:
+    """Something was read: set the access time if it is not later than the last change, or is a day old."""
+    if path is not None and path.mount.flags & (MS_NOATIME | MS_RDONLY):
+        return
+    attr = await inode.getattr(t)
+    now = await t.server.clock_ns(CLOCK_REALTIME)
+    if attr.atime_ns <= max(attr.mtime_ns, attr.ctime_ns) or now - attr.atime_ns >= _DAY_NS:
+        await inode.setattr(t, ATIME | CTIME, atime_ns=now, ctime_ns=attr.ctime_ns)
+
+
 class RegularFile(File):
     """An opened regular file.
 
@@ -82,7 +97,7 @@ class RegularFile(File):
         handle: the server's handle.
     """
 
-    __slots__ = ("_chunk", "_port", "_server", "handle", "lock")
+    __slots__ = ("_chunk", "_port", "_server", "_untouched", "handle", "lock")
 
     seekable = True
     can_epoll = False
@@ -98,6 +113,7 @@ class RegularFile(File):
         self._port = owner.port
         self._server = owner.task
         self._chunk = owner.chunk
+        self._untouched = owner.relatime and not flags & O_NOATIME
         if self.access & WRITE:
             inode.writers += 1
 
@@ -131,6 +147,10 @@ class RegularFile(File):
             from syscalls.vfs.pagecache import write_back
 
             await write_back(self.inode)
+        if self._untouched:
+            # Once per open file: the first read counts.
+            self._untouched = False
+            await touch(t, self.inode, self.path)
         if count > self._chunk:
             return await self._pread_large(count, offset)
         try:

@@ -10,7 +10,7 @@ from linuxemu.errors import RpcError
 from linuxemu.idl.codes import ERR_NOT_ACCEPTABLE
 from linuxemu.messages import fs, fsx
 from syscalls.abi.errno import EEXIST
-from syscalls.abi.flags import O_ACCMODE, S_IFMT, S_IFREG
+from syscalls.abi.flags import O_ACCMODE, O_NOATIME, S_IFMT, S_IFREG
 from syscalls.errors import SysError
 from syscalls.objects.file import DirectoryFile, File
 from syscalls.vfs.filesystem import FileSystem, FsInfo, errno_of
@@ -29,6 +29,10 @@ _KEPT = 512
 _FORGET_BATCH = 32
 _TMPFILE_TRIES = 100
 _LONGEST_RECORD = 19 + 255
+
+
+# The fields of a reply, taken over as they are.
+_new = tuple.__new__
 
 
 class _InodeRef(ref["Inode"]):
@@ -63,6 +67,9 @@ class RpcFs(FileSystem):
         self._kept: dict[Dentry, None] = {}
         self._root: Inode | None = None
         self._tmpfiles = 0
+        self.relatime = kind == "tmpfs"
+        """Reading a file sets its access time here; elsewhere that is left to the server, which may share the
+        file with somebody."""
 
     async def call(self, message: Any) -> Any:
         """Ask the server; its errors become the guest's."""
@@ -84,11 +91,11 @@ class RpcFs(FileSystem):
 
     def inode(self, attributes: Iterable[int]) -> Inode:
         """The inode of a reply that counted a reference: the known one, or a new one."""
-        attr = Attr._make(attributes)
-        held = self._inodes.get(attr.ino)
+        attr = _new(Attr, attributes)
+        held = self._inodes.get(attr[0])
         if held is not None:
             known = held()
-            if known is not None and known.kind == attr.mode & S_IFMT:
+            if known is not None and known.kind == attr[1] & S_IFMT:
                 held.nlookup += 1
                 known.attr = attr
                 return known
@@ -152,7 +159,7 @@ class RpcInode(Inode):
         """Ask the server."""
         owner = self.fs
         try:
-            attr = Attr._make(await owner.port.call(owner.task, fsx.Getattr(self.ino)))
+            attr = _new(Attr, await owner.port.call(owner.task, fsx.Getattr(self.ino)))
         except RpcError as error:
             raise SysError(errno_of(error.code)) from None
         self.attr = attr
@@ -268,6 +275,10 @@ class RpcDirectoryFile(DirectoryFile):
 
     async def records(self, t: Task, cookie: int, size: int) -> list[tuple[int, int, int, bytes]]:
         """Ask the server for the next records."""
+        if cookie == 0 and self._fs.relatime and not self.flags & O_NOATIME:
+            from syscalls.vfs.regular import touch
+
+            await touch(t, self.inode, self.path)
         size = min(max(size, _LONGEST_RECORD), self._fs.chunk)
         packed = (await self._fs.call(fsx.Readdir(self._handle, cookie, size))).entries
         found: list[tuple[int, int, int, bytes]] = []

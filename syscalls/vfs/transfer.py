@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from linuxemu.arch.x86_64 import USER_END
 from syscalls.abi.errno import EAGAIN, EBADF, EFAULT, EINVAL
-from syscalls.abi.flags import O_APPEND, O_NONBLOCK
+from syscalls.abi.flags import O_APPEND, O_NONBLOCK, S_IFIFO
 from syscalls.errors import Interrupted, SysError
 from syscalls.objects.file import MAX_RW, READ, WRITE
 
@@ -61,6 +61,9 @@ async def deliver(t: Task, file: File, address: int, data: bytes, offset: int | 
     except SysError:
         written = 0
     if written < len(data):
+        if file.inode.kind == S_IFIFO:
+            # A pipe gives a piece as a whole or not at all.
+            written = 0
         if offset is None:
             file.unread(data[written:])
         if not written:

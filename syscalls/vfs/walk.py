@@ -49,6 +49,7 @@ class Walk:
 
     __slots__ = (
         "_creds",
+        "_free",
         "_known",
         "_links",
         "_names",
@@ -67,6 +68,8 @@ class Walk:
     ) -> None:
         self._t = t
         self._creds = t.creds if creds is None else creds
+        # Every directory may be searched.
+        self._free = self._creds.effective & _SEARCH_CAPS != 0
         self._resolve = resolve
         self._links = 0
         # The inode whose attributes were just seen: None where they may be old.
@@ -143,12 +146,11 @@ class Walk:
         """
         dentry = self.dentry
         inode = dentry.inode
-        await self.check_search(inode)
-        if name == b"..":
-            return self._up()
-        if name == b".":
+        if not self._free or inode.kind != S_IFDIR:
+            await self.check_search(inode)
+        if name == b".." or name == b".":
             self.over = self.mount
-            return dentry
+            return self._up() if name == b".." else dentry
         if len(name) > NAME_MAX and not inode.fs.flat:
             raise SysError(ENAMETOOLONG)
         child = dentry.live(name)
@@ -166,7 +168,7 @@ class Walk:
         """ENOTDIR unless it is a directory, EACCES unless the caller may search it."""
         if inode.kind != S_IFDIR:
             raise SysError(ENOTDIR)
-        if not self._creds.effective & _SEARCH_CAPS:
+        if not self._free:
             if self._known is not inode:
                 await inode.getattr(self._t)
                 self._known = inode

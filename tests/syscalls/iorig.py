@@ -12,15 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 from linuxemu.kernel import Waiter
 from syscalls.abi.errno import EFAULT
+from syscalls.abi.flags import AT_FDCWD, O_DIRECTORY
 from syscalls.errors import SysError
 from syscalls.objects.credentials import Credentials
 from syscalls.objects.device import DeviceTable
 from syscalls.objects.fdtable import FdTable
 from syscalls.objects.process import ProcessTable
 from syscalls.registry import TABLE
+from syscalls.vfs.context import FsContext
+from syscalls.vfs.mount import MountNamespace, Path
+from syscalls.vfs.open import open_path
+from syscalls.vfs.virtual import VirtualDirectory, VirtualFs
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
+
+    from syscalls.objects.vma import Vma
 
 BASE = 0x10000
 SIZE = 0x40000
@@ -53,6 +60,10 @@ class Memory:
 
     async def read(self, addr: int, n: int) -> bytes:
         return self.get(addr, n)
+
+    async def read_some(self, addr: int, n: int) -> bytes:
+        at = self._at(addr, 0)
+        return bytes(self.data[at : at + n])
 
     async def write(self, addr: int, data: bytes) -> None:
         at = self._at(addr, len(data))
@@ -151,9 +162,46 @@ class Server:
         self.devices = DeviceTable()
         self.complaints: list[str] = []
         self.console: Any = None
+        self.namespace = MountNamespace()
+        self.hostname = b"rig"
+        self.domainname = b"(none)"
+        self._rig = rig
+
+    async def clock_ns(self, clock: int) -> int:
+        """CLOCK_REALTIME began a billion seconds before the others."""
+        return self._rig.now + (0 if clock else 1_000_000_000 * 1_000_000_000)
+
+    async def memory_pages(self) -> tuple[int, int]:
+        return 262144, 200000
+
+    def cached_frames(self) -> int:
+        return 1000
 
     def unsupported(self, what: str, *args: object) -> None:
         self.complaints.append(what)
+
+
+class Space:
+    """Page tables."""
+
+    leaves = (1, 2)
+
+
+class Mm:
+    """An address space with what /proc shows of it."""
+
+    def __init__(self, *vmas: Vma) -> None:
+        self.vmas = list(vmas)
+        self.total_vm = sum(vma.end - vma.start for vma in vmas) >> 12
+        self.start_code, self.end_code = 0x400000, 0x402000
+        self.start_data, self.end_data, self.brk_start = 0x403000, 0x404000, 0x500000
+        self.start_stack = 0x7FFFFFF000
+        self.arg_start = self.arg_end = self.env_start = self.env_end = 0
+        self.auxv = bytes(16)
+        self.space = Space()
+
+    def rss_pages(self) -> int:
+        return self.total_vm // 2
 
 
 class Rig:
@@ -165,6 +213,7 @@ class Rig:
         self.timers: list[Timer] = []
         self.messages: list[Any] = []
         self.answer: Callable[[Any], Any] | None = None
+        self.root: Any = None
         self.server = Server(self)
         server: Any = self.server
         self.table = ProcessTable(server, Credentials())
@@ -179,8 +228,60 @@ class Rig:
 
     def _equip(self, t: Any) -> Any:
         t.files = FdTable(t.process.rlimits)
+        if self.root is not None:
+            t.fs = FsContext(self.root, self.root)
         t.mem = Memory()
+        t.mm = Mm()
         return t
+
+    def mount_system(self) -> None:
+        """A root directory with proc and sys mounted, for tasks made from then on."""
+        from syscalls.fs.procfs import ProcFs
+        from syscalls.fs.sysfs import SysFs
+
+        server: Any = self.server
+        root = VirtualFs("rootfs", 20, 0)
+        root.top = VirtualDirectory(root)
+        for name in (b"proc", b"sys"):
+            root.top.entries[name] = VirtualDirectory(root)
+        namespace = server.namespace
+        self.root = self.run(namespace.mount_root(root))
+        for name, fs in ((b"proc", ProcFs(server, self.table, 21)), (b"sys", SysFs(server, 22))):
+            dentry = self.root.dentry.child(name, root.top.entries[name])
+            self.run(namespace.mount(fs, Path(self.root.mount, dentry), 0, name))
+
+    def read(self, t: Any, path: bytes) -> bytes:
+        """Open a file by name, read it to its end and close it."""
+
+        async def whole() -> bytes:
+            file = await open_path(t, AT_FDCWD, path, 0, 0)
+            parts = []
+            while data := await file.read(t, 1000):
+                parts.append(data)
+            await file.put()
+            return b"".join(parts)
+
+        found: bytes = self.run(whole())
+        return found
+
+    def list(self, t: Any, path: bytes) -> dict[bytes, int]:
+        """Names and inode numbers in a directory, without the dots."""
+
+        async def whole() -> dict[bytes, int]:
+            directory = await open_path(t, AT_FDCWD, path, O_DIRECTORY, 0)
+            found: dict[bytes, int] = {}
+
+            def pack(ino: int, cookie: int, kind: int, name: bytes) -> bytes:
+                found[name] = ino
+                return bytes(24)
+
+            while await directory.getdents(t, 4096, pack):
+                pass
+            await directory.put()
+            return found
+
+        names: dict[bytes, int] = self.run(whole())
+        return {name: ino for name, ino in names.items() if name not in (b".", b"..")}
 
     def spawn(self, coro: Coroutine[Any, Any, Any]) -> Job:
         """Start a coroutine and run it until it sleeps."""

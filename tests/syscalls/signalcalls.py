@@ -1,6 +1,6 @@
 """Calls whose results must be those of the host's Linux; run as a program, this prints the host's, as JSON.
 
-A call is a name and arguments: numbers, bytes (a buffer with these contents), or words for what differs by world.
+A call: name and arguments, which are numbers, bytes (a buffer with them), words for what differs by world.
 """
 
 from __future__ import annotations
@@ -105,13 +105,13 @@ CALLS: list[tuple[str, list[int | str | bytes]]] = [
     ("rt_tgsigqueueinfo", ["pid", 1, 0, siginfo(0)]),
     ("rt_tgsigqueueinfo", ["pid", 1, 0, siginfo(-1)]),
     ("sigaltstack", [0, OUT[:24]]),
-    ("sigaltstack", [struct.pack("<QiiQ", 0x10000, 4, 0, 8192), 0]),
-    ("sigaltstack", [struct.pack("<QiiQ", 0x10000, 0, 0, 2047), 0]),
-    ("sigaltstack", [struct.pack("<QiiQ", 0x10000, 1, 0, 65536), 0]),
+    ("sigaltstack", [struct.pack("<QiiQ", 0x10_0000_0000, 4, 0, 8192), 0]),
+    ("sigaltstack", [struct.pack("<QiiQ", 0x10_0000_0000, 0, 0, 2047), 0]),
+    ("sigaltstack", [struct.pack("<QiiQ", 0x10_0000_0000, 1, 0, 65536), 0]),
     ("sigaltstack", [0, OUT[:24]]),
-    ("sigaltstack", [struct.pack("<QiiQ", 0x10000, -0x8000_0000, 0, 65536), 0]),
+    ("sigaltstack", [struct.pack("<QiiQ", 0x10_0000_0000, -0x8000_0000, 0, 65536), 0]),
     ("sigaltstack", [0, OUT[:24]]),
-    ("sigaltstack", [struct.pack("<QiiQ", 0x10000, 2, 0, 1), OUT[:24]]),
+    ("sigaltstack", [struct.pack("<QiiQ", 0x10_0000_0000, 2, 0, 1), OUT[:24]]),
     ("sigaltstack", [0, OUT[:24]]),
     ("sigaltstack", [BAD, 0]),
     ("sigaltstack", [0, BAD]),
@@ -153,6 +153,7 @@ def main() -> None:
     import ctypes
     import json
     import os
+    import sys
     import threading
 
     from syscalls.abi.numbers import X86_64
@@ -167,12 +168,12 @@ def main() -> None:
         buffers = [ctypes.create_string_buffer(a, len(a)) for a in args if isinstance(a, bytes)]
         left = iter(buffers)
         values = [
-            ctypes.c_long(world[a] if isinstance(a, str) else a if isinstance(a, int) else ctypes.addressof(next(left)))
+            world[a] if isinstance(a, str) else a if isinstance(a, int) else ctypes.addressof(next(left))
             for a in args
         ]
-        value = libc.syscall(ctypes.c_long(X86_64[name]), *values)
+        value = libc.syscall(*map(ctypes.c_long, (X86_64[name], *values)))
         results.append([-ctypes.get_errno() if value == -1 else value, [b.raw.hex() for b in buffers]])
-    print(json.dumps(results))
+    json.dump(results, sys.stdout)
 
 
 if __name__ == "__main__":

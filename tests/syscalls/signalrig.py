@@ -49,6 +49,10 @@ class Port(iorig.Port):
         super().__init__(rig)
         self.regs: dict[int, FullRegs] = {}
         self.interrupted: list[int] = []
+        self.times: dict[int, tuple[int, int]] = {}
+
+    def times_ns(self, tid: int) -> tuple[int, int]:
+        return self.times.get(tid, (0, 0))
 
     def task_interrupt(self, tid: int) -> None:
         self.interrupted.append(tid)
@@ -82,7 +86,7 @@ class Server(iorig.Server):
 
 
 class SignalRig(iorig.Rig):
-    """Tasks that trap: `trap` makes a system call as the dispatcher does, with the tail that delivers signals."""
+    """Tasks that trap: `trap` makes a system call as the dispatcher does, with the tail for signals."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,8 +116,9 @@ class SignalRig(iorig.Rig):
         return self._start(other, t.mem.alloc(0x4000) + 0x4000)
 
     def trap(self, t: Any, name: str, *args: int) -> iorig.Job:
-        """Make a system call; the job's value is the frame with which the task goes on, TaskExited if it does not."""
-        t.frame = t.frame._replace(rax=X86_64[name], **dict(zip(ARGUMENTS, (a & MASK64 for a in args), strict=False)))
+        """Make a system call; the job's value is the frame with which the task goes on, or TaskExited."""
+        registers = dict(zip(ARGUMENTS, (a & MASK64 for a in args), strict=False))
+        t.frame = t.frame._replace(rax=X86_64[name], **registers)
         return self.spawn(self._serve(t, self.handler(name), args))
 
     async def _serve(self, t: Task, handler: Any, args: tuple[int, ...]) -> TrapFrame:
@@ -138,6 +143,10 @@ class SignalRig(iorig.Rig):
         """The task traps from user code, as it does after task_interrupt, a fault or an exception."""
         t.in_kernel = True
         return self.spawn(self._tail(t, t.frame, False))
+
+    def use(self, t: Any, user_ns: int, sys_ns: int) -> None:
+        """The task has used this much CPU time."""
+        self.server.port.times[t.ktask] = user_ns, sys_ns
 
     def catch(self, t: Any, signo: int, flags: int = 0, mask: int = 0, handler: int = HANDLER) -> None:
         """Give a signal a handler."""

@@ -57,8 +57,10 @@ from tests.syscalls.signalrig import CODE, HANDLER, RESTORER, SignalRig, result
 
 RED_ZONE = 128
 MCONTEXT = UCONTEXT_OFFSET + 40
-GREGS = ("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rdi", "rsi", "rbp", "rbx", "rdx", "rax", "rcx", "rsp",
-         "rip", "rflags")  # fmt: skip
+GREGS = (
+    *("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"),
+    *("rdi", "rsi", "rbp", "rbx", "rdx", "rax", "rcx", "rsp", "rip", "rflags"),
+)
 
 
 @pytest.fixture
@@ -96,7 +98,7 @@ def enter(rig: SignalRig, t: Any, signo: int = SIGUSR1, flags: int = 0, mask: in
     assert rig.interrupt(t).done
 
 
-# -- the frame ------------------------------------------------------------------------------------------------
+# -- the frame -----------------------------------------------------------------------------------------
 
 
 def test_handler_starts_as_the_abi_says(rig: SignalRig, t: Any) -> None:
@@ -211,7 +213,7 @@ def test_no_stack_is_a_segmentation_fault(rig: SignalRig, t: Any, rsp: int) -> N
     assert t.process.exit_code == SIGSEGV
 
 
-# -- alternate stacks -----------------------------------------------------------------------------------------
+# -- alternate stacks ----------------------------------------------------------------------------------
 
 
 def altstack(t: Any, size: int = 0x2000, flags: int = 0) -> AltStack:
@@ -223,7 +225,8 @@ def test_onstack_handler_runs_on_the_alternate_stack(rig: SignalRig, t: Any) -> 
     stack = altstack(t)
     enter(rig, t, flags=SA_ONSTACK)
     assert on_stack(stack, t.frame.rsp)
-    assert struct.unpack("<QQQ", t.mem.get(t.frame.rsp + UCONTEXT_OFFSET + 16, 24)) == (stack.sp, 0, stack.size)
+    uc_stack = struct.unpack("<QQQ", t.mem.get(t.frame.rsp + UCONTEXT_OFFSET + 16, 24))
+    assert uc_stack == (stack.sp, 0, stack.size)
     inner = t.frame.rsp
     enter(rig, t, SIGUSR2, SA_ONSTACK)
     assert inner - 2 * FRAME_SIZE - 2 * 512 - 256 < t.frame.rsp < inner - FRAME_SIZE - RED_ZONE
@@ -246,6 +249,15 @@ def test_overflowing_alternate_stack_is_a_segmentation_fault(rig: SignalRig, t: 
     assert t.process.exit_code == SIGSEGV
 
 
+def test_stack_that_no_longer_fits_is_left_alone_on_return(rig: SignalRig, t: Any) -> None:
+    enter(rig, t)
+    t.sigaltstack = AltStack(0x1000, 0, 0x2000)
+    poke(t, UCONTEXT_OFFSET + 16, 0x5000)
+    poke(t, UCONTEXT_OFFSET + 32, 1)
+    rig.sigreturn(t)
+    assert t.sigaltstack == AltStack(0x1000, 0, 0x2000)
+
+
 def test_autodisarm_drops_the_stack_until_return(rig: SignalRig, t: Any) -> None:
     stack = altstack(t, flags=SS_AUTODISARM)
     enter(rig, t, flags=SA_ONSTACK)
@@ -255,7 +267,7 @@ def test_autodisarm_drops_the_stack_until_return(rig: SignalRig, t: Any) -> None
     assert t.sigaltstack == stack
 
 
-# -- masks, flags, order --------------------------------------------------------------------------------------
+# -- masks, flags, order -------------------------------------------------------------------------------
 
 
 def test_several_handlers_stack_up_the_last_runs_first(rig: SignalRig, t: Any) -> None:
@@ -304,7 +316,7 @@ def test_action_changed_to_ignore_meanwhile_drops_the_signal(rig: SignalRig, t: 
     assert not t.attention
 
 
-# -- restarts -------------------------------------------------------------------------------------------------
+# -- restarts ------------------------------------------------------------------------------------------
 
 HANDLERS = {"no handler": None, "handler": 0, "SA_RESTART handler": SA_RESTART}
 AGAIN, GIVE_UP, RESUME = "again", "EINTR", "restart_syscall"
@@ -372,6 +384,19 @@ def test_call_interrupted_for_a_signal_that_another_thread_took(rig: SignalRig, 
     assert job.value().rip == CODE - 2
 
 
+def test_wait_goes_on_if_another_thread_takes_the_signal(rig: SignalRig, t: Any) -> None:
+    other = rig.thread(t)
+    rig.catch(t, SIGUSR1)
+    job = rig.trap(t, "pause")
+    send_signal(t.process, SigInfo(SIGUSR1))
+    assert t.attention
+    other.kick()
+    assert rig.interrupt(other).value().rip == HANDLER
+    rig.settle()
+    assert not job.done
+    assert not t.attention
+
+
 def test_temporary_mask_is_saved_in_the_frame(rig: SignalRig, t: Any) -> None:
     t.blocked = bits(SIGUSR1, SIGINT)
     mask = t.mem.alloc(struct.pack("<Q", bit(SIGTERM)))
@@ -404,7 +429,7 @@ def test_signal_unblocked_by_the_old_mask_comes_in_the_same_tail(rig: SignalRig,
     assert t.blocked == 0
 
 
-# -- default actions ------------------------------------------------------------------------------------------
+# -- default actions -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("signo", [SIGCHLD, SIGURG, SIGWINCH, SIGCONT])
@@ -447,7 +472,7 @@ def test_signal_ends_all_threads_wherever_they_are(rig: SignalRig, t: Any) -> No
     assert rig.server.destroyed == [t.tid, asleep.tid, running.tid]
 
 
-# -- stops ----------------------------------------------------------------------------------------------------
+# -- stops ---------------------------------------------------------------------------------------------
 
 
 def job_control(rig: SignalRig) -> tuple[Any, Any]:

@@ -276,14 +276,16 @@ def test_signalfd_readers_are_woken(rig: SignalRig) -> None:
         (user(7), user(8), SIGCONT, EPERM),
     ],
 )
-def test_kill_permission(rig: SignalRig, own: Credentials, other: Credentials, signo: int, errno: int) -> None:
+def test_kill_permission(
+    rig: SignalRig, own: Credentials, other: Credentials, signo: int, errno: int
+) -> None:
     t, target = rig.task(own), rig.task(other)
-    try:
+    if not errno:
         check_kill_permission(t, target, signo)
-    except SysError as error:
-        assert error.errno == errno
-    else:
-        assert errno == 0
+        return
+    with pytest.raises(SysError) as caught:
+        check_kill_permission(t, target, signo)
+    assert caught.value.errno == errno
 
 
 def test_kill_permission_within_process_and_session(rig: SignalRig) -> None:

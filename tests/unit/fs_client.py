@@ -157,17 +157,20 @@ class Client:
     # -- conveniences
 
     def walk(self, path: bytes) -> int:
-        """The inode at a path without links; its references are given back."""
+        """The inode at a path without links; every directory on the way stays referenced."""
         ino = self.root
         for name in path.split(b"/"):
             if name:
                 ino = self.lookup(ino, name).ino
-                self.forget(ino)
         return ino
 
     def place(self, path: bytes) -> tuple[int, bytes]:
+        """Directory and last name of a path, as a walk finds them."""
         directory, _, name = path.rpartition(b"/")
-        return self.walk(directory), name
+        parent = self.walk(directory)
+        if not stat.S_ISDIR(self.getattr(parent).mode):
+            raise NotADirectoryError(20, "not a directory")
+        return parent, name
 
     def list(self, ino: int, length: int = 4096) -> list[Entry]:
         handle = self.open(ino, os.O_RDONLY)
@@ -193,14 +196,13 @@ class Client:
             self.close(handle)
 
     def create(self, path: bytes, data: bytes = b"", mode: int = 0o644) -> int:
-        """A new file; its reference is given back."""
+        """A new file, with one reference."""
         parent, name = self.place(path)
         ino = self.mknod(parent, name, stat.S_IFREG | mode)
         if data:
             handle = self.open(ino)
             self.write(handle, 0, data)
             self.close(handle)
-        self.forget(ino)
         return ino
 
 

@@ -52,14 +52,15 @@ class Reader:
         found = run(self.server.handle(1, fsx.Root()))
         for name in path.split("/"):
             found = run(self.server.handle(1, fsx.Lookup(found.ino, name.encode()))) if name else found
+        assert isinstance(found, fsx.LookupReply | fsx.RootReply)
         return found
 
     def target(self, path: str) -> bytes:
-        return run(self.server.handle(1, fsx.Readlink(self.attr(path).ino))).target
+        return bytes(run(self.server.handle(1, fsx.Readlink(self.attr(path).ino))).target)
 
     def content(self, path: str) -> bytes:
         handle = run(self.server.handle(1, fsx.Open(self.attr(path).ino, 0))).handle
-        return run(self.server.handle(1, fs.Read(handle, 0, 1 << 24))).data
+        return bytes(run(self.server.handle(1, fs.Read(handle, 0, 1 << 24))).data)
 
     def close(self) -> None:
         self.server.stop()

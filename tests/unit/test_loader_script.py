@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -12,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loader.errors import EACCES, ENOEXEC, ExecFormatError
-from loader.script import HEAD_SIZE, parse_script
-from tests.unit.loader_files import write_program
+from loader.script import HEAD_SIZE, MAX_DEPTH, parse_script
+from tests.unit.loader_files import native_status, write_program
 
 ARGS = r"""
 #include <stdio.h>
@@ -152,3 +153,15 @@ def test_noise_never_raises_anything_else(data: bytes, start: bytes) -> None:
         assert name
         assert not set(name) & set(b"\0\n \t")
         assert argument is None or b"\0" not in argument
+
+
+@pytest.mark.native
+@pytest.mark.parametrize(("scripts", "error"), [(MAX_DEPTH, None), (MAX_DEPTH + 1, errno.ELOOP)])
+def test_linux_follows_as_many_interpreters(
+    scripts: int, error: int | None, interpreter: bytes, tmp_path: Path
+) -> None:
+    path = interpreter
+    for number in range(scripts):
+        path = os.fsencode(write_program(tmp_path, b"#!" + path + b"\n", f"script{number}"))
+    native = -1000 - error if error else 0
+    assert native_status(Path(os.fsdecode(path))) == native

@@ -17,6 +17,7 @@ import rootfs.cache
 from linuxemu.errors import BootError
 from loader.cache import HEAD_SIZE
 from rootfs.builder import build_default_root, build_root
+from rootfs.busybox import BusyBox
 from rootfs.cache import cache_dirs, current_root, ensure_default_root
 from rootfs.source import load_exec_cache
 from tests.helpers import ROOT
@@ -195,18 +196,29 @@ def test_quicker_builder_wins(cache: Path, monkeypatch: pytest.MonkeyPatch) -> N
     from rootfs import builder
 
     real = builder.write_root
-    depth: list[int] = []
+    inodes: list[int] = []
 
-    def write(directory: str, busybox: builder.BusyBox) -> None:
+    def write(directory: str, busybox: BusyBox) -> None:
         real(directory, busybox)
-        if not depth:
-            depth.append(1)
-            ensure_default_root()
+        inodes.append(0)
+        if len(inodes) == 1:
+            inodes.append(os.stat(ensure_default_root()).st_ino)
 
     monkeypatch.setattr(builder, "write_root", write)
     path = ensure_default_root()
+    assert os.stat(path).st_ino == inodes[-1]
     Reader(path).close()
     assert sorted(os.listdir(cache)) == ["current", os.path.basename(path)]
+
+
+def test_result_cannot_be_moved_into_place(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rename(_old: str, _new: str) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "rename", rename)
+    with pytest.raises(BootError, match=f"to {cache}: Read-only file system; set"):
+        ensure_default_root()
+    assert os.listdir(cache) == []
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT])

@@ -212,12 +212,12 @@ class HostFs(HostTree):
     async def fallocate(self, src: int, m: fsx.Fallocate) -> fsx.FallocateReply:
         """Reserve room, growing the file; the other modes of fallocate(2) are EOPNOTSUPP."""
         handle = self._handle(src, m.handle)
+        if not m.len:
+            raise e.fail(e.EINVAL)
         if m.mode or not hasattr(os, "posix_fallocate"):
             raise e.fail(e.EOPNOTSUPP)
         if handle.node.is_dir:
             raise e.fail(e.EISDIR)
-        if not m.len:
-            raise e.fail(e.EINVAL)
         if m.offset + m.len > MAX_SIZE:
             raise e.fail(e.EFBIG)
         handle.node.writes += 1

@@ -479,11 +479,11 @@ class MemFs(MemTree):
 
     async def fallocate(self, src: int, m: fsx.Fallocate) -> fsx.FallocateReply:
         """Reserve room, punch a hole or zero a range (man 2 fallocate)."""
+        if not m.len:
+            raise e.fail(e.EINVAL)
         mode = m.mode
         if mode not in (0, _KEEP_SIZE, _PUNCH_HOLE | _KEEP_SIZE, _ZERO_RANGE, _ZERO_RANGE | _KEEP_SIZE):
             raise e.fail(e.EOPNOTSUPP)
-        if not m.len:
-            raise e.fail(e.EINVAL)
         node = self._open_file(src, m.handle, e.ENODEV)
         end = m.offset + m.len
         if end > MAX_SIZE:

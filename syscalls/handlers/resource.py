@@ -1,0 +1,481 @@
+"""Limits, usage, priorities and scheduling. The machine has one CPU."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from syscalls.abi.errno import E2BIG, EACCES, EINVAL, EPERM, ESRCH
+from syscalls.abi.flags import (
+    CAP_SYS_ADMIN,
+    CAP_SYS_NICE,
+    CAP_SYS_RESOURCE,
+    IOPRIO_CLASS_BE,
+    IOPRIO_CLASS_IDLE,
+    IOPRIO_CLASS_NONE,
+    IOPRIO_CLASS_RT,
+    IOPRIO_CLASS_SHIFT,
+    IOPRIO_WHO_PGRP,
+    IOPRIO_WHO_PROCESS,
+    IOPRIO_WHO_USER,
+    PRIO_PGRP,
+    PRIO_PROCESS,
+    PRIO_USER,
+    RLIM_NLIMITS,
+    RLIMIT_CPU,
+    RLIMIT_NICE,
+    RLIMIT_NOFILE,
+    RLIMIT_RTPRIO,
+    RUSAGE_CHILDREN,
+    RUSAGE_SELF,
+    RUSAGE_THREAD,
+    SCHED_BATCH,
+    SCHED_DEADLINE,
+    SCHED_FIFO,
+    SCHED_FLAG_KEEP_PARAMS,
+    SCHED_FLAG_KEEP_POLICY,
+    SCHED_FLAG_RESET_ON_FORK,
+    SCHED_FLAG_UTIL_CLAMP_MAX,
+    SCHED_FLAG_UTIL_CLAMP_MIN,
+    SCHED_IDLE,
+    SCHED_NORMAL,
+    SCHED_RESET_ON_FORK,
+    SCHED_RR,
+)
+from syscalls.abi.structs import Rlimit, Rusage, SchedAttr, Timespec
+from syscalls.errors import SysError
+from syscalls.registry import PARTIAL, syscall
+from syscalls.types import Int, Pid, UInt, UserPtr
+
+if TYPE_CHECKING:
+    from syscalls.objects.process import Process
+    from syscalls.objects.task import Task
+
+_NR_OPEN = 1 << 20
+"""/proc/sys/fs/nr_open."""
+_PAGE = 4096
+_CPU_MASK_SIZE = 8
+_ONLY_CPU = 1
+_RT_MAX_PRIORITY = 99
+_RR_SLICE_NS = 100_000_000
+_FAIR_SLICE_NS = 4_000_000
+_REALTIME = (SCHED_FIFO, SCHED_RR)
+_FAIR = (SCHED_NORMAL, SCHED_BATCH)
+_POLICIES = (*_FAIR, *_REALTIME, SCHED_IDLE)
+_SCHED_ATTR_V0 = 48
+_UTIL_CLAMP = SCHED_FLAG_UTIL_CLAMP_MIN | SCHED_FLAG_UTIL_CLAMP_MAX
+_SCHED_FLAGS = 0x7F
+
+
+def _task(t: Task, tid: int) -> Task:
+    """A task by tid, 0 for the caller; a zombie's leader counts. ESRCH."""
+    found = _find_task(t, tid)
+    if found is None:
+        raise SysError(ESRCH)
+    return found
+
+
+def _find_task(t: Task, tid: int) -> Task | None:
+    found = t.server.tasks.get(tid) if tid else t
+    if found is None:
+        process = t.server.process(tid)
+        return process.leader if process is not None else None
+    return found
+
+
+# -- limits and usage -------------------------------------------------------------------------------------
+
+
+@syscall("getrlimit")
+async def getrlimit(t: Task, resource: UInt, rlim: UserPtr[Rlimit]) -> None:
+    """A resource limit of the caller (man 2 getrlimit)."""
+    if resource >= RLIM_NLIMITS:
+        raise SysError(EINVAL)
+    await t.mem.put(rlim, Rlimit(*t.process.rlimits[resource]))
+
+
+@syscall("setrlimit")
+async def setrlimit(t: Task, resource: UInt, rlim: UserPtr[Rlimit]) -> None:
+    """Set a resource limit of the caller (man 2 setrlimit)."""
+    new = await t.mem.struct(rlim, Rlimit)
+    if resource >= RLIM_NLIMITS:
+        raise SysError(EINVAL)
+    _set_limit(t, t.process, resource, new)
+
+
+def _set_limit(t: Task, process: Process, resource: int, new: Rlimit) -> None:
+    if new.rlim_cur > new.rlim_max:
+        raise SysError(EINVAL)
+    if resource == RLIMIT_NOFILE and new.rlim_max > _NR_OPEN:
+        raise SysError(EPERM)
+    old = process.rlimits[resource]
+    if new.rlim_max > old[1] and not t.creds.capable(CAP_SYS_RESOURCE):
+        raise SysError(EPERM)
+    process.rlimits[resource] = (new.rlim_cur, new.rlim_max)
+    if resource == RLIMIT_CPU:
+        from syscalls.objects.timers import watch_cpu_limit
+
+        watch_cpu_limit(process)
+
+
+@syscall("prlimit64")
+async def prlimit64(
+    t: Task, pid: Pid, resource: UInt, new_limit: UserPtr[Rlimit], old_limit: UserPtr[Rlimit]
+) -> None:
+    """Get and set a resource limit of a process (man 2 prlimit)."""
+    new = await t.mem.struct(new_limit, Rlimit) if new_limit else None
+    task = _task(t, pid)
+    if task.process is not t.process and not _same_ids(t, task) and not t.creds.capable(CAP_SYS_RESOURCE):
+        raise SysError(EPERM)
+    if resource >= RLIM_NLIMITS:
+        raise SysError(EINVAL)
+    old = task.process.rlimits[resource]
+    if new is not None:
+        _set_limit(t, task.process, resource, new)
+    if old_limit:
+        await t.mem.put(old_limit, Rlimit(*old))
+
+
+def _same_ids(t: Task, other: Task) -> bool:
+    """Whether every id of a task is the caller's real one."""
+    own, its = t.creds, other.creds
+    return {its.uid, its.euid, its.suid} == {own.uid} and {its.gid, its.egid, its.sgid} == {own.gid}
+
+
+@syscall("getrusage")
+async def getrusage(t: Task, who: Int, usage: UserPtr[Rusage]) -> None:
+    """Resources used by the process, its reaped children or the thread (man 2 getrusage)."""
+    from syscalls.objects.process import Usage
+    from syscalls.objects.wait import rusage
+
+    process = t.process
+    if who == RUSAGE_CHILDREN:
+        used = process.child_usage
+    elif who == RUSAGE_SELF:
+        used = process.usage()
+    elif who == RUSAGE_THREAD:
+        used = Usage()
+        used.add_task(t)
+    else:
+        raise SysError(EINVAL)
+    found = rusage(used)
+    if who != RUSAGE_CHILDREN:
+        found = found.replace(ru_maxrss=max(found.ru_maxrss, t.mm.rss_pages() * (_PAGE // 1024)))
+    await t.mem.put(usage, found)
+
+
+# -- nice -------------------------------------------------------------------------------------------------
+
+
+def _members(t: Task, kind: int, who: int) -> list[Task]:
+    """The tasks that getpriority and ioprio_get name by PRIO_PROCESS, PRIO_PGRP or PRIO_USER."""
+    if kind == PRIO_PROCESS:
+        found = _find_task(t, who)
+        return [found] if found is not None else []
+    if kind == PRIO_PGRP:
+        pgid = who or t.process.pgrp.pgid
+        processes = [p for p in t.server.processes.values() if p.pgrp.pgid == pgid]
+        return [task for process in processes for task in process.tasks.values()]
+    uid = who & 0xFFFF_FFFF or t.creds.uid
+    return [task for task in t.server.tasks.values() if task.creds.uid == uid]
+
+
+@syscall("getpriority")
+async def getpriority(t: Task, which: Int, who: Int) -> int:
+    """The best priority of some tasks, as 20 minus their nice value (man 2 getpriority)."""
+    if not PRIO_PROCESS <= which <= PRIO_USER:
+        raise SysError(EINVAL)
+    found = _members(t, which, who)
+    if not found:
+        raise SysError(ESRCH)
+    return 20 - min(task.nice for task in found)
+
+
+@syscall("setpriority")
+async def setpriority(t: Task, which: Int, who: Int, prio: Int) -> None:
+    """Set the nice value of some tasks (man 2 setpriority)."""
+    if not PRIO_PROCESS <= which <= PRIO_USER:
+        raise SysError(EINVAL)
+    nice = max(-20, min(prio, 19))
+    errno = ESRCH
+    for task in _members(t, which, who):
+        refused = _may_set_nice(t, task, nice)
+        if refused:
+            errno = refused
+            continue
+        if errno == ESRCH:
+            errno = 0
+        task.nice = nice
+    if errno:
+        raise SysError(errno)
+
+
+def _may_set_nice(t: Task, task: Task, nice: int) -> int:
+    """0, or the errno with which man 2 setpriority refuses one task."""
+    privileged = t.creds.capable(CAP_SYS_NICE)
+    if t.creds.euid not in (task.creds.uid, task.creds.euid) and not privileged:
+        return EPERM
+    if nice < task.nice and not privileged and not _nice_allowed(task, nice):
+        return EACCES
+    return 0
+
+
+def _nice_allowed(task: Task, nice: int) -> bool:
+    """Whether RLIMIT_NICE lets the task have this nice value."""
+    return 20 - nice <= task.process.rlimits[RLIMIT_NICE][0]
+
+
+# -- scheduling policy ------------------------------------------------------------------------------------
+
+
+@syscall("sched_yield")
+async def sched_yield(t: Task) -> None:
+    """Let the other ready tasks run first (man 2 sched_yield)."""
+    await t.yield_()
+
+
+def _scheduled(t: Task, pid: int) -> Task:
+    if pid < 0:
+        raise SysError(EINVAL)
+    return _task(t, pid)
+
+
+@syscall("sched_getscheduler")
+async def sched_getscheduler(t: Task, pid: Pid) -> int:
+    """The scheduling policy of a task (man 2 sched_getscheduler)."""
+    task = _scheduled(t, pid)
+    return task.sched_policy | (SCHED_RESET_ON_FORK if task.sched_reset_on_fork else 0)
+
+
+@syscall("sched_setscheduler", support=PARTIAL, notes="kept and reported, but every task is scheduled alike")
+async def sched_setscheduler(t: Task, pid: Pid, policy: Int, param: UserPtr[int]) -> None:
+    """Set scheduling policy and priority of a task (man 2 sched_setscheduler)."""
+    if policy < 0 or not param or pid < 0:
+        raise SysError(EINVAL)
+    priority = await t.mem.s32(param)
+    task = _task(t, pid)
+    _set_policy(t, task, policy & ~SCHED_RESET_ON_FORK, priority, bool(policy & SCHED_RESET_ON_FORK))
+
+
+@syscall("sched_setparam", support=PARTIAL, notes="kept and reported, but every task is scheduled alike")
+async def sched_setparam(t: Task, pid: Pid, param: UserPtr[int]) -> None:
+    """Set the priority of a task under its policy (man 2 sched_setparam)."""
+    if not param or pid < 0:
+        raise SysError(EINVAL)
+    priority = await t.mem.s32(param)
+    task = _task(t, pid)
+    _set_policy(t, task, task.sched_policy, priority, task.sched_reset_on_fork)
+
+
+@syscall("sched_getparam")
+async def sched_getparam(t: Task, pid: Pid, param: UserPtr[int]) -> None:
+    """The real-time priority of a task, 0 for other policies (man 2 sched_getparam)."""
+    if not param:
+        raise SysError(EINVAL)
+    await t.mem.put_u32(param, _scheduled(t, pid).sched_priority)
+
+
+def _set_policy(
+    t: Task, task: Task, policy: int, priority: int, reset_on_fork: bool, nice: int | None = None
+) -> None:
+    if policy == SCHED_DEADLINE:
+        t.server.unsupported("SCHED_DEADLINE", t)
+    if policy not in _POLICIES or not 0 <= priority <= _RT_MAX_PRIORITY:
+        raise SysError(EINVAL)
+    if (policy in _REALTIME) != (priority != 0):
+        raise SysError(EINVAL)
+    if not t.creds.capable(CAP_SYS_NICE):
+        _check_unprivileged(t, task, policy, priority, reset_on_fork, task.nice if nice is None else nice)
+    task.sched_policy = policy
+    task.sched_priority = priority
+    task.sched_reset_on_fork = reset_on_fork
+    if nice is not None and policy in _FAIR:
+        task.nice = nice
+
+
+def _check_unprivileged(
+    t: Task, task: Task, policy: int, priority: int, reset_on_fork: bool, nice: int
+) -> None:
+    """What man 7 sched lets a task do without CAP_SYS_NICE; else EPERM."""
+    allowed = t.creds.euid in (task.creds.uid, task.creds.euid)
+    if policy in _FAIR and nice < task.nice:
+        allowed = allowed and _nice_allowed(task, nice)
+    if policy in _REALTIME:
+        limit = task.process.rlimits[RLIMIT_RTPRIO][0]
+        allowed = allowed and (policy == task.sched_policy or limit > 0)
+        allowed = allowed and (priority <= task.sched_priority or priority <= limit)
+    if task.sched_policy == SCHED_IDLE and policy != SCHED_IDLE:
+        allowed = allowed and _nice_allowed(task, task.nice)
+    if task.sched_reset_on_fork and not reset_on_fork:
+        allowed = False
+    if not allowed:
+        raise SysError(EPERM)
+
+
+@syscall("sched_setattr", support=PARTIAL, notes="kept and reported, but every task is scheduled alike")
+async def sched_setattr(t: Task, pid: Pid, attr: UserPtr[SchedAttr], flags: UInt) -> None:
+    """Set policy, nice value and priority of a task at once (man 2 sched_setattr)."""
+    if not attr or pid < 0 or flags:
+        raise SysError(EINVAL)
+    new = await _read_attr(t, attr)
+    if new.sched_policy >> 31:
+        raise SysError(EINVAL)
+    task = _task(t, pid)
+    if new.sched_flags & ~_SCHED_FLAGS:
+        raise SysError(EINVAL)
+    policy = task.sched_policy if new.sched_flags & SCHED_FLAG_KEEP_POLICY else new.sched_policy
+    priority, nice = new.sched_priority, max(-20, min(new.sched_nice, 19))
+    if new.sched_flags & SCHED_FLAG_KEEP_PARAMS:
+        priority, nice = task.sched_priority, task.nice
+    if new.sched_flags & _UTIL_CLAMP:
+        t.server.unsupported("sched_setattr: utilization clamps", t)
+    _set_policy(t, task, policy, priority, bool(new.sched_flags & SCHED_FLAG_RESET_ON_FORK), nice)
+
+
+async def _read_attr(t: Task, address: int) -> SchedAttr:
+    """A struct sched_attr of the size it says, which may be older or newer than ours."""
+    size = await t.mem.u32(address) or _SCHED_ATTR_V0
+    raw = b""
+    if _SCHED_ATTR_V0 <= size <= _PAGE:
+        raw = await t.mem.read(address, size)
+    if not raw or any(raw[SchedAttr.SIZE :]):
+        await t.mem.put_u32(address, SchedAttr.SIZE)
+        raise SysError(E2BIG)
+    new = SchedAttr.unpack(raw[: SchedAttr.SIZE].ljust(SchedAttr.SIZE, b"\0"))
+    if new.sched_flags & _UTIL_CLAMP and size < SchedAttr.SIZE:
+        raise SysError(EINVAL)
+    return new
+
+
+@syscall("sched_getattr")
+async def sched_getattr(t: Task, pid: Pid, attr: UserPtr[SchedAttr], size: UInt, flags: UInt) -> None:
+    """Policy, nice value and priority of a task (man 2 sched_getattr)."""
+    if not attr or pid < 0 or flags or not _SCHED_ATTR_V0 <= size <= _PAGE:
+        raise SysError(EINVAL)
+    task = _task(t, pid)
+    size = min(size, SchedAttr.SIZE)
+    found = SchedAttr(
+        size,
+        task.sched_policy,
+        SCHED_FLAG_RESET_ON_FORK if task.sched_reset_on_fork else 0,
+        0 if task.sched_policy in _REALTIME else task.nice,
+        task.sched_priority,
+        sched_util_max=1024,
+    )
+    await t.mem.write(attr, found.pack()[:size])
+
+
+@syscall("sched_get_priority_max")
+async def sched_get_priority_max(t: Task, policy: Int) -> int:
+    """The highest priority of a policy (man 2 sched_get_priority_max)."""
+    return _RT_MAX_PRIORITY if _is_realtime(policy) else 0
+
+
+@syscall("sched_get_priority_min")
+async def sched_get_priority_min(t: Task, policy: Int) -> int:
+    """The lowest priority of a policy (man 2 sched_get_priority_min)."""
+    return 1 if _is_realtime(policy) else 0
+
+
+def _is_realtime(policy: int) -> bool:
+    if policy not in _POLICIES and policy != SCHED_DEADLINE:
+        raise SysError(EINVAL)
+    return policy in _REALTIME
+
+
+@syscall("sched_rr_get_interval")
+async def sched_rr_get_interval(t: Task, pid: Pid, tp: UserPtr[Timespec]) -> None:
+    """The time slice of a task (man 2 sched_rr_get_interval)."""
+    task = _scheduled(t, pid)
+    slice_ns = _FAIR_SLICE_NS
+    if task.sched_policy in _REALTIME:
+        slice_ns = _RR_SLICE_NS if task.sched_policy == SCHED_RR else 0
+    await t.mem.put(tp, Timespec(0, slice_ns))
+
+
+@syscall("sched_getaffinity")
+async def sched_getaffinity(t: Task, pid: Pid, cpusetsize: UInt, mask: UserPtr[bytes]) -> int:
+    """The CPUs a task may run on; returns the size of the kernel's mask (man 2 sched_getaffinity)."""
+    if not cpusetsize or cpusetsize % _CPU_MASK_SIZE:
+        raise SysError(EINVAL)
+    task = _task(t, pid)
+    await t.mem.put_u64(mask, task.affinity)
+    return _CPU_MASK_SIZE
+
+
+@syscall("sched_setaffinity")
+async def sched_setaffinity(t: Task, pid: Pid, cpusetsize: UInt, mask: UserPtr[bytes]) -> None:
+    """Restrict a task to some CPUs, of which there is only number 0 (man 2 sched_setaffinity)."""
+    raw = await t.mem.read(mask, min(cpusetsize, _CPU_MASK_SIZE))
+    task = _task(t, pid)
+    if t.creds.euid not in (task.creds.uid, task.creds.euid) and not t.creds.capable(CAP_SYS_NICE):
+        raise SysError(EPERM)
+    wanted = int.from_bytes(raw, "little") & _ONLY_CPU
+    if not wanted:
+        raise SysError(EINVAL)
+    task.affinity = wanted
+
+
+@syscall("getcpu")
+async def getcpu(t: Task, cpu: UserPtr[int], node: UserPtr[int], tcache: UserPtr[bytes]) -> None:
+    """The CPU and memory node the caller runs on: both 0 (man 2 getcpu)."""
+    if cpu:
+        await t.mem.put_u32(cpu, 0)
+    if node:
+        await t.mem.put_u32(node, 0)
+
+
+# -- I/O priority -----------------------------------------------------------------------------------------
+
+_IOPRIO_WHO = {IOPRIO_WHO_PROCESS: PRIO_PROCESS, IOPRIO_WHO_PGRP: PRIO_PGRP, IOPRIO_WHO_USER: PRIO_USER}
+_IOPRIO_LEVELS = 7
+
+
+def _effective_io_priority(task: Task) -> int:
+    """The I/O priority in use: without one of its own a task gets it from its nice value."""
+    if task.io_priority >> IOPRIO_CLASS_SHIFT != IOPRIO_CLASS_NONE:
+        return task.io_priority
+    kind = IOPRIO_CLASS_BE
+    if task.sched_policy == SCHED_IDLE:
+        kind = IOPRIO_CLASS_IDLE
+    elif task.sched_policy in _REALTIME:
+        kind = IOPRIO_CLASS_RT
+    return kind << IOPRIO_CLASS_SHIFT | (task.nice + 20) // 5
+
+
+@syscall("ioprio_get")
+async def ioprio_get(t: Task, which: Int, who: Int) -> int:
+    """The I/O priority of a task, or the best one of several (man 2 ioprio_get)."""
+    kind = _IOPRIO_WHO.get(which)
+    if kind is None:
+        raise SysError(EINVAL)
+    found = _members(t, kind, who)
+    if not found:
+        raise SysError(ESRCH)
+    if kind == PRIO_PROCESS:
+        return found[0].io_priority
+    return min(_effective_io_priority(task) for task in found)
+
+
+@syscall("ioprio_set", support=PARTIAL, notes="kept and reported; there is no queue that would heed it")
+async def ioprio_set(t: Task, which: Int, who: Int, ioprio: Int) -> None:
+    """Set the I/O priority of some tasks (man 2 ioprio_set)."""
+    _check_io_priority(t, ioprio)
+    kind = _IOPRIO_WHO.get(which)
+    if kind is None:
+        raise SysError(EINVAL)
+    found = _members(t, kind, who)
+    if not found:
+        raise SysError(ESRCH)
+    for task in found:
+        if task.creds.uid not in (t.creds.uid, t.creds.euid) and not t.creds.capable(CAP_SYS_NICE):
+            raise SysError(EPERM)
+        task.io_priority = ioprio
+
+
+def _check_io_priority(t: Task, ioprio: int) -> None:
+    kind, level = ioprio >> IOPRIO_CLASS_SHIFT, ioprio & _IOPRIO_LEVELS
+    if kind == IOPRIO_CLASS_RT:
+        if not t.creds.capable(CAP_SYS_ADMIN) and not t.creds.capable(CAP_SYS_NICE):
+            raise SysError(EPERM)
+    elif kind not in (IOPRIO_CLASS_BE, IOPRIO_CLASS_IDLE) and (kind != IOPRIO_CLASS_NONE or level):
+        raise SysError(EINVAL)

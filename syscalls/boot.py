@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from syscalls.abi.errno import EACCES, ENOENT, ENOTDIR, errno_name
+from syscalls.abi.errno import E2BIG, EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOEXEC, ENOTDIR, ETXTBSY, errno_name
 from syscalls.abi.flags import AT_FDCWD, CLOCK_REALTIME, MS_RDONLY, S_IFDIR, S_IFREG
 from syscalls.errors import SysError
 from syscalls.objects.exec import execve
@@ -180,10 +180,20 @@ async def _working_directory(t: Task, cwd: bytes | None) -> Path:
         raise StartError(f"--cwd: {cwd.decode(errors='replace')}: {_why(error.errno)}", 2) from None
 
 
-def _why(errno: int) -> str:
-    import os
+_WORDS = {
+    ENOENT: "no such file or directory",
+    ENOTDIR: "not a directory",
+    EACCES: "permission denied",
+    ENOEXEC: "not a format that can be executed",
+    ELOOP: "too many levels of symbolic links or interpreters",
+    E2BIG: "argument list too long",
+    ETXTBSY: "the file is being written",
+    ENAMETOOLONG: "name too long",
+}
 
-    return os.strerror(errno) if errno < 134 else errno_name(errno)
+
+def _why(errno: int) -> str:
+    return _WORDS.get(errno) or errno_name(errno)
 
 
 async def _start(t: Task, plan: BootPlan) -> None:

@@ -529,6 +529,8 @@ class UnicornCpu:
 
     def flush(self, frames: Iterable[int]) -> None:
         """Forget translations of code in these frames."""
+        if self._uc is None:
+            return
         self._set("cr3", _IDENTITY_TABLES)
         self._root = -1
         control = self._lib.uc_ctl

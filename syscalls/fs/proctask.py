@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from syscalls.objects.task import Task
-    from syscalls.vfs.context import FsContext
+    from syscalls.vfs.mount import Path
 
     Show = Callable[[Task, Task, bool], Awaitable[bytes]]
     """Makes contents for (reader, shown task, whether the whole process is shown)."""
@@ -38,11 +38,13 @@ NAMESPACES = (
 """Name, kind and number of the links in ns/: there is one namespace of each kind."""
 
 
-def context(task: Task) -> FsContext:
-    """Root and current directory of a task; EINVAL for one that has none any more."""
+def _root_of(t: Task, task: Task) -> Path:
+    """The root directory of a task, or the reader's for pid 1, which has none; EINVAL for a zombie."""
+    if task.process.unkillable:
+        return t.fs.root
     if task.process.mm is None:
         raise SysError(EINVAL)
-    return task.fs
+    return task.fs.root
 
 
 def _fixed(contents: bytes) -> Show:
@@ -65,11 +67,11 @@ async def _oom_score_adj(t: Task, task: Task, whole: bool) -> bytes:
 
 
 async def _mounts(t: Task, task: Task, whole: bool) -> bytes:
-    return t.server.namespace.mounts_text(context(task).root)
+    return t.server.namespace.mounts_text(_root_of(t, task))
 
 
 async def _mountinfo(t: Task, task: Task, whole: bool) -> bytes:
-    return t.server.namespace.mountinfo_text(context(task).root)
+    return t.server.namespace.mountinfo_text(_root_of(t, task))
 
 
 async def _mountstats(t: Task, task: Task, whole: bool) -> bytes:

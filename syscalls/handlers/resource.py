@@ -274,9 +274,15 @@ async def sched_getparam(t: Task, pid: Pid, param: UserPtr[int]) -> None:
     await t.mem.put_u32(param, _scheduled(t, pid).sched_priority)
 
 
-def _set_policy(
-    t: Task, task: Task, policy: int, priority: int, reset_on_fork: bool, nice: int | None = None
-) -> None:
+def _set_policy(t: Task, task: Task, policy: int, priority: int, reset_on_fork: bool) -> None:
+    _check_policy(t, task, policy, priority, reset_on_fork, task.nice)
+    task.sched_policy = policy
+    task.sched_priority = priority
+    task.sched_reset_on_fork = reset_on_fork
+
+
+def _check_policy(t: Task, task: Task, policy: int, priority: int, reset_on_fork: bool, nice: int) -> None:
+    """EINVAL for a wrong policy or priority, EPERM for what the caller may not ask for."""
     if policy == SCHED_DEADLINE:
         t.server.unsupported("SCHED_DEADLINE", t)
     if policy not in _POLICIES or not 0 <= priority <= _RT_MAX_PRIORITY:
@@ -284,12 +290,7 @@ def _set_policy(
     if (policy in _REALTIME) != (priority != 0):
         raise SysError(EINVAL)
     if not t.creds.capable(CAP_SYS_NICE):
-        _check_unprivileged(t, task, policy, priority, reset_on_fork, task.nice if nice is None else nice)
-    task.sched_policy = policy
-    task.sched_priority = priority
-    task.sched_reset_on_fork = reset_on_fork
-    if nice is not None and policy in _FAIR:
-        task.nice = nice
+        _check_unprivileged(t, task, policy, priority, reset_on_fork, nice)
 
 
 def _check_unprivileged(
@@ -323,12 +324,18 @@ async def sched_setattr(t: Task, pid: Pid, attr: UserPtr[SchedAttr], flags: UInt
     if new.sched_flags & ~_SCHED_FLAGS:
         raise SysError(EINVAL)
     policy = task.sched_policy if new.sched_flags & SCHED_FLAG_KEEP_POLICY else new.sched_policy
-    priority, nice = new.sched_priority, max(-20, min(new.sched_nice, 19))
-    if new.sched_flags & SCHED_FLAG_KEEP_PARAMS:
-        priority, nice = task.sched_priority, task.nice
+    keep = bool(new.sched_flags & SCHED_FLAG_KEEP_PARAMS)
+    priority = task.sched_priority if keep else new.sched_priority
+    nice = task.nice if keep else max(-20, min(new.sched_nice, 19))
     if new.sched_flags & _UTIL_CLAMP:
         t.server.unsupported("sched_setattr: utilization clamps", t)
-    _set_policy(t, task, policy, priority, bool(new.sched_flags & SCHED_FLAG_RESET_ON_FORK), nice)
+    reset_on_fork = bool(new.sched_flags & SCHED_FLAG_RESET_ON_FORK)
+    _check_policy(t, task, policy, priority, reset_on_fork, nice)
+    task.sched_reset_on_fork = reset_on_fork
+    if not keep:  # which keeps the policy too
+        task.sched_policy, task.sched_priority = policy, priority
+        if policy in _FAIR:
+            task.nice = nice
 
 
 async def _read_attr(t: Task, address: int) -> SchedAttr:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linuxemu.arch.x86_64 import FAULT_PRESENT, USER_END
 from syscalls.abi.errno import EAGAIN, EINVAL, EPERM
 from syscalls.abi.flags import (
     CAP_KILL,
@@ -268,10 +269,12 @@ def force_fault(
         trap_error: its error code.
         trap_cr2: the faulting address, for page faults.
     """
-    t.trap_number = trap_number
-    t.trap_error = trap_error
     if trap_cr2 is not None:
         t.trap_cr2 = trap_cr2
+        if trap_cr2 >= USER_END:
+            trap_error |= FAULT_PRESENT  # Linux does not show whether a page of the kernel's half is mapped
+    t.trap_number = trap_number
+    t.trap_error = trap_error
     force_signal(t, SigInfo(signo, code, addr=addr))
 
 

@@ -74,7 +74,8 @@ def test_the_root_lists_system_files_and_processes(rig: Rig, t: Any) -> None:
 
 
 def test_listed_inode_numbers_are_those_of_lookup(rig: Rig, t: Any) -> None:
-    for path in (b"/proc", b"/proc/self", b"/proc/self/task", b"/proc/self/task/%d" % t.tid, b"/proc/sys/kernel"):
+    task = b"/proc/self/task/%d" % t.tid
+    for path in (b"/proc", b"/proc/self", b"/proc/self/task", task, b"/proc/sys/kernel"):
         for name, ino in rig.list(t, path).items():
             if name not in (b"net",):
                 assert at(rig, t, path + b"/" + name, follow=False).inode.ino == ino, (path, name)
@@ -132,7 +133,7 @@ def test_init_has_no_program(rig: Rig, t: Any) -> None:
 
 def test_a_zombie(rig: Rig, t: Any) -> None:
     child = rig.fork(t)
-    child.exit_status = 0x100
+    child.exit_status = child.process.group_exit = 0x100
     child.process.live = 0
     child.process.remove_task(child)
     child.process.exited = True
@@ -178,7 +179,8 @@ def test_what_strangers_may_not_do(rig: Rig, t: Any) -> None:
         assert fails(rig, open_path(stranger, f.AT_FDCWD, base + name, 0, 0)) == errno.EACCES
     for name in (b"cwd", b"root", b"exe"):
         assert fails(rig, lookup(stranger, f.AT_FDCWD, base + name)) == errno.EACCES
-        assert fails(rig, at(rig, stranger, base + name, follow=False).inode.readlink(stranger)) == errno.EACCES
+        magic = at(rig, stranger, base + name, follow=False).inode
+        assert fails(rig, magic.readlink(stranger)) == errno.EACCES
     assert fails(rig, open_path(stranger, f.AT_FDCWD, base + b"fd", f.O_DIRECTORY, 0)) == errno.EACCES
     with pytest.raises(SysError):
         rig.read(stranger, base + b"maps")
@@ -207,7 +209,7 @@ def test_cmdline_and_environ_come_from_memory(rig: Rig, t: Any) -> None:
     assert rig.read(t, b"/proc/self/cmdline") == arguments
     assert rig.read(t, b"/proc/self/environ") == environment
     rig.run(t.mem.write(start, b"a title that goes on"))
-    assert rig.read(t, b"/proc/self/cmdline") == b"a title that goes on" + (arguments + environment)[20:].split(b"\0")[0]
+    assert rig.read(t, b"/proc/self/cmdline") == b"a title that goes onin"
 
 
 def test_maps_and_sizes(rig: Rig, t: Any) -> None:
@@ -226,8 +228,8 @@ def test_maps_and_sizes(rig: Rig, t: Any) -> None:
     ]
     assert rig.read(t, b"/proc/self/statm") == b"23 11 0 2 0 20 0\n"
     status = rig.read(t, b"/proc/self/status")
-    for line in (b"VmSize:\t      92 kB", b"VmData:\t      16 kB", b"VmStk:\t      64 kB", b"VmExe:\t       8 kB"):
-        assert line + b"\n" in status
+    for name, kb in ((b"VmSize", 92), (b"VmData", 16), (b"VmStk", 64), (b"VmExe", 8)):
+        assert b"%s:\t%8d kB\n" % (name, kb) in status
 
 
 def test_comm_can_be_changed_from_inside(rig: Rig, t: Any) -> None:
@@ -460,7 +462,8 @@ NATIVE_LINES = {
     "self/stat": rb"\d+ \(.*\) [RSDTZ]( -?\d+){49}\n",
     "self/statm": rb"\d+( \d+){6}\n",
     "self/schedstat": rb"\d+ \d+ \d+\n",
-    "self/maps": rb"([0-9a-f]{8,}-[0-9a-f]{8,} [r-][w-][x-][ps] [0-9a-f]{8} [0-9a-f]{2}:[0-9a-f]{2} \d+ .*\n)+",
+    "self/maps": rb"([0-9a-f]{8,}-[0-9a-f]{8,} [r-][w-][x-][ps] [0-9a-f]{8}"
+    rb" [0-9a-f]{2}:[0-9a-f]{2} \d+ .*\n)+",
     "self/io": rb"rchar: \d+\nwchar: \d+\nsyscr: \d+\nsyscw: \d+\nread_bytes: \d+\nwrite_bytes: \d+\n"
     rb"cancelled_write_bytes: \d+\n",
     "self/limits": rb"Limit {21}Soft Limit {11}Hard Limit {11}Units {5}\n"
@@ -472,8 +475,8 @@ NATIVE_LINES = {
     "self/mountinfo": rb"(\d+ \d+ \d+:\d+ /\S* /\S* \S+ (\S+:\d+ )?- \S+ \S+ \S+\n)+",
     "uptime": rb"\d+\.\d\d \d+\.\d\d\n",
     "loadavg": rb"\d+\.\d\d \d+\.\d\d \d+\.\d\d \d+/\d+ \d+\n",
-    "stat": rb"cpu  \d+( \d+){9}\n(cpu\d+ \d+( \d+){9}\n)+intr \d+( \d+)*\nctxt \d+\nbtime \d+\nprocesses \d+\n"
-    rb"procs_running \d+\nprocs_blocked \d+\nsoftirq \d+( \d+){10}\n",
+    "stat": rb"cpu  \d+( \d+){9}\n(cpu\d+ \d+( \d+){9}\n)+intr \d+( \d+)*\nctxt \d+\n"
+    rb"btime \d+\nprocesses \d+\nprocs_running \d+\nprocs_blocked \d+\nsoftirq \d+( \d+){10}\n",
     "meminfo": rb"([A-Za-z0-9_()]+: +\d+( kB)?\n){40,}",
     "cpuinfo": rb"(([A-Za-z _]+\t*: .*|power management:.*|bugs\t*:.*)\n|\n)+",
     "filesystems": rb"((nodev)?\t\w+\n)+",
@@ -484,7 +487,8 @@ NATIVE_LINES = {
     "net/dev": rb"Inter-\|   Receive {48}\|  Transmit\n"
     rb" face \|bytes    packets errs drop fifo frame compressed multicast"
     rb"\|bytes    packets errs drop fifo colls carrier compressed\n( *\S+: *\d+( +\d+){15}\n)+",
-    "net/route": rb"Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT +\n(.*\n)*",
+    "net/route": rb"Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT"
+    rb" +\n(.*\n)*",
     "sys/kernel/osrelease": rb"\d+\.\d+\.\d+.*\n",
     "sys/kernel/pid_max": rb"\d+\n",
     "sys/fs/file-nr": rb"\d+\t\d+\t\d+\n",
@@ -537,7 +541,7 @@ def test_headers_of_network_tables_are_those_of_linux(rig: Rig, t: Any) -> None:
     compared = 0
     for entry in rig.list(t, b"/proc/net"):
         host = "/proc/net/" + entry.decode()
-        if os.path.exists(host):
+        if os.path.exists(host) and entry != b"if_inet6":
             ours = rig.read(t, b"/proc/net/" + entry)
             with open(host, "rb") as file:
                 first = file.readline()

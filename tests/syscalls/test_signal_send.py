@@ -309,6 +309,8 @@ def test_fault_under_a_handler_is_left_to_it(rig: SignalRig) -> None:
     assert info == SigInfo(SIGSEGV, 1, addr=0x1234)
     force_fault(t, SIGSEGV, 1, 0, trap_number=13)
     assert t.trap_cr2 == 0x1234
+    force_fault(t, SIGSEGV, 1, 1 << 63, trap_number=14, trap_error=4, trap_cr2=1 << 63)
+    assert t.trap_error == 5
 
 
 @pytest.mark.parametrize("evasion", ["blocked", "ignored", "own frame"])

@@ -40,7 +40,7 @@ def test_same_as_native(name: str, applets: Path, tmp_path: Path) -> None:
     fresh = tmp_path / "work"
     fresh.mkdir()
     argv = ["sh", "-c", CASES[name], "case"]
-    expected = native(argv, executable=str(applets / "sh"), cwd=fresh, env=environment(f"{applets}:/bin"))
+    expected = native(argv, executable=str(applets / "sh"), cwd=fresh, env=environment(str(applets)))
     emulated = guest(
         argv, cwd="/tmp", env=environment("/usr/sbin:/usr/bin:/sbin:/bin"), user=(os.getuid(), os.getgid())
     )

@@ -100,7 +100,7 @@ set -e; echo a; false || echo handled; if false; then :; fi; ! true; echo b; fal
 #### set-e-subshell
 set -e; (echo in; false; echo no) || echo failed; x=$(false; echo yes); echo "$x"; (false); echo not reached
 #### set-x
-set -x; a=1; echo $a 'two words' | cat; set +x; echo quiet
+set -x; a=1; echo $a "two words"; b=$(echo sub); [ -n "$b" ] && :; set +x; echo quiet
 #### set-n-and-f
 set -f; echo *; set +f; echo "*" '?'
 #### functions

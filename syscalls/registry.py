@@ -43,10 +43,13 @@ class Syscall:
         """Name and `Arg` of each argument, in order."""
         from typing import get_type_hints
 
+        from syscalls.abi import structs
         from syscalls.types import Arg, UserPtr
 
-        hints = get_type_hints(self.handler, localns={"Task": object}, include_extras=True)
-        code = self.handler.__code__  # type: ignore[attr-defined]
+        # What handlers import for annotations alone: the task, and structs that pointers point to.
+        names = {"Task": object, **vars(structs)}
+        hints = get_type_hints(self.handler, localns=names, include_extras=True)
+        code = self.handler.__code__
         found: list[tuple[str, Arg]] = []
         for name in code.co_varnames[1 : code.co_argcount]:
             hint: Any = hints[name]

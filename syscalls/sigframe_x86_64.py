@@ -10,6 +10,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from linuxemu.arch.x86_64 import USER_CS, USER_END, USER_SS, FullRegs, canonical
+from linuxemu.messages import TrapFrame
 from syscalls.abi.errno import EFAULT, EINVAL, ENOMEM, EPERM
 from syscalls.abi.flags import (
     MINSIGSTKSZ,
@@ -28,7 +29,6 @@ from syscalls.objects.signal import SigInfo, force_segv, force_signal
 from syscalls.objects.task import AltStack
 
 if TYPE_CHECKING:
-    from linuxemu.messages import TrapFrame
     from syscalls.objects.siginfo import SigAction
     from syscalls.objects.task import Task
 
@@ -138,15 +138,13 @@ async def push_frame(t: Task, regs: FullRegs, info: SigInfo, action: SigAction) 
     if action.flags & SA_SIGINFO:
         data += info.pack()
     await t.mem.write(frame, data.ljust(fpstate - frame, b"\0") + regs.fxsave)
-    return regs.frame._replace(
-        rip=action.handler,
-        rsp=frame,
-        rflags=regs.frame.rflags & ~_HANDLER_CLEARS,
-        rax=0,
-        rdi=info.signo,
-        rsi=frame + SIGINFO_OFFSET,
-        rdx=frame + UCONTEXT_OFFSET,
-    )
+    f = regs.frame
+    # The order of TrapFrame: rip rflags rbp rax rbx rdx rdi rsi.
+    return TrapFrame(
+        f.fsbase, f.gsbase, action.handler, f.rflags & ~_HANDLER_CLEARS, f.rbp, 0, f.rbx,
+        frame + UCONTEXT_OFFSET, info.signo, frame + SIGINFO_OFFSET,
+        f.r8, f.r9, f.r10, f.r12, f.r13, f.r14, f.r15, frame,
+    )  # fmt: skip
 
 
 async def _restore_fpu(t: Task, fpstate: int) -> bytes:
@@ -190,9 +188,8 @@ async def pop_frame(t: Task) -> FullRegs | None:
 
 def _registers(f: TrapFrame, words: tuple[int, ...]) -> FullRegs:
     r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, rflags = words[6:24]
-    frame = f._replace(
-        rip=rip, rflags=(f.rflags & ~_USER_FLAGS) | (rflags & _USER_FLAGS), rsp=rsp,
-        rax=rax, rbx=rbx, rdx=rdx, rdi=rdi, rsi=rsi, rbp=rbp,
-        r8=r8, r9=r9, r10=r10, r12=r12, r13=r13, r14=r14, r15=r15,
-    )  # fmt: skip
+    rflags = (f.rflags & ~_USER_FLAGS) | (rflags & _USER_FLAGS)
+    frame = TrapFrame(
+        f.fsbase, f.gsbase, rip, rflags, rbp, rax, rbx, rdx, rdi, rsi, r8, r9, r10, r12, r13, r14, r15, rsp
+    )
     return FullRegs(frame, rcx, r11, INITIAL_FXSAVE)

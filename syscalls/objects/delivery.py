@@ -70,6 +70,8 @@ async def deliver(t: Task, frame: TrapFrame, in_syscall: bool) -> TrapFrame:
                 frame = _after_interrupt(t, frame, restart, action)
                 restart = 0
             frame = await _enter_handler(t, frame, info, action)
+            if not t.attention:
+                return frame
             continue
         if restart:
             frame = _after_interrupt(t, frame, restart, None)

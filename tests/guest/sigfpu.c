@@ -45,6 +45,7 @@ int main(void) {
         : [third] "m"(third), [in] "r"(in), [out] "r"(out), "D"(pid), "S"((long)SIGUSR1)
         : "rcx", "r11", "xmm7", "xmm15", "memory");
     __asm__ volatile("stmxcsr %0\n fnstcw %1" : "=m"(after), "=m"(control_after));
+    printf("at the start: control %x mxcsr %x\n", control, before);
     printf("handled %d result %ld\n", handled, result);
     YES(memcmp(in, out, sizeof in) == 0);
     YES(third == back);

@@ -1,8 +1,8 @@
-"""Scripts of system calls that run twice: natively in a child process, and on the VFS with a memory file server.
+"""Scripts of system calls that run twice: natively in a child process, and on the VFS with a MemFs server.
 
 A script is a list of steps: name of a call and its arguments. An argument is an int, `bytes` (a C string), or
-one of the constructors of `native_calls`. Both runs answer a list of results: the value or negative errno, and
-what the output buffers then hold. No engine and no kernel: the port calls the servers directly.
+one of the constructors of `native_calls`. Both runs answer a list of results: the value or negative errno,
+and what the output buffers then hold. No engine and no kernel: the port calls the servers directly.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ import tempfile
 from collections import deque
 from pathlib import Path
 from struct import unpack_from
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import pytest
+from typing import Any, NamedTuple
 
 from linuxemu.errors import RpcError
 from linuxemu.idl.codes import ERR_INVALID_TASK
@@ -42,13 +40,10 @@ from syscalls.vfs.rpcfs import RpcFs, file_system_of
 from syscalls.vfs.walk import lookup
 from tests.syscalls.native_calls import BAD, Edge, In, Iov, Out, Step, Words
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 for _family in ("directory", "file", "mount", "stat", "xattr"):
     __import__(f"syscalls.handlers.{_family}")
 
-__all__ = ["BAD", "Edge", "In", "Iov", "New", "Out", "Rig", "Words", "both", "entries64", "native", "native_dir"]
+__all__ = ["BAD", "Edge", "In", "Iov", "New", "Out", "Rig", "Words", "both", "entries64"]
 
 AT_FDCWD = -100
 BASE = 0x10000
@@ -166,6 +161,9 @@ class Port:
     def now_ns(self) -> int:
         return 0
 
+    def waiter(self) -> Waiter:
+        return Waiter(self._rig.ready)
+
 
 def _wire(message: Any) -> Any:
     return type(message).unpack(message.pack(), message.ool()) if STRICT else message
@@ -192,7 +190,6 @@ class Server:
 
     def __init__(self, rig: Rig) -> None:
         self.port = Port(rig)
-        self.kernel = rig.ready
         self.peers = Peers()
         self.namespace = MountNamespace()
         self.devices = DeviceTable()
@@ -300,8 +297,10 @@ class Rig:
         call = TABLE[X86_64[name]]
         kinds = [arg for _, arg in call.arguments()]
         raw = [value & (1 << 64) - 1 for value in args] + [0] * (len(kinds) - len(args))
-        pairs = zip(kinds, raw, strict=True)
-        return call.handler(t, *(DECODERS[arg.decode](value) if arg.decode else value for arg, value in pairs))
+        decoded = []
+        for arg, value in zip(kinds, raw, strict=True):
+            decoded.append(DECODERS[arg.decode](value) if arg.decode else value)
+        return call.handler(t, *decoded)
 
     def call(self, name: str, *args: Any, t: Any = None) -> int:
         """Make a system call; the result, or negative errno."""
@@ -353,26 +352,25 @@ class Rig:
         return found
 
 
-@pytest.fixture
-def native_dir(tmp_path: Path) -> Iterator[Path]:
-    """An empty directory of the host, on a tmpfs if there is one: that is what the other side is like."""
-    if not os.access("/dev/shm", os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
-        yield Path(directory)
-
-
 _RUNNER = Path(__file__).with_name("native_calls.py")
 
 
-def native(steps: list[Any], directory: Path, uid: int | None = None) -> list[tuple[int, list[bytes]]]:
-    """Run a script on the host, in a directory of its own, as another user if `uid` is given."""
+def native(steps: list[Any], uid: int | None = None) -> list[tuple[int, list[bytes]]]:
+    """Run a script on the host, in a directory of its own, as another user if `uid` is given.
+
+    The directory is on a tmpfs if there is one: that is what the other side is like.
+    """
+    place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=place) as directory:
+        return _native(steps, directory, uid)
+
+
+def _native(steps: list[Any], directory: str, uid: int | None) -> list[tuple[int, list[bytes]]]:
     os.chmod(directory, 0o755)
     if uid is not None:
         os.chown(directory, uid, uid)
     done = subprocess.run(
-        [sys.executable, "-I", str(_RUNNER), str(directory), str(-1 if uid is None else uid)],
+        [sys.executable, "-I", str(_RUNNER), directory, str(-1 if uid is None else uid)],
         input=pickle.dumps([*(tuple(map(_plain, step)) for step in steps), ("numbers", X86_64)]),
         capture_output=True,
         check=False,
@@ -394,17 +392,16 @@ def _plain(arg: Any) -> Any:
     return arg
 
 
-def both(steps: list[Any], directory: Path, uid: int | None = None) -> Rig:
+def both(steps: list[Any], uid: int | None = None) -> Rig:
     """Run a script both ways and compare; returns the rig, with the results in `results`.
 
     Args:
         steps: the script. It starts in an empty directory that is its current one. A step wrapped in `New`
             depends on the version of the host's kernel: it has to have the stated result here.
-        directory: an empty directory of the host.
         uid: run as this user and group instead (needs root).
     """
     plain = [step.step if isinstance(step, New) else step for step in steps]
-    expected = native(plain, directory, uid)
+    expected = native(plain, uid)
     user = os.getuid() if uid is None else uid
     group = os.getgid() if uid is None else uid
     groups = tuple(os.getgroups()) if uid is None else ()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from linuxemu.kernel import Server
-    from linuxemu.servers.console import ConsoleServer
+    from linuxemu.servers.console import Stream
     from syscalls.boot import BindMount
     from syscalls.objects.process import Process
     from syscalls.server import LinuxServer, Unsupported
@@ -151,12 +151,11 @@ class Machine:
             self.unsupported = session.close()
 
     def _run(self, session: _Session, argv: list[bytes]) -> Result:
-        from linuxemu.servers.console import open_console
         from syscalls.boot import BootPlan
         from syscalls.objects.credentials import Credentials
 
         session.add_base_servers()
-        console = open_console(*self._streams)
+        console = _Console(*self._streams)
         session.start_linux(console)
         root, kind = self._root_server(session)
         uid, gid = self._user or (0, 0)
@@ -223,6 +222,44 @@ class Machine:
         return BindMount(task, guest, os.fsencode(name), not bind.rw, os.fsencode(bind.host))
 
 
+class _Console:
+    """The standard streams of one run, and the server of them.
+
+    Args:
+        stdin: "inherit", or bytes to read.
+        stdout: "inherit" or "capture".
+        stderr: the same.
+    Raises:
+        BootError: anything else.
+    """
+
+    def __init__(self, stdin: str | bytes, stdout: str, stderr: str) -> None:
+        from linuxemu.servers.console import ConsoleServer, InputStream, OutputStream
+        from linuxemu.servers.console.host import standard_streams
+
+        if not isinstance(stdin, bytes) and stdin != "inherit":
+            raise BootError(f"stdin is {stdin!r}: it must be bytes or 'inherit'")
+        self._captured: dict[int, OutputStream] = {}
+        self.inherited = stdin == "inherit"
+        own = standard_streams() if "inherit" in (stdin, stdout, stderr) else None
+        streams: list[Stream] = []
+        for number, given in enumerate((stdin, stdout, stderr)):
+            if isinstance(given, bytes):
+                streams.append(InputStream(given))
+            elif given == "inherit" and own is not None:
+                streams.append(own[number])
+            elif given == "capture" and number:
+                streams.append(self._captured.setdefault(number, OutputStream()))
+            else:
+                raise BootError(f"stream {number} is {given!r}: it must be 'inherit' or 'capture'")
+        self.server = ConsoleServer(*streams)
+
+    def captured(self, stream: int) -> bytes:
+        """What was written to a stream that is captured; empty for any other."""
+        found = self._captured.get(stream)
+        return bytes(found.data) if found is not None else b""
+
+
 class _Session:
     """One boot of a machine."""
 
@@ -267,14 +304,14 @@ class _Session:
         self._time = self.add(TimeServer())
         self._random = self.add(RandomServer())
 
-    def start_linux(self, console: ConsoleServer) -> None:
+    def start_linux(self, console: _Console) -> None:
         """Add the console and the Linux server."""
         from syscalls import handlers
         from syscalls.server import LinuxServer, Peers
 
         handlers.load()
         linux = self._linux = LinuxServer()
-        linux.peers = Peers(self._vm, self._task, self._time, self.add(console), self._random)
+        linux.peers = Peers(self._vm, self._task, self._time, self.add(console.server), self._random)
         linux.new_memfs = self._new_memfs
         self.add(linux)
 
@@ -293,7 +330,7 @@ class _Session:
         except OSError:
             pass  # it is made anew as programs run
 
-    def run(self, plan: object, console: ConsoleServer, timeout_s: float | None) -> Result:
+    def run(self, plan: object, console: _Console, timeout_s: float | None) -> Result:
         """Boot Linux by a plan and run until its first program has ended."""
         from syscalls.boot import BootPlan, StartError, boot
 
@@ -326,7 +363,7 @@ class _Session:
             raise self._failure
         return self._result(console, before)
 
-    def _result(self, console: ConsoleServer, before: dict[str, int]) -> Result:
+    def _result(self, console: _Console, before: dict[str, int]) -> Result:
         stats = {f"{name}_start": value for name, value in before.items()}
         stats.update({f"{name}_end": value for name, value in self._counters().items()})
         out, err = console.captured(1), console.captured(2)
@@ -355,7 +392,7 @@ class _Session:
         self._timed_out = True
         self.kernel.stop()
 
-    def _take_signals(self, console: ConsoleServer) -> Callable[[], None]:
+    def _take_signals(self, console: _Console) -> Callable[[], None]:
         """Hand the terminal's signals to the guest while it runs; returns what undoes this."""
         if not console.inherited:
             return lambda: None
@@ -371,7 +408,7 @@ class _Session:
 
         def hand_on() -> None:
             while pending:
-                console.deliver_host_signal(pending.pop(0))
+                console.server.deliver_host_signal(pending.pop(0))
 
         names = ("SIGINT", "SIGQUIT", "SIGTSTP", "SIGWINCH")
         old = {}

@@ -16,22 +16,57 @@ from linuxemu.messages import Notifications
 
 if TYPE_CHECKING:
     from collections import deque
+    from collections.abc import Coroutine
 
+    from linuxemu.kernel.activity import Activity
     from linuxemu.kernel.task import Task
     from linuxemu.messages import Message
 
 IPC_ANY = 0
-_MAX_SRC = 1 << 22
+MAX_TASKS = 1 << 22
+"""Task ids go from 1 to this number."""
 
 
-class _Receive:
-    """A task blocked in a receive."""
+class Receiving:
+    """A task blocked in a receive. A server's coroutines may be in several, other tasks are in one at most.
 
-    __slots__ = ("src", "waiter")
+    Args:
+        task: who receives.
+        src: the only task it takes a message from, or IPC_ANY.
+        waiter: woken with sender id and message.
+    """
 
-    def __init__(self, src: int, waiter: Waiter) -> None:
+    __slots__ = ("src", "task", "waiter")
+
+    def __init__(self, task: Task, src: int, waiter: Waiter) -> None:
+        self.task = task
         self.src = src
         self.waiter = waiter
+
+
+class Sending:
+    """A task blocked in a send, standing in the receiver's queue.
+
+    Args:
+        task: the sender.
+        target: the receiver.
+        src: the sender's id as the message shows it: 0 where the kernel speaks for the task.
+        message: what it sends.
+        waiter: woken when the message was taken, or by the answer if this is a call.
+        call: when the message is taken, the sender begins a receive from the taker in the same instant.
+    """
+
+    __slots__ = ("call", "message", "src", "target", "task", "waiter")
+
+    def __init__(
+        self, task: Task, target: Task, src: int, message: Message, waiter: Waiter, *, call: bool
+    ) -> None:
+        self.task = task
+        self.target = target
+        self.src = src
+        self.message = message
+        self.waiter = waiter
+        self.call = call
 
 
 class Rendezvous:
@@ -41,8 +76,22 @@ class Rendezvous:
     ready: deque[Waiter]
 
     def __init__(self) -> None:
-        self._closed: dict[int, list[Task]] = {}
-        """Task id -> tasks that received from it alone just now."""
+        self._closed: dict[int, dict[Receiving, None]] = {}
+        """Task id -> receives from it alone that wait just now."""
+
+    def spawn(self, coro: Coroutine[Waiter, Any, Any]) -> Activity:
+        """See `Kernel.spawn`."""
+        raise NotImplementedError
+
+    # -- sending --------------------------------------------------------------------------------------
+
+    def _target(self, owner: Task, dst: int) -> Task:
+        target = self.tasks.get(dst)
+        if target is None:
+            raise RpcError(ERR_INVALID_TASK)
+        if target is owner:
+            raise RpcError(ERR_INVALID_ARG)
+        return target
 
     async def ipc_send(self, owner: Task, dst: int, message: Message, *, block: bool = True) -> None:
         """Deliver a message, waiting until the receiver takes it.
@@ -50,36 +99,85 @@ class Rendezvous:
         Raises:
             RpcError: ERR_INVALID_TASK, ERR_INVALID_ARG (to oneself), ERR_WOULD_BLOCK, ERR_ABORTED.
         """
-        target = self.tasks.get(dst)
-        if target is None:
-            raise RpcError(ERR_INVALID_TASK)
-        if target is owner:
-            raise RpcError(ERR_INVALID_ARG)
+        target = self._target(owner, dst)
         if target.server is not None:
-            await target.server.handle(owner.tid, message)
-            return
-        if self._hand_over(target, owner.tid, message):
-            return
-        if not block:
-            raise RpcError(ERR_WOULD_BLOCK)
-        waiter = Waiter(self.ready)
-        entry = (owner.tid, message, waiter)
-        target.senders.append(entry)
+            self.spawn(self._serve(owner, target, message))
+        elif not self._hand_over(target, owner, owner.tid, message):
+            if not block:
+                raise RpcError(ERR_WOULD_BLOCK)
+            await self._queue(Sending(owner, target, owner.tid, message, Waiter(self.ready), call=False))
+
+    async def ipc_call(self, owner: Task, dst: int, message: Message, src: int | None = None) -> Any:
+        """Send, then receive from the same task, in one step as the peer sees it; returns the answer.
+
+        Args:
+            owner: the caller.
+            dst: whom to call.
+            message: the request.
+            src: sender id to show in the message; the caller's if None.
+        Raises:
+            RpcError: as for `ipc_send`.
+        """
+        target = self._target(owner, dst)
+        shown = owner.tid if src is None else src
+        if self._hand_over(target, owner, shown, message):
+            received = await self._wait(self._begin_receive(owner, dst, Waiter(self.ready)))
+        else:
+            entry = Sending(owner, target, shown, message, Waiter(self.ready), call=True)
+            received = await self._queue(entry)
+        return received[1]
+
+    async def ipc_reply_receive(self, owner: Task, dst: int, message: Message) -> tuple[int, Message]:
+        """Answer a caller that waits, then receive from anybody: what a server's main loop does.
+
+        Raises:
+            RpcError: ERR_INVALID_TASK, ERR_INVALID_ARG, ERR_WOULD_BLOCK (the caller does not wait; nothing is
+                received then), ERR_ABORTED.
+        """
+        await self.ipc_send(owner, dst, message, block=False)
+        return await self.ipc_receive(owner, IPC_ANY)
+
+    async def _queue(self, entry: Sending) -> Any:
+        entry.target.senders.append(entry)
+        entry.task.sends.append(entry)
         try:
-            await park(waiter)
+            return await park(entry.waiter)
         finally:
-            if entry in target.senders:
-                target.senders.remove(entry)
+            self._withdraw(entry)
+            for receiving in list(entry.task.receives):
+                if receiving.waiter is entry.waiter:
+                    self._end_receive(receiving)
 
     @staticmethod
-    def _hand_over(target: Task, src: int, message: Message) -> bool:
+    def _withdraw(entry: Sending) -> None:
+        """Take a sender out of the queue it stands in, if it does."""
+        if entry in entry.task.sends:
+            entry.task.sends.remove(entry)
+            entry.target.senders.remove(entry)
+
+    def _hand_over(self, target: Task, owner: Task, src: int, message: Message) -> bool:
         """Give a message to a task that is blocked in a matching receive."""
-        receive: _Receive | None = target.client
-        if receive is None or receive.src not in (IPC_ANY, src) or receive.waiter.woken:
-            return False
-        target.client = None
-        receive.waiter.wake((src, message))
-        return True
+        for receiving in target.receives:
+            if receiving.src in (IPC_ANY, owner.tid):
+                self._end_receive(receiving)
+                receiving.waiter.wake((src, message))
+                return True
+        return False
+
+    async def _serve(self, owner: Task, target: Task, message: Message) -> None:
+        """A message sent to a server that is written as a class: its reply comes as a non-blocking send."""
+        assert target.server is not None
+        try:
+            reply = await target.server.handle(owner.tid, message)
+        except RpcError as error:
+            for receiving in list(owner.receives):
+                if receiving.src == target.tid:
+                    self._fail_receive(receiving, error)
+            return
+        if reply is not None:
+            self._hand_over(owner, target, target.tid, reply)
+
+    # -- receiving ------------------------------------------------------------------------------------
 
     async def ipc_receive(self, owner: Task, src: int, *, block: bool = True) -> tuple[int, Message]:
         """Take a message from `src`, or from anybody when it is IPC_ANY.
@@ -89,55 +187,74 @@ class Rendezvous:
         Raises:
             RpcError: ERR_INVALID_ARG (id out of range), ERR_WOULD_BLOCK, ERR_ABORTED (the sender waited for died).
         """
-        if not 0 <= src <= _MAX_SRC:
+        if not 0 <= src <= MAX_TASKS:
             raise RpcError(ERR_INVALID_ARG)
         if src == IPC_ANY and owner.notifications:
             bits, owner.notifications = owner.notifications, 0
             return 0, Notifications(bits)
         for entry in owner.senders:
-            if src in (IPC_ANY, entry[0]):
-                owner.senders.remove(entry)
-                entry[2].wake()
-                return entry[0], entry[1]
+            if src in (IPC_ANY, entry.task.tid):
+                self._take(owner, entry)
+                return entry.src, entry.message
         if not block:
             raise RpcError(ERR_WOULD_BLOCK)
-        waiter = Waiter(self.ready)
-        owner.client = _Receive(src, waiter)
+        return await self._wait(self._begin_receive(owner, src, Waiter(self.ready)))
+
+    def _take(self, owner: Task, entry: Sending) -> None:
+        """Remove a sender from the queue: it goes on, or waits for its answer from now on."""
+        self._withdraw(entry)
+        if entry.call:
+            self._begin_receive(entry.task, owner.tid, entry.waiter)
+        else:
+            entry.waiter.wake()
+
+    def _begin_receive(self, owner: Task, src: int, waiter: Waiter) -> Receiving:
+        receiving = Receiving(owner, src, waiter)
+        owner.receives.append(receiving)
         if src != IPC_ANY:
-            self._closed.setdefault(src, []).append(owner)
+            self._closed.setdefault(src, {})[receiving] = None
+        return receiving
+
+    async def _wait(self, receiving: Receiving) -> tuple[int, Message]:
         try:
-            received: tuple[int, Message] = await park(waiter)
+            received: tuple[int, Message] = await park(receiving.waiter)
         finally:
-            if src != IPC_ANY and owner in self._closed.get(src, ()):
-                self._closed[src].remove(owner)
+            self._end_receive(receiving)
         return received
 
-    async def _call(self, owner: Task, dst: int, message: Message) -> Any:
-        await self.ipc_send(owner, dst, message)
-        _, reply = await self.ipc_receive(owner, dst)
-        return reply
+    def _end_receive(self, receiving: Receiving) -> None:
+        """A receive is over, if it was not before."""
+        if receiving not in receiving.task.receives:
+            return
+        receiving.task.receives.remove(receiving)
+        if receiving.src != IPC_ANY:
+            waiting = self._closed[receiving.src]
+            del waiting[receiving]
+            if not waiting:
+                del self._closed[receiving.src]
 
-    def ipc_call(self, owner: Task, dst: int, message: Message) -> Any:
-        """Send, then receive from the same task; an iterator for `Port.call`."""
-        return self._call(owner, dst, message).__await__()
+    # -- notifications, death -------------------------------------------------------------------------
 
     def notify_port(self, task: Task, bits: int) -> None:
         """Notify a task that receives explicitly."""
-        receive: _Receive | None = task.client
-        if receive is not None and receive.src == IPC_ANY and not receive.waiter.woken:
-            task.client = None
-            bits |= task.notifications
-            task.notifications = 0
-            receive.waiter.wake((0, Notifications(bits)))
-        else:
-            task.notifications |= bits
+        for receiving in task.receives:
+            if receiving.src == IPC_ANY:
+                self._end_receive(receiving)
+                bits |= task.notifications
+                task.notifications = 0
+                receiving.waiter.wake((0, Notifications(bits)))
+                return
+        task.notifications |= bits
 
     def abort_ipc(self, task: Task) -> None:
-        """A task died: whoever waits for it goes on with ERR_ABORTED."""
-        while task.senders:
-            task.senders.popleft()[2].fail(RpcError(ERR_ABORTED))
-        for other in self._closed.pop(task.tid, ()):
-            receive: _Receive | None = other.client
-            if receive is not None and receive.src == task.tid:
-                other.client = None
-                receive.waiter.fail(RpcError(ERR_ABORTED))
+        """A task died: whoever waits for it goes on with ERR_ABORTED, and so does what it waited in itself."""
+        error = RpcError(ERR_ABORTED)
+        for entry in [*task.senders, *task.sends]:
+            self._withdraw(entry)
+            entry.waiter.fail(error)
+        for receiving in [*self._closed.get(task.tid, ()), *task.receives]:
+            self._fail_receive(receiving, error)
+
+    def _fail_receive(self, receiving: Receiving, error: RpcError) -> None:
+        self._end_receive(receiving)
+        receiving.waiter.fail(error)

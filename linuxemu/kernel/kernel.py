@@ -14,9 +14,9 @@ from linuxemu.idl.codes import (
     ERR_INVALID_TASK,
     ERR_UNAVAILABLE,
 )
-from linuxemu.kernel.activity import Activity, Waiter
+from linuxemu.kernel.activity import Activity, Waiter, park
 from linuxemu.kernel.frames import FrameAllocator
-from linuxemu.kernel.ipc import Rendezvous
+from linuxemu.kernel.ipc import MAX_TASKS, Rendezvous
 from linuxemu.kernel.paging import AddressSpace
 from linuxemu.kernel.port import CallAborted, Port
 from linuxemu.kernel.server import NOTIFY_ASYNC, NOTIFY_TIMER
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from linuxemu.kernel.task import Service
     from linuxemu.kernel.timer import Timer
 
-_MAX_TASKS = 1 << 22
-
 
 class TaskIds:
     """Unused task ids, each given out once before any is given out again."""
@@ -47,7 +45,7 @@ class TaskIds:
 
     def alloc(self) -> int:
         """A task id that is not in use."""
-        if self._next <= _MAX_TASKS:
+        if self._next <= MAX_TASKS:
             self._next += 1
             return self._next - 1
         if not self._free:
@@ -91,7 +89,8 @@ class Kernel(Rendezvous, Traps):
         self.runnable: deque[Task] = deque()
         self.timers = TimerQueue()
         self.discovery = 0
-        self.pending_calls: dict[int, dict[int, Any]] = {}
+        self.pending_calls: dict[int, dict[Any, Waiter]] = {}
+        """Server -> coroutines that serve a call and sleep -> what each sleeps on."""
         self.stopped = False
         self.tick = False
         """Set by the time slice: look at timers, descriptors and other tasks at the next trap."""
@@ -103,7 +102,7 @@ class Kernel(Rendezvous, Traps):
         self._task_timers: dict[int, Timer] = {}
         self._death_watch: list[Callable[[int], object]] = []
 
-    # -- servers ------------------------------------------------------------------------------------------------------
+    # -- servers --------------------------------------------------------------------------------------
 
     def add_server(self, server: Server, *, discovery: bool = False) -> int:
         """Make a task for a server; it is registered with discovery and started when the kernel runs.
@@ -173,11 +172,42 @@ class Kernel(Rendezvous, Traps):
         if waiter.woken:
             self.ready.append(waiter)
 
-    # -- tasks --------------------------------------------------------------------------------------------------------
+    def adopt(self, serving: Coroutine[Waiter, Any, Any], waiter: Waiter) -> None:
+        """Let a request whose caller is gone be served to its end.
+
+        Args:
+            serving: the server's coroutine.
+            waiter: what it sleeps on.
+        """
+        if self.stopped:
+            serving.close()
+            return
+        activity = Activity(serving, self._unheard)
+        self._activities[activity] = None
+        self.suspend(activity, waiter)
+
+    def _unheard(self, _: Any, error: BaseException | None) -> None:
+        if not isinstance(error, RpcError):
+            self._ended(None, error)
+
+    def _abort_calls(self, tid: int) -> None:
+        """A server died: who waits for its answers goes on with ERR_ABORTED.
+
+        What a call sleeps on may belong to another server that serves the dead one, and goes on sleeping; so it is
+        the caller that gets something else to wake up from.
+        """
+        for waiter in list(self.pending_calls.pop(tid, {}).values()):
+            if not waiter.woken and waiter.activity is not None:
+                activity, waiter.activity = waiter.activity, None
+                aborted = Waiter(self.ready)
+                aborted.fail(CallAborted())
+                self.suspend(activity, aborted)
+
+    # -- tasks ----------------------------------------------------------------------------------------
 
     def task_create(self, caller: Task, tid: int, name: str, ip: int, pager: int, flags: int) -> Task:
         """See `Port.task_create`."""
-        if not 0 < tid <= _MAX_TASKS or tid == caller.tid:
+        if not 0 < tid <= MAX_TASKS or tid == caller.tid:
             raise RpcError(ERR_INVALID_TASK)
         owner = self.tasks.get(pager)
         if owner is None:
@@ -200,7 +230,7 @@ class Kernel(Rendezvous, Traps):
     def task_destroy(self, caller: Task, tid: int) -> None:
         """See `Port.task_destroy`."""
         task = self.tasks.get(tid)
-        if not 0 < tid <= _MAX_TASKS or tid == caller.tid:
+        if not 0 < tid <= MAX_TASKS or tid == caller.tid:
             raise RpcError(ERR_INVALID_TASK)
         if task is None:
             raise RpcError(ERR_INVALID_ARG)
@@ -213,8 +243,7 @@ class Kernel(Rendezvous, Traps):
             owner.paged -= 1
         self._drop_cpu_side(task)
         self.abort_ipc(task)
-        for record, waiter in list(self.pending_calls.pop(tid, {}).values()):
-            waiter.fail(CallAborted(record))
+        self._abort_calls(tid)
         self._announced.pop(tid, None)
         for died in self._death_watch:
             died(tid)
@@ -263,7 +292,7 @@ class Kernel(Rendezvous, Traps):
         """See `Port.task_interrupt`."""
         task.interrupted = True
 
-    # -- notifications ------------------------------------------------------------------------------------------------
+    # -- notifications --------------------------------------------------------------------------------
 
     def notify(self, dst: int, bits: int) -> None:
         """See `Port.notify`."""
@@ -281,11 +310,9 @@ class Kernel(Rendezvous, Traps):
     async def _deliver_notifications(self, task: Task) -> None:
         waiter = Waiter(self.ready)
         waiter.wake()
-        from linuxemu.kernel.activity import park
-
         await park(waiter)  # never inside the sender's call
         bits, task.notifications = task.notifications, 0
-        if task.server is not None:
+        if task.server is not None and task.status is not DEAD:
             await task.server.notified(bits)
 
     def announce_async(self, src: int, dst: int) -> None:
@@ -306,7 +333,7 @@ class Kernel(Rendezvous, Traps):
             deadline = self.host.now_ns() + milliseconds * 1_000_000
             self._task_timers[task.tid] = self.timers.add(deadline, lambda: self.notify(task.tid, NOTIFY_TIMER))
 
-    # -- the loop -----------------------------------------------------------------------------------------------------
+    # -- the loop -------------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Run until `stop` is called; returns early when nothing could ever happen any more."""

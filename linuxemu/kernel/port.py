@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from linuxemu.errors import RpcError
 from linuxemu.idl.codes import ERR_ABORTED, ERR_INVALID_ARG, ERR_INVALID_TASK, ERR_NOT_PERMITTED
 from linuxemu.kernel.activity import Waiter
-from linuxemu.kernel.task import TASK_ALL_CAPS
+from linuxemu.kernel.task import DEAD, TASK_ALL_CAPS
 from linuxemu.messages import discovery
 
 if TYPE_CHECKING:
@@ -27,10 +27,7 @@ if TYPE_CHECKING:
 
 
 class CallAborted(BaseException):
-    """Unwinds a server's coroutine whose server died; the caller sees ERR_ABORTED."""
-
-    def __init__(self, call: object) -> None:
-        self.call = call
+    """Finds its way to the call whose server died; the caller sees ERR_ABORTED."""
 
 
 class Port:
@@ -49,7 +46,7 @@ class Port:
         self.task = owner.tid
         self.outbox = owner.outbox
 
-    # -- messages -----------------------------------------------------------------------------------------------------
+    # -- messages -------------------------------------------------------------------------------------
 
     @coroutine
     def call(self, dst: int, message: Message) -> Generator[Waiter, Any, Any]:
@@ -65,43 +62,47 @@ class Port:
         target = self._kernel.tasks.get(dst)
         if target is None:
             raise RpcError(ERR_INVALID_TASK)
-        if target.server is None or dst == self.task:
-            return (yield from self._kernel.ipc_call(self._owner, dst, message))
-        method = target.server.table.get(type(message))
-        if method is None:
-            return (yield from target.server.handle(self.task, message).__await__())
-        serving = method(self.task, message)
+        server = target.server
+        if server is None or dst == self.task:
+            return (yield from self._kernel.ipc_call(self._owner, dst, message).__await__())
+        method = server.table.get(type(message))
+        serving = method(self.task, message) if method is not None else server.handle(self.task, message)
         try:
             waiter = serving.send(None)
         except StopIteration as stop:
             return stop.value
-        record = (serving, target)
-        self._kernel.pending_calls.setdefault(dst, {})[id(record)] = record, waiter
-        try:
-            return (yield from self._wait_for(record, dst, waiter))
-        finally:
-            self._kernel.pending_calls[dst].pop(id(record), None)
+        return (yield from self._wait_for(target, serving, waiter))
 
-    def _wait_for(self, record: Any, dst: int, waiter: Waiter) -> Generator[Waiter, Any, Any]:
+    def _wait_for(
+        self, target: Task, serving: Coroutine[Waiter, Any, Any], waiter: Waiter
+    ) -> Generator[Waiter, Any, Any]:
         """Carry a suspended server coroutine until it ends or its server dies."""
-        serving = record[0]
-        while True:
-            self._kernel.pending_calls[dst][id(record)] = record, waiter
-            value, error = None, None
-            try:
-                value = yield waiter
-            except BaseException as caught:  # belongs to the coroutine that sleeps, whatever it is
-                error = caught
-            if isinstance(error, CallAborted) and error.call is record:
-                serving.close()
-                raise RpcError(ERR_ABORTED)
-            try:
-                waiter = serving.send(value) if error is None else serving.throw(error)
-            except StopIteration as stop:
-                return stop.value
+        kernel = self._kernel
+        pending = kernel.pending_calls.setdefault(target.tid, {})
+        try:
+            while True:
+                pending[serving] = waiter
+                value, error = None, None
+                try:
+                    value = yield waiter
+                except BaseException as caught:  # noqa: BLE001 (it belongs to the coroutine that sleeps)
+                    error = caught
+                if target.status is DEAD:
+                    serving.close()
+                    raise RpcError(ERR_ABORTED)
+                if type(error) is GeneratorExit:
+                    # The caller is gone, but the request was made: the server goes on with it.
+                    kernel.adopt(serving, waiter)
+                    raise error
+                try:
+                    waiter = serving.send(value) if error is None else serving.throw(error)
+                except StopIteration as stop:
+                    return stop.value
+        finally:
+            pending.pop(serving, None)
 
     def post(self, dst: int, message: Message) -> None:
-        """Send a one-way message without waiting for the receiver.
+        """Send a one-way message without waiting for the receiver; nobody hears of an error of its handler.
 
         Raises:
             RpcError: ERR_INVALID_TASK for an id not in use.
@@ -110,9 +111,9 @@ class Port:
         if target is None:
             raise RpcError(ERR_INVALID_TASK)
         if target.server is None:
-            self._kernel.spawn(self._kernel.ipc_send(self._owner, dst, message))
+            self._kernel.spawn(_without_answer(self._kernel.ipc_send(self._owner, dst, message)))
         else:
-            self._kernel.spawn(target.server.handle(self.task, message))
+            self._kernel.spawn(_without_answer(target.server.handle(self.task, message)))
 
     def async_send(self, dst: int, message: Message) -> None:
         """Queue a message that the receiver fetches after it was notified."""
@@ -148,14 +149,14 @@ class Port:
         """IPC receive from `src`, or from anybody when it is 0; returns the sender's id and the message."""
         return self._kernel.ipc_receive(self._owner, src, block=block)
 
-    # -- time, host, coroutines ----------------------------------------------------------------------------------------
+    # -- time, host, coroutines -----------------------------------------------------------------------
 
     def now_ns(self) -> int:
         """Nanoseconds of the kernel's monotonic clock."""
         return self._kernel.host.now_ns()
 
     def call_at(self, deadline_ns: int, callback: Callable[[], object]) -> Timer:
-        """Call `callback` when the monotonic clock reaches `deadline_ns` (an extension of the one timer per task)."""
+        """Call `callback` when the monotonic clock reaches `deadline_ns` (extension: any number of timers)."""
         return self._kernel.timers.add(deadline_ns, callback)
 
     def set_timer(self, milliseconds: int) -> None:
@@ -178,7 +179,7 @@ class Port:
         """Whether a task id is in use."""
         return tid in self._kernel.tasks
 
-    # -- tasks and memory: need capabilities --------------------------------------------------------------------------
+    # -- tasks and memory: need capabilities ----------------------------------------------------------
 
     def _require(self) -> Kernel:
         if not self._owner.flags & TASK_ALL_CAPS:
@@ -196,11 +197,11 @@ class Port:
         return self._require().task_ids
 
     def task_create(self, tid: int, name: str, ip: int, pager: int, flags: int) -> None:
-        """Make a task, runnable at once unless it waits for a CPU state.
+        """Make a task; it runs once `task_start` was called, which a task's own system call does at once.
 
         Raises:
-            RpcError: ERR_NOT_PERMITTED, ERR_INVALID_TASK (id out of range, or the caller's), ERR_ALREADY_EXISTS,
-                ERR_INVALID_ARG (pager not in use, unknown flags, address not canonical), ERR_UNAVAILABLE (HV).
+            RpcError: ERR_NOT_PERMITTED, ERR_INVALID_TASK (id out of range, or the caller's), ERR_INVALID_ARG
+                (pager not in use, unknown flags, address not canonical), ERR_ALREADY_EXISTS, ERR_UNAVAILABLE (HV).
         """
         self._require().task_create(self._owner, tid, name, ip, pager, flags)
 
@@ -208,7 +209,8 @@ class Port:
         """End a task: calls to it fail with ERR_ABORTED, its mappings are dropped.
 
         Raises:
-            RpcError: ERR_NOT_PERMITTED, ERR_INVALID_TASK, ERR_INVALID_ARG (unused), ERR_IN_USE (pager of a live task).
+            RpcError: ERR_NOT_PERMITTED, ERR_INVALID_TASK (id out of range, or the caller's), ERR_INVALID_ARG
+                (unused), ERR_IN_USE (pager of a live task).
         """
         self._require().task_destroy(self._owner, tid)
 
@@ -253,6 +255,7 @@ class Port:
     def set_regs(self, tid: int, regs: FullRegs) -> None:
         """Replace every register of a stopped task."""
         self._kernel.cpu.set_regs(self._state(tid), regs)
+        self._kernel.tasks[tid].loaded = True
 
     def get_frame(self, tid: int) -> TrapFrame:
         """The trap frame of a stopped task."""
@@ -261,14 +264,21 @@ class Port:
     def set_frame(self, tid: int, frame: TrapFrame) -> None:
         """Load the trap frame of a task that stopped at a page fault or an exception."""
         self._kernel.cpu.set_frame(self._state(tid), frame)
+        self._kernel.tasks[tid].loaded = True
 
     def times_ns(self, tid: int) -> tuple[int, int]:
         """User and system nanoseconds that a task has used."""
         task = self._paged(tid)
         return task.user_ns, task.sys_ns
 
-
-
     def last_exception(self, tid: int) -> tuple[int, int]:
         """Vector and error code of the CPU exception that a task stopped at (extension)."""
         return self._paged(tid).exception
+
+
+async def _without_answer(serving: Coroutine[Waiter, Any, Any]) -> None:
+    """A message nobody waits for the answer of."""
+    try:
+        await serving
+    except RpcError:
+        pass

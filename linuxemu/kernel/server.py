@@ -76,11 +76,12 @@ class Server:
         while True:
             try:
                 message = await self.port.call(peer, Async())
-            except RpcError as error:
-                if error.code == ERR_EMPTY:
-                    return
-                raise
-            await self.handle(peer, message)
+            except RpcError:
+                return  # nothing is left, or the peer is gone
+            try:
+                await self.handle(peer, message)
+            except RpcError:
+                pass  # nobody waits for an answer
 
     async def _pull_async(self, src: int, _: Async) -> Any:
         queue = self.port.outbox.get(src)

@@ -10,9 +10,11 @@ if TYPE_CHECKING:
 
     from linuxemu.cpu.base import CpuState
     from linuxemu.kernel.activity import Activity
+    from linuxemu.kernel.ipc import Receiving, Sending
     from linuxemu.kernel.paging import AddressSpace
     from linuxemu.kernel.port import Port
     from linuxemu.kernel.server import Server
+    from linuxemu.messages import Message
 
     Service = Callable[[int, Any], Coroutine[Any, Any, Any]]
 
@@ -35,9 +37,9 @@ class Task:
     """
 
     __slots__ = (
-        "activity", "client", "exception", "flags", "fresh", "interrupted", "local", "name", "notifications", "on_fault", "on_hook",
-        "outbox", "paged", "pager", "port", "senders", "server", "space", "state", "status", "sys_ns", "tid", "user_ns",
-        "watchers",
+        "activity", "exception", "flags", "fresh", "interrupted", "loaded", "name", "notifications", "on_fault", "on_hook",
+        "outbox", "paged", "pager", "port", "receives", "senders", "sends", "server", "space", "state", "status",
+        "sys_ns", "tid", "user_ns",
     )  # fmt: skip
 
     def __init__(self, tid: int, name: str, flags: int, pager: int) -> None:
@@ -62,11 +64,14 @@ class Task:
         self.exception = (0, 0)
         """Vector and error code of the last CPU exception."""
         self.notifications = 0
-        self.senders: deque[Any] = deque()
-        self.client: Any = None
-        self.outbox: dict[int, deque[Any]] = {}
-        self.local: dict[int, bytes] = {}
-        self.watchers: list[int] = []
+        self.senders: deque[Sending] = deque()
+        """Who waits in a send to this task, in the order in which they came."""
+        self.sends: list[Sending] = []
+        """Its own sends that wait."""
+        self.receives: list[Receiving] = []
+        """Its own receives that wait."""
+        self.outbox: dict[int, deque[Message]] = {}
+        """Asynchronous messages that wait to be fetched, by receiver."""
         self.user_ns = 0
         self.sys_ns = 0
 

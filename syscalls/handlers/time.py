@@ -353,7 +353,8 @@ async def setitimer(
         raise SysError(EINVAL)
     timer = itimer(t.process, which)
     old = _timer_value(timer, which)
-    timer.set(min(new.it_value.ns(), FOREVER_NS), min(new.it_interval.ns(), FOREVER_NS))
+    value, interval = min(new.it_value.ns(), FOREVER_NS), min(new.it_interval.ns(), FOREVER_NS)
+    timer.set(value, 0 if which == ITIMER_REAL and not value else interval)
     if old_value:
         await t.mem.put(old_value, old)
 
@@ -366,12 +367,12 @@ async def timer_create(
     t: Task, clockid: ClockId, sevp: UserPtr[Sigevent], timerid: UserPtr[int]
 ) -> None:
     """Make a timer that sends a signal to the process or to one of its threads (man 2 timer_create)."""
+    event = await t.mem.struct(sevp, Sigevent) if sevp else None
     if clockid in _READ_ONLY or clockid in _NO_RTC or (clockid < 0 and clockid & 7 == _CLOCKFD):
         raise SysError(EOPNOTSUPP)
     cpu_id = _cpu_id(clockid)
     if cpu_id is None and clockid not in _SLEEPABLE:
         raise SysError(EINVAL)
-    event = await t.mem.struct(sevp, Sigevent) if sevp else None
     process = t.process
     number = max(process.posix_timers, default=-1) + 1
     if event is None:
@@ -434,7 +435,7 @@ async def timer_settime(
     timer = _posix_timer(t, timerid)
     old = _timer_spec(timer)
     value = min(new.it_value.ns(), FOREVER_NS)
-    interval = min(new.it_interval.ns(), FOREVER_NS)
+    interval = min(new.it_interval.ns(), FOREVER_NS) if value else 0
     if not value or not flags & TIMER_ABSTIME:
         timer.timer.set(value, interval)
     elif _cpu_id(timer.clock) is not None:
@@ -479,9 +480,9 @@ async def adjtimex(t: Task, buf: UserPtr[Timex]) -> int:
 @syscall("clock_adjtime", support=PARTIAL, notes="reads only; the clock is shown as not synchronized")
 async def clock_adjtime(t: Task, clk_id: ClockId, buf: UserPtr[Timex]) -> int:
     """adjtimex for a clock; only CLOCK_REALTIME has a discipline (man 2 clock_adjtime)."""
+    request = await t.mem.struct(buf, Timex)
     if clk_id not in _BASE_CLOCK and clk_id not in _NO_RTC and _cpu_id(clk_id) is None:
         raise SysError(EINVAL)
-    request = await t.mem.struct(buf, Timex)
     if clk_id != CLOCK_REALTIME:
         raise SysError(EOPNOTSUPP)
     return await _adjust(t, buf, request)

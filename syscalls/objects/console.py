@@ -22,6 +22,7 @@ from syscalls.abi.flags import (
     POLLOUT,
     POLLRDNORM,
     POLLWRNORM,
+    S_IFCHR,
     S_IFIFO,
     S_IFMT,
     S_IFREG,
@@ -32,6 +33,7 @@ from syscalls.abi.flags import (
     SIGPIPE,
 )
 from syscalls.errors import Interrupted, SysError
+from syscalls.objects.device import NULL_RDEV
 from syscalls.objects.polling import RemoteFile
 from syscalls.objects.siginfo import SigInfo
 from syscalls.objects.signal import send_group, send_signal
@@ -336,6 +338,9 @@ class ConsoleFile(RemoteFile):
 
     def proc_name(self) -> bytes:
         """As Linux names what has no path here."""
-        if self.inode.attr.mode & S_IFMT == S_IFIFO:
-            return b"pipe:[%d]" % self.inode.attr.ino
+        attr = self.inode.attr
+        if attr.mode & S_IFMT == S_IFIFO:
+            return b"pipe:[%d]" % attr.ino
+        if attr.mode & S_IFMT == S_IFCHR and attr.rdev == NULL_RDEV:
+            return b"/dev/null"
         return b"host:[std%s]" % (b"in", b"out", b"err")[self.stream]

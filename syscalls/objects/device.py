@@ -49,14 +49,16 @@ def makedev(major: int, minor: int) -> int:
 
 def dev_major(dev: int) -> int:
     """The driver's number."""
-    return (dev >> 8) & 0xFFF | (dev >> 32) & ~0xFFF
+    return (dev >> 8) & 0xFFF | (dev >> 32) & 0xFFFF_F000
 
 
 def dev_minor(dev: int) -> int:
     """The driver's own number for the device."""
-    return dev & 0xFF | (dev >> 12) & ~0xFF
+    return dev & 0xFF | (dev >> 12) & 0xFFFF_FF00
 
 
+NULL_RDEV = makedev(1, 3)
+"""/dev/null"""
 TTY_RDEV = makedev(5, 0)
 """/dev/tty: the controlling terminal of whoever opens it."""
 CONSOLE_RDEV = makedev(5, 1)
@@ -216,7 +218,7 @@ class DeviceTable:
         self.lock_waits: dict[object, object] = {}
         """Who waits for whose record lock: owner -> owner, for EDEADLK."""
         self._openers: dict[int, Opener] = {
-            makedev(1, 3): opener(NullDevice),
+            NULL_RDEV: opener(NullDevice),
             makedev(1, 5): opener(ZeroDevice),
             makedev(1, 7): opener(FullDevice),
             makedev(1, 8): opener(RandomDevice),

@@ -10,12 +10,25 @@ from syscalls.abi.flags import O_ASYNC, SI_KERNEL, SIGIO
 from syscalls.errors import SysError
 from syscalls.objects.file import File
 from syscalls.objects.siginfo import SigInfo
+from syscalls.vfs.virtual import VirtualInode
+
+_ANON_INO = 1
 
 if TYPE_CHECKING:
     from typing import Any
 
     from syscalls.objects.process import ProcessTable
     from syscalls.objects.task import Task
+    from syscalls.vfs.inode import Inode
+
+
+def anonymous_inode(t: Task) -> Inode:
+    """An inode for a file that is nothing but a descriptor: epoll, eventfd, signalfd, timerfd.
+
+    On Linux they all share one; here each has its own, with the same number, mode and owner.
+    """
+    fs = t.server.devices.anonfs
+    return VirtualInode(fs, 0o600, ino=_ANON_INO, uid=0, gid=0)
 
 
 class RemoteFile(File):

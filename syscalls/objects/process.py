@@ -25,7 +25,7 @@ from syscalls.abi.flags import (
     SIG_IGN,
     SIGCHLD,
 )
-from syscalls.errors import SysError
+from syscalls.errors import Interrupted, Restart, SysError
 from syscalls.objects.siginfo import SigAction, SignalHandlers, SignalQueue
 from syscalls.objects.task import INTERRUPTIBLE, Task
 
@@ -206,13 +206,37 @@ class Process:
         self.live = 0
         """Tasks that may still use the memory."""
         self.pgrp = pgrp
-        self.sighand = SignalHandlers()
-        self.pending = SignalQueue()
         self.rlimits: dict[int, tuple[int, int]] = {}
         self.exe: Path | None = None
         self.did_exec = False
         self.dumpable = 1
         self.oom_score_adj = 0
+        self.unkillable = False
+        self.itimers: dict[int, Any] = {}
+        """setitimer's, by ITIMER_*; `cancel()` is called at exit."""
+        self.posix_timers: dict[int, Any] = {}
+        """timer_create's, by id; `cancel()` is called at exit and exec."""
+        self.clock_timers: dict[int, Any] = {}
+        self.dead_usage = Usage()
+        """Of tasks that are gone."""
+        self.child_usage = Usage()
+        """Of children that were waited for."""
+        self._init_signals()
+        self._init_end()
+
+    def _init_signals(self) -> None:
+        self.sighand = SignalHandlers()
+        self.pending = SignalQueue()
+        self.next_target: Task | None = None
+        """Where the search for a thread that takes a signal begins."""
+        self.stop_signo = 0
+        """The signal of the stop in progress or completed."""
+        self.stopped = False
+        """Every task is stopped."""
+        self.report_stop = False
+        self.report_continued = False
+
+    def _init_end(self) -> None:
         self.exit_signal = SIGCHLD
         """What the parent gets at the end; 0 for nothing (low byte of clone's flags)."""
         self.group_exit: int | None = None
@@ -221,20 +245,8 @@ class Process:
         """The task that is in execve and lets the others die."""
         self.exited = False
         """A zombie, or reaped."""
-        self.stop_signo = 0
-        """The signal of the stop in progress or completed."""
-        self.stopped = False
-        """Every task is stopped."""
-        self.report_stop = False
-        self.report_continued = False
         self.is_subreaper = False
         """Orphaned descendants become its children (man 2 PR_SET_CHILD_SUBREAPER)."""
-        self.unkillable = False
-        self.itimers: dict[int, Any] = {}
-        """setitimer's, by ITIMER_*; `cancel()` is called at exit."""
-        self.posix_timers: dict[int, Any] = {}
-        """timer_create's, by id; `cancel()` is called at exit and exec."""
-        self.clock_timers: dict[int, Any] = {}
         self.child_wait = WaitQueue()
         """Woken when a child changes state."""
         self.thread_gone = WaitQueue()
@@ -242,12 +254,6 @@ class Process:
         self.vfork_done = WaitQueue()
         """Where the parent sleeps after vfork; `vfork_pending` says whether it still has to."""
         self.vfork_pending = False
-        self.next_target: Task | None = None
-        """Where the search for a thread that takes a signal begins."""
-        self.dead_usage = Usage()
-        """Of tasks that are gone."""
-        self.child_usage = Usage()
-        """Of children that were waited for."""
 
     def __repr__(self) -> str:
         return f"<Process {self.pid}>"
@@ -341,6 +347,14 @@ class Process:
             self.vfork_done.wake_all()
 
 
+def _let_signals_come_first(t: Task) -> None:
+    """No clone while a signal waits: it may be the end of a process that would leave the new task out."""
+    if t.attention:
+        t.update_attention()
+        if t.attention:
+            raise Interrupted(Restart.ALWAYS)
+
+
 class ProcessTable:
     """Every process, task, group and session of a machine, and the numbers they have.
 
@@ -426,8 +440,10 @@ class ProcessTable:
             sibling: CLONE_PARENT: the caller's parent becomes the parent.
             share_sighand: CLONE_SIGHAND: share the action table instead of copying it.
 
-        The caller sets `mm`, `mem`, `files`, `fs` and `ktask` of the new task.
+        The caller sets `mm`, `mem`, `files`, `fs` and `ktask` of the new task. A signal pending for `t` comes
+        first, and the call is made again afterwards.
         """
+        _let_signals_come_first(t)
         caller = t.process
         pid = self.alloc_pid()
         child = Process(self, pid, None, caller.pgrp)
@@ -452,8 +468,10 @@ class ProcessTable:
     def add_thread(self, t: Task) -> Task:
         """One more task in `t`'s process (CLONE_THREAD), which inherits as man 2 clone says.
 
-        The caller sets `mm`, `mem`, `files`, `fs` and `ktask` of the new task.
+        The caller sets `mm`, `mem`, `files`, `fs` and `ktask` of the new task. A signal pending for `t` comes
+        first, and the call is made again afterwards.
         """
+        _let_signals_come_first(t)
         task = Task(self.server, t.process, self.alloc_pid())
         task.inherit(t)
         t.process.add_task(task)

@@ -133,13 +133,20 @@ class Task:
         self.tid = tid
         self.comm = comm
         self.ktask = 0
-        self.start_ns = 0
-        self.user_ns = 0
-        self.sys_ns = 0
-        self.min_flt = 0
-        self.maj_flt = 0
-        self.nvcsw = 0
-        self.nivcsw = 0
+        self.in_kernel = False
+        """A trap is being served, so the tail comes anyway; set and cleared by the dispatcher."""
+        self.sleeping = AWAKE
+        self.waiter: Waiter | None = None
+        self.exit_status: int | None = None
+        """Status word of man 2 wait4 once the task has begun to exit."""
+        self.robust_list = 0
+        self.robust_list_len = 0
+        self.clear_child_tid = 0
+        self.no_new_privs = False
+        self._init_signals()
+        self._init_scheduling()
+
+    def _init_signals(self) -> None:
         self._blocked = 0
         self.saved_blocked: int | None = None
         """The mask to put back at the tail, while a call such as ppoll runs under another one."""
@@ -151,10 +158,6 @@ class Task:
         """The tail has work: a deliverable signal, a stop or the end."""
         self.stop_pending = False
         """A stop of the whole process waits for this task."""
-        self.in_kernel = False
-        """A trap is being served, so the tail comes anyway; set and cleared by the dispatcher."""
-        self.sleeping = AWAKE
-        self.waiter: Waiter | None = None
         self.restart = 0
         """A `Restart` kind while the call in progress was interrupted, else 0."""
         self.restart_block: Callable[[], Awaitable[int | None]] | None = None
@@ -162,13 +165,16 @@ class Task:
         """Vector, error code and address of the last fault, for signal frames."""
         self.trap_error = 0
         self.trap_cr2 = 0
-        self.robust_list = 0
-        self.robust_list_len = 0
-        self.clear_child_tid = 0
         self.pdeath_signal = 0
-        self.exit_status: int | None = None
-        """Status word of man 2 wait4 once the task has begun to exit."""
-        self.no_new_privs = False
+
+    def _init_scheduling(self) -> None:
+        self.start_ns = 0
+        self.user_ns = 0
+        self.sys_ns = 0
+        self.min_flt = 0
+        self.maj_flt = 0
+        self.nvcsw = 0
+        self.nivcsw = 0
         self.nice = 0
         self.sched_policy = 0
         self.sched_priority = 0

@@ -6,9 +6,11 @@ A script is a list of steps: a call and its arguments, which are numbers or buff
 from __future__ import annotations
 
 import os
-import tempfile
+import pickle
+import subprocess
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import syscalls.handlers.identity
 import syscalls.handlers.resource
@@ -25,8 +27,6 @@ from syscalls.objects.fdtable import FdTable
 from syscalls.registry import TABLE
 from syscalls.types import DECODERS
 from tests.syscalls import iorig
-from tests.syscalls.native_calls import In, Out, Words
-from tests.syscalls.vfs_rig import native
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +42,24 @@ BOOTED_EARLIER_NS = 5_000_000_000
 CAPABILITY_V3 = 0x2008_0522
 Step = tuple[Any, ...]
 Result = tuple[int, list[bytes]]
+
+
+class In(NamedTuple):
+    """A buffer to read."""
+
+    data: bytes
+
+
+class Out(NamedTuple):
+    """A buffer of zeros whose contents after the call are part of the result."""
+
+    size: int
+
+
+class Words(NamedTuple):
+    """A buffer whose contents after the call are part of the result."""
+
+    data: bytes
 
 
 class Memory(iorig.Memory):
@@ -194,6 +212,29 @@ def script(*steps: Step, rig: Rig | None = None) -> list[Result]:
     return [rig.step(*step) for step in steps]
 
 
+def native(steps: Sequence[Step], uid: int | None) -> list[Result]:
+    """Run a script on the host, as another user and group if `uid` is given."""
+    runner = Path(__file__).with_name("native_script.py")
+    done = subprocess.run(
+        [sys.executable, "-I", str(runner), str(-1 if uid is None else uid)],
+        input=pickle.dumps((X86_64, [(name, *map(_plain, args)) for name, *args in steps])),
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    found: list[Result] = pickle.loads(done.stdout)
+    return found
+
+
+def _plain(arg: Any) -> Any:
+    """An argument without the classes of this module, which the runner does not know."""
+    if isinstance(arg, int):
+        return arg
+    if isinstance(arg, bytes):
+        return arg + b"\0", False
+    return (bytes(arg.size), True) if isinstance(arg, Out) else (arg.data, isinstance(arg, Words))
+
+
 _ASK = [
     ("capget", In(CapUserHeader(CAPABILITY_V3, 0).pack()), Out(2 * CapUserData.SIZE)),
     ("getgroups", 64, Out(256)),
@@ -216,9 +257,7 @@ def both(
         import pytest
 
         pytest.skip("needs root to become somebody else")
-    with tempfile.TemporaryDirectory() as directory:
-        asked = native([*_ASK, *steps], Path(directory), uid)
-    (_, (caps,)), (count, (groups,)), (dumpable, _), *expected = asked
+    (_, (caps,)), (count, (groups,)), (dumpable, _), *expected = native([*_ASK, *steps], uid)
     if rig is None:
         rig = Rig(_credentials(caps, groups[: 4 * count], uid))
         rig.t.process.dumpable = dumpable

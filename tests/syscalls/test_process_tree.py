@@ -18,11 +18,11 @@ from syscalls.abi.flags import (
     SIGTERM,
     SIGUSR1,
 )
-from syscalls.errors import SysError
+from syscalls.errors import Interrupted, Restart, SysError
 from syscalls.objects.credentials import Credentials
 from syscalls.objects.process import ProcessTable, Usage, default_rlimits
 from syscalls.objects.siginfo import SigAction, SigInfo, bit
-from syscalls.objects.signal import send_signal
+from syscalls.objects.signal import begin_group_exit, send_signal
 from tests.syscalls.signalrig import SignalRig
 
 
@@ -112,6 +112,20 @@ def test_fork_variants(rig: SignalRig) -> None:
     assert sibling.process.exit_signal == SIGCHLD
     assert sibling.process.sighand is child.process.sighand
     assert rig.table.fork(child, exit_signal=0).process.exit_signal == 0
+
+
+def test_no_clone_while_a_signal_is_pending(rig: SignalRig) -> None:
+    t = rig.task()
+    rig.thread(t)
+    begin_group_exit(t.process, 0)
+    for clone in (rig.table.fork, rig.table.add_thread):
+        with pytest.raises(Interrupted) as caught:
+            clone(t)
+        assert caught.value.restart == Restart.ALWAYS
+    assert list(rig.table.processes) == [1, 2]
+    other = rig.task()
+    other.attention = True
+    assert rig.fork(other).process.parent is other.process
 
 
 def test_clone_that_fails_leaves_no_trace(rig: SignalRig) -> None:

@@ -424,6 +424,8 @@ def both(steps: list[Any], uid: int | None = None) -> Rig:
 
 def _comparable(name: str, outs: list[bytes]) -> Any:
     """What the output of a call has in common on every host."""
+    if not outs:
+        return None
     if name in ("stat", "lstat", "fstat", "newfstatat"):
         stat = Stat.unpack(outs[0])
         size = 0 if stat.st_mode >> 12 == 4 else stat.st_size

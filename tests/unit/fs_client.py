@@ -1,4 +1,4 @@
-"""Drives file servers without a kernel: a port that calls other servers, and a client that packs every message."""
+"""Drives file servers without a kernel: a port that calls other servers, a client that packs all messages."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ class Client:
 
 
 def layered(upper: Server, lower: Server) -> tuple[Client, FakePort]:
-    """A client of `upper`, which was made with lower=2, over `lower`; and the port that upper calls through."""
+    """A client of `upper`, which was made with lower=2, over `lower`; and the port of `upper`."""
     servers: dict[int, Server] = {1: upper, 2: lower}
     FakePort(2, servers)
     return Client(upper), FakePort(1, servers)

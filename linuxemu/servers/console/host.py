@@ -1,183 +1,287 @@
-"""The tool's own standard streams: descriptors of the host, and its terminal.
-
-The descriptors are shared with whoever started the tool, so nothing is changed about them that outlives it: they are
-not made non-blocking, and the terminal gets its settings back.
-"""
+"""The host's own standard streams: descriptors and terminals. The only module here that needs a Unix host."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import stat
-import struct
-from typing import Any
+import sys
+from struct import Struct
+from typing import TYPE_CHECKING
 
 from linuxemu.errors import RpcError
-from linuxemu.idl.codes import posix_error
-from linuxemu.servers.console.streams import POLLHUP, POLLIN, POLLOUT, Stream, StreamInfo
+from linuxemu.idl.codes import ERR_WOULD_BLOCK
+from linuxemu.messages import console
+from linuxemu.servers.console.streams import POLLIN, POLLOUT, NullStream, Stream, Winsize
+from linuxemu.servers.fs import errno as e
+from linuxemu.servers.fs.base import make_device
 
-try:
-    import fcntl
-    import termios
-except ImportError:  # a host without terminals of this kind
-    fcntl = termios = None  # type: ignore[assignment]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
-_PIPE_BUF = 4096
-_KTERMIOS = struct.Struct("<4IB19s")
-_WINSIZE = struct.Struct("HHHH")
-_CONTROL_CHARS = 19
-_SPEED_BITS = 0o010017
+_MAX_READ = 1 << 20  # os.read allocates what it is asked for before it reads
+_PIPE_BUF = 4096  # a pipe that polls writable takes this much without waiting
+_LINUX_APPEND = 0o2000
+_TCGETS = 0x5401
+_TCSETS = 0x5402  # TCSETSW and TCSETSF follow
+_TERMIOS_SIZE = 36
+_WINSIZE = Struct("<HHHH")
+_SAME_TERMIOS = sys.platform == "linux" and sys.byteorder == "little"
+
+
+def standard_streams() -> tuple[Stream, Stream, Stream]:
+    """Streams for the descriptors 0, 1 and 2 of this process.
+
+    One that the caller closed becomes a `NullStream`, and its number is taken by the null device, so that no
+    file opened later becomes this process's standard error by accident.
+    """
+    found = [sys.__stdin__, sys.__stdout__, sys.__stderr__]
+    for number in range(3):
+        if not _is_open(number):
+            found[number] = None
+            fd = os.open(os.devnull, os.O_RDWR)
+            if fd != number:
+                os.dup2(fd, number)
+                os.close(fd)
+    return host_streams([number if found[number] is not None else None for number in range(3)])
+
+
+def host_streams(fds: Sequence[int | None]) -> tuple[Stream, Stream, Stream]:
+    """Streams for three descriptors, None being a closed one; those of one terminal share its settings."""
+    terminals: dict[int, Terminal] = {}
+    streams: list[Stream] = []
+    for fd in fds:
+        if fd is None:
+            streams.append(NullStream())
+            continue
+        terminal = None
+        if os.isatty(fd):
+            terminal = terminals.setdefault(os.fstat(fd).st_rdev, Terminal(fd))
+        streams.append(HostStream(fd, terminal))
+    stdin, stdout, stderr = streams
+    return stdin, stdout, stderr
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
 
 
 class HostStream(Stream):
-    """A descriptor of the host.
+    """A descriptor of the host. Its file status flags are never touched: others share them.
 
     Args:
-        fd: the descriptor, open as long as the machine runs.
+        fd: the descriptor; it stays open.
+        terminal: the terminal that it is, if it is one.
     """
 
-    def __init__(self, fd: int) -> None:
-        self.fd: int = fd
-        status = os.fstat(fd)
-        self._regular = stat.S_ISREG(status.st_mode)
-        self._whole = self._regular or not (stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode) or os.isatty(fd))
-        self._poll = select.poll()
-        self._saved: list[Any] | None = None
+    def __init__(self, fd: int, terminal: Terminal | None = None) -> None:
+        self.fd = fd
+        self._terminal = terminal
+        mode = os.fstat(fd).st_mode
+        self._never_waits = stat.S_ISREG(mode) or stat.S_ISBLK(mode)
 
-    def info(self) -> StreamInfo:
-        """What fstat says, and whether it is a terminal."""
-        status = os.fstat(self.fd)
-        flags = fcntl.fcntl(self.fd, fcntl.F_GETFL) if fcntl is not None else 2
-        kept = flags & 3 | (0o2000 if flags & os.O_APPEND else 0)
-        return StreamInfo(status.st_mode, status.st_rdev, status.st_ino, status.st_size, os.isatty(self.fd), kept)
+    def info(self) -> console.InfoReply:
+        """What the host says of it."""
+        state = os.fstat(self.fd)
+        flags = fcntl.fcntl(self.fd, fcntl.F_GETFL)
+        rdev = make_device(os.major(state.st_rdev), os.minor(state.st_rdev)) if state.st_rdev else 0
+        return console.InfoReply(
+            state.st_mode,
+            rdev,
+            state.st_ino,
+            state.st_size,
+            self._terminal is not None,
+            (flags & os.O_ACCMODE) | (_LINUX_APPEND if flags & os.O_APPEND else 0),
+        )
 
-    def _ready(self, events: int) -> int:
-        self._poll.register(self.fd, events)
-        found = self._poll.poll(0)
+    def poll(self, events: int) -> int:
+        """What poll(2) of the host says, without waiting."""
+        poller = select.poll()
+        poller.register(self.fd, events & (POLLIN | POLLOUT))
+        found = poller.poll(0)
         return found[0][1] if found else 0
 
-    def read(self, length: int) -> bytes | None:
-        """What is there now."""
-        if not self._regular and not self._ready(POLLIN):
-            return None
+    def read(self, length: int) -> bytes:
+        """Read what is there."""
+        if not self._never_waits and not self.poll(POLLIN):
+            raise RpcError(ERR_WOULD_BLOCK)
         try:
-            return os.read(self.fd, length)
-        except BlockingIOError:
-            return None
+            return os.read(self.fd, min(length, _MAX_READ))
+        except BlockingIOError:  # the caller's descriptor is a non-blocking one, and somebody else was faster
+            raise RpcError(ERR_WOULD_BLOCK) from None
         except OSError as error:
-            if error.errno == 5 and os.isatty(self.fd):  # the terminal is gone: that is the end
-                return b""
-            raise RpcError(posix_error(error.errno or 5)) from None
+            raise e.host_failure(error) from None
 
-    def write(self, data: bytes) -> int | None:
-        """What fits now without blocking: a pipe that is writable takes PIPE_BUF bytes."""
-        if not self._whole:
-            if not self._ready(POLLOUT):
-                return None
-            data = data[:_PIPE_BUF]
+    def write(self, data: bytes) -> int:
+        """Write as much as there is room for."""
+        written = 0
         try:
-            return os.write(self.fd, data)
+            if self._never_waits or not data:
+                return os.write(self.fd, data)
+            while self.poll(POLLOUT):
+                part = os.write(self.fd, data[written : written + _PIPE_BUF])
+                written += part
+                if written >= len(data):
+                    return written
         except BlockingIOError:
-            return None
+            pass
         except OSError as error:
-            raise RpcError(posix_error(error.errno or 5)) from None
+            if not written:
+                raise e.host_failure(error) from None
+        if not written:
+            raise RpcError(ERR_WOULD_BLOCK)
+        return written
 
     def seek(self, offset: int, whence: int) -> int:
-        """Move the host's position."""
+        """Move the position, which this process shares with its caller."""
         try:
             return os.lseek(self.fd, offset, whence)
         except OSError as error:
-            raise RpcError(posix_error(error.errno or 29)) from None
+            raise e.host_failure(error) from None
 
-    def poll(self, events: int) -> int:
-        """Ask the host; files are always ready."""
-        if self._regular:
-            return events & (POLLIN | POLLOUT)
-        found = self._ready(events & (POLLIN | POLLOUT))
-        return found & (events | 8 | POLLHUP)
+    # -- terminal -----------------------------------------------------------------------------------------
 
-    def terminal(self) -> int:
-        """The descriptor, if it is a terminal."""
-        return self.fd if termios is not None and os.isatty(self.fd) else super().terminal()
+    def _tty(self) -> Terminal:
+        if self._terminal is None:
+            raise e.fail(e.ENOTTY)
+        return self._terminal
 
     def tcgets(self) -> bytes:
-        """The terminal's settings as Linux's struct ktermios."""
-        iflag, oflag, cflag, lflag, _, _, chars = _attributes(self.terminal())
-        raw = bytes(c if isinstance(c, int) else c[0] for c in chars[:_CONTROL_CHARS])
-        return _KTERMIOS.pack(iflag, oflag, cflag, lflag, 0, raw.ljust(_CONTROL_CHARS, b"\0"))
+        """The terminal's settings."""
+        return self._tty().get()
 
-    def tcsets(self, action: int, settings: bytes) -> None:
-        """Change the terminal's settings; they are restored by `close`."""
-        fd = self.terminal()
-        old = _attributes(fd)
-        if self._saved is None:
-            self._saved = old
-        iflag, oflag, cflag, lflag, _, chars = _KTERMIOS.unpack(settings)
-        speed = cflag & _SPEED_BITS
-        new = [iflag, oflag, cflag, lflag, speed, speed, [bytes((c,)) for c in chars]]
-        if not lflag & termios.ICANON:
-            for index in (termios.VMIN, termios.VTIME):
-                new[6][index] = chars[index]
-        new[6] += old[6][_CONTROL_CHARS:]
-        _quietly(lambda: termios.tcsetattr(fd, (termios.TCSANOW, termios.TCSADRAIN, termios.TCSAFLUSH)[action], new))
+    def tcsets(self, action: int, termios: bytes) -> None:
+        """Change the terminal's settings; `close` undoes it."""
+        self._tty().set(action, termios)
 
     def tcflush(self, queue: int) -> None:
-        """Discard input (0), output (1) or both (2)."""
-        fd = self.terminal()
-        _quietly(lambda: termios.tcflush(fd, (termios.TCIFLUSH, termios.TCOFLUSH, termios.TCIOFLUSH)[queue]))
+        """Drop what is queued."""
+        self._tty().flush(queue)
 
-    def get_winsize(self) -> tuple[int, int, int, int]:
-        """Rows, columns, and their size in pixels."""
-        raw = fcntl.ioctl(self.terminal(), termios.TIOCGWINSZ, bytes(_WINSIZE.size))
-        rows, columns, xpixel, ypixel = _WINSIZE.unpack(raw)
-        return rows, columns, xpixel, ypixel
+    def get_winsize(self) -> Winsize:
+        """Size of the terminal window."""
+        return self._tty().get_winsize()
 
-    def set_winsize(self, rows: int, columns: int, xpixel: int, ypixel: int) -> None:
-        """Change the size that the terminal reports."""
-        fcntl.ioctl(self.terminal(), termios.TIOCSWINSZ, _WINSIZE.pack(rows, columns, xpixel, ypixel))
+    def set_winsize(self, size: Winsize) -> None:
+        """Change the size of the terminal window."""
+        self._tty().set_winsize(size)
 
     def close(self) -> None:
-        """Give the terminal its settings back."""
-        if self._saved is not None:
-            saved, self._saved = self._saved, None
+        """Give the terminal the settings back that it had; the descriptor belongs to the caller."""
+        if self._terminal is not None:
+            self._terminal.restore()
+
+
+class Terminal:
+    """A terminal of the host.
+
+    Args:
+        fd: a descriptor of it.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._original: bytes | None = None
+
+    def get(self) -> bytes:
+        """The settings, as Linux's struct ktermios."""
+        try:
+            if _SAME_TERMIOS:
+                return fcntl.ioctl(self._fd, _TCGETS, bytes(_TERMIOS_SIZE))
+            return _get_translated(self._fd)
+        except _terminal_errors() as error:
+            raise e.host_failure(_os_error(error)) from None
+
+    def set(self, action: int, settings: bytes) -> None:
+        """Change the settings: at once (0), after the output (1), dropping input too (2)."""
+        if self._original is None:
+            self._original = self.get()
+        self._unstopped(lambda: self._set(action, settings))
+
+    def _set(self, action: int, settings: bytes) -> None:
+        if _SAME_TERMIOS:
+            fcntl.ioctl(self._fd, _TCSETS + action, settings)
+        else:
+            _set_translated(self._fd, action, settings)
+
+    def _unstopped(self, change: Callable[[], object]) -> None:
+        """Do what would stop a background process with SIGTTOU without being stopped (man 3 tcsetattr)."""
+        import signal
+
+        previous = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTTOU,))
+        try:
+            change()
+        except _terminal_errors() as error:
+            raise e.host_failure(_os_error(error)) from None
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+    def restore(self) -> None:
+        """Undo all changes of the settings; a terminal that is gone needs none."""
+        if self._original is not None:
+            original, self._original = self._original, None
             try:
-                _quietly(lambda: termios.tcsetattr(self.fd, termios.TCSADRAIN, saved))
+                self._unstopped(lambda: self._set(0, original))
             except RpcError:
-                pass  # the terminal is gone
+                pass
+
+    def flush(self, queue: int) -> None:
+        """Drop what was received and not read (0), written and not sent (1), or both (2)."""
+        import termios
+
+        selector = (termios.TCIFLUSH, termios.TCOFLUSH, termios.TCIOFLUSH)[queue]
+        self._unstopped(lambda: termios.tcflush(self._fd, selector))
+
+    def get_winsize(self) -> Winsize:
+        """Rows, columns, width and height in pixels."""
+        import termios
+
+        try:
+            raw = fcntl.ioctl(self._fd, termios.TIOCGWINSZ, bytes(_WINSIZE.size))
+        except OSError as error:
+            raise e.host_failure(error) from None
+        rows, columns, width, height = _WINSIZE.unpack(raw)
+        return rows, columns, width, height
+
+    def set_winsize(self, size: Winsize) -> None:
+        """Change the size; the host tells its processes by SIGWINCH."""
+        import termios
+
+        try:
+            fcntl.ioctl(self._fd, termios.TIOCSWINSZ, _WINSIZE.pack(*size))
+        except OSError as error:
+            raise e.host_failure(error) from None
 
 
-def _attributes(fd: int) -> list[Any]:
-    try:
-        return termios.tcgetattr(fd)
-    except termios.error as error:
-        raise RpcError(posix_error(error.args[0])) from None
+def _get_translated(fd: int) -> bytes:
+    """The settings on a host with other numbers than Linux's."""
+    import termios
+
+    from linuxemu.servers.console.ktermios import pack_settings
+
+    return pack_settings(termios, termios.tcgetattr(fd))
 
 
-def _quietly(change: Any) -> None:
-    """Change a terminal without being stopped for doing so from the background (SIGTTOU)."""
-    import signal
+def _set_translated(fd: int, action: int, settings: bytes) -> None:
+    import termios
 
-    old = None
-    try:
-        old = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-    except ValueError:
-        pass  # not the main thread: whoever owns it decides
-    try:
-        change()
-    except termios.error as error:
-        raise RpcError(posix_error(error.args[0])) from None
-    except IndexError:
-        raise RpcError(posix_error(22)) from None
-    finally:
-        if old is not None:
-            signal.signal(signal.SIGTTOU, old)
+    from linuxemu.servers.console.ktermios import unpack_settings
+
+    when = (termios.TCSANOW, termios.TCSADRAIN, termios.TCSAFLUSH)[action]
+    termios.tcsetattr(fd, when, unpack_settings(termios, settings, termios.tcgetattr(fd)))
 
 
-def host_stream(fd: int) -> Stream:
-    """The stream of a descriptor; a closed one where the descriptor is closed."""
-    try:
-        return HostStream(fd)
-    except OSError:
-        return Stream()
+def _terminal_errors() -> tuple[type[Exception], ...]:
+    import termios
+
+    return OSError, termios.error
 
 
+def _os_error(error: Exception) -> OSError:
+    """termios raises an exception of its own that is no OSError."""
+    return error if isinstance(error, OSError) else OSError(*error.args)

@@ -1,103 +1,141 @@
-"""Standard streams that are no host descriptors: given input, captured output, and streams that are closed."""
+"""What can stand behind a standard stream, apart from the host's own descriptors (`console.host`)."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
-from linuxemu.errors import RpcError
-from linuxemu.idl.codes import posix_error
+from linuxemu.messages import console
+from linuxemu.servers.fs import errno as e
 
-POLLIN, POLLOUT, POLLERR, POLLHUP = 1, 4, 8, 16
-EBADF, EAGAIN, ENOTTY, EINVAL, ESPIPE, EPIPE = 9, 11, 25, 22, 29, 32
-_S_IFIFO = 0o010000
-_O_RDONLY, _O_WRONLY = 0, 1
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
+POLLIN = console.PollEvent.IN
+POLLOUT = console.PollEvent.OUT
+POLLERR = console.PollEvent.ERR
+POLLHUP = console.PollEvent.HUP
+O_RDONLY = 0
+O_WRONLY = 1
 
-class StreamInfo(NamedTuple):
-    """What fstat would show of a stream, in the order of message console.info_reply."""
+Winsize = tuple[int, int, int, int]
+"""Rows, columns, and the size in pixels."""
 
-    mode: int
-    rdev: int
-    ino: int
-    size: int
-    tty: bool
-    flags: int
+_FIFO = 0o010600
 
 
 class Stream:
-    """One standard stream; the defaults are those of a closed one."""
+    """One standard stream. As it stands it is a pipe of which neither end can be used."""
 
-    fd: int | None = None
-    """Host descriptor to watch, None for a stream that is always ready."""
+    fd = -1
+    """The host's descriptor to watch; -1 where `poll` never changes by itself."""
 
-    def info(self) -> StreamInfo:
-        """What it is; a closed stream has no info."""
-        raise RpcError(posix_error(EBADF))
+    def info(self) -> console.InfoReply:
+        """What the stream is."""
+        return console.InfoReply(_FIFO, 0, 1, 0, False, O_RDONLY)
 
-    def read(self, length: int) -> bytes | None:
-        """Up to `length` bytes, empty at the end, None when nothing is there yet."""
-        raise RpcError(posix_error(EBADF))
+    def read(self, length: int) -> bytes:
+        """What is there to read; no bytes at the end, ERR_WOULD_BLOCK if it may come later."""
+        raise e.fail(e.EBADF)
 
-    def write(self, data: bytes) -> int | None:
-        """How many bytes went, None when nothing fits now."""
-        raise RpcError(posix_error(EBADF))
+    def write(self, data: bytes) -> int:
+        """Write what can be written now; ERR_WOULD_BLOCK if that is nothing."""
+        raise e.fail(e.EBADF)
 
     def seek(self, offset: int, whence: int) -> int:
         """Move the position."""
-        raise RpcError(posix_error(ESPIPE))
+        raise e.fail(e.ESPIPE)
 
     def poll(self, events: int) -> int:
-        """Which of `events` hold now, with POLLERR and POLLHUP."""
-        return events & (POLLIN | POLLOUT)
+        """Which of `events` hold now; errors and hang-ups always count."""
+        return 0
 
-    def terminal(self) -> int:
-        """Descriptor of the terminal behind the stream; ENOTTY if there is none."""
-        raise RpcError(posix_error(ENOTTY))
+    def tcgets(self) -> bytes:
+        """Terminal settings."""
+        raise e.fail(e.ENOTTY)
+
+    def tcsets(self, action: int, termios: bytes) -> None:
+        """Change the terminal settings."""
+        raise e.fail(e.ENOTTY)
+
+    def tcflush(self, queue: int) -> None:
+        """Drop what is queued."""
+        raise e.fail(e.ENOTTY)
+
+    def get_winsize(self) -> Winsize:
+        """Size of the terminal window."""
+        raise e.fail(e.ENOTTY)
+
+    def set_winsize(self, size: Winsize) -> None:
+        """Change the size of the terminal window."""
+        raise e.fail(e.ENOTTY)
 
     def close(self) -> None:
-        """Give back what was changed on the host."""
+        """The machine has ended: leave things as they were found."""
 
 
-class GivenInput(Stream):
-    """Bytes to read, then the end: looks like a pipe whose writer has gone.
+class NullStream(Stream):
+    """A stream that the caller has closed: `info` and writing are EBADF, reading finds the end."""
+
+    def info(self) -> console.InfoReply:
+        """EBADF: there is no such descriptor."""
+        raise e.fail(e.EBADF)
+
+    def read(self, length: int) -> bytes:
+        """The end."""
+        return b""
+
+    def poll(self, events: int) -> int:
+        """Reading finds the end, writing an error."""
+        return (events & POLLIN) | POLLHUP
+
+
+class InputStream(Stream):
+    """Input that is known from the start: a pipe whose writer wrote it all and has gone.
 
     Args:
         data: the input.
     """
 
-    def __init__(self, data: bytes) -> None:
-        self._data = memoryview(data)
+    def __init__(self, data: bytes = b"") -> None:
+        self._data = data
         self._position = 0
 
-    def info(self) -> StreamInfo:
-        """A pipe."""
-        return StreamInfo(_S_IFIFO | 0o600, 0, 0, 0, False, _O_RDONLY)
+    def info(self) -> console.InfoReply:
+        """The reading end of a pipe."""
+        return console.InfoReply(_FIFO, 0, 2, 0, False, O_RDONLY)
 
     def read(self, length: int) -> bytes:
         """The next bytes."""
-        data = bytes(self._data[self._position : self._position + length])
+        data = self._data[self._position : self._position + length]
         self._position += len(data)
         return data
 
     def poll(self, events: int) -> int:
-        """Readable until everything was read, and hung up from the start."""
-        left = POLLIN if self._position < len(self._data) else 0
-        return events & left | POLLHUP
+        """Readable while there is something, hung up always (man 7 pipe)."""
+        return (events & POLLIN if self._position < len(self._data) else 0) | POLLHUP
 
 
-class CapturedOutput(Stream):
-    """Collects what is written: looks like a pipe that is always read."""
+class OutputStream(Stream):
+    """Output that is collected.
 
-    def __init__(self) -> None:
+    Args:
+        sink: called with each piece as it is written.
+    """
+
+    def __init__(self, sink: Callable[[bytes], object] | None = None) -> None:
         self.data = bytearray()
+        """All that was written."""
+        self._sink = sink
 
-    def info(self) -> StreamInfo:
-        """A pipe."""
-        return StreamInfo(_S_IFIFO | 0o600, 0, 0, 0, False, _O_WRONLY)
+    def info(self) -> console.InfoReply:
+        """The writing end of a pipe."""
+        return console.InfoReply(_FIFO, 0, 3, 0, False, O_WRONLY)
 
     def write(self, data: bytes) -> int:
-        """Take everything."""
+        """Take all of it."""
         self.data += data
+        if self._sink is not None and data:
+            self._sink(bytes(data))
         return len(data)
 
     def poll(self, events: int) -> int:

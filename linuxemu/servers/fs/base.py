@@ -68,6 +68,11 @@ Entry = tuple[int, int, bytes]
 """A directory entry: inode number, DT_* type, name."""
 
 
+def make_device(major: int, minor: int) -> int:
+    """A device number in Linux's encoding."""
+    return (minor & 0xFF) | (major & 0xFFF) << 8 | (minor & ~0xFF) << 12 | (major & ~0xFFF) << 32
+
+
 def check_name(name: bytes) -> bytes:
     """A name that may stand in a directory; ENAMETOOLONG or EINVAL for any other."""
     if len(name) > NAME_MAX:

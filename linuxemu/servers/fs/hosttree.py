@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 
 from linuxemu.errors import BootError, RpcError
 from linuxemu.servers.fs import errno as e
-from linuxemu.servers.fs.base import FsServer, Handle
-from linuxemu.servers.fs.tarindex import make_device
+from linuxemu.servers.fs.base import FsServer, Handle, make_device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

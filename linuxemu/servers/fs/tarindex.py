@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from linuxemu.errors import BootError
-from linuxemu.servers.fs.base import S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO
+from linuxemu.servers.fs.base import S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, make_device
 from linuxemu.servers.fs.tree import Extents, Tree, TreeNode, file_node, link_node
 
 if TYPE_CHECKING:
@@ -22,11 +22,6 @@ _NO_DATA = frozenset(b"123456")
 _LONGEST_EXTRA = 1 << 24  # a pax header or long name beyond this is damage, not data
 
 Pax = dict[bytes, bytes]
-
-
-def make_device(major: int, minor: int) -> int:
-    """A device number in Linux's encoding."""
-    return (minor & 0xFF) | (major & 0xFFF) << 8 | (minor & ~0xFF) << 12 | (major & ~0xFFF) << 32
 
 
 def read_tar(fd: int, size: int, what: str) -> Tree:

@@ -1,0 +1,660 @@
+"""Clocks, sleeping, interval timers, POSIX timers."""
+
+from __future__ import annotations
+
+from struct import pack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from linuxemu.messages import clock
+from syscalls.abi.flags import (
+    SI_KERNEL,
+    SI_TIMER,
+    SIG_IGN,
+    SIGALRM,
+    SIGPROF,
+    SIGRTMIN,
+    SIGUSR1,
+    SIGVTALRM,
+)
+from syscalls.abi.structs import Itimerspec, Itimerval, Sigevent, Timespec, Timeval, Timex, Tms
+from syscalls.errors import Interrupted, Restart
+from syscalls.objects.credentials import Credentials
+from syscalls.objects.siginfo import SigAction, SigInfo, bit
+from syscalls.objects.signal import dequeue, send_signal
+from tests.syscalls.callrig import BAD, BOOTED_EARLIER_NS, EPOCH_NS, In, Out, Rig, Words, both
+
+if TYPE_CHECKING:
+    from tests.syscalls import iorig
+
+REALTIME, MONOTONIC, PROCESS_CPU, THREAD_CPU, BOOTTIME = 0, 1, 2, 3, 7
+ABSTIME = 1
+MS = 1_000_000
+SECOND = 1_000_000_000
+NOBODY = 0x3FFF_FFFF
+
+
+def spec(ns: int) -> In:
+    return In(Timespec.from_ns(ns).pack())
+
+
+def raw_spec(seconds: int, nanoseconds: int) -> In:
+    return In(pack("<qq", seconds, nanoseconds))
+
+
+def itimer(value: int, interval: int = 0) -> In:
+    return In(Itimerval(Timeval.from_ns(interval), Timeval.from_ns(value)).pack())
+
+
+def timer(value: int, interval: int = 0) -> In:
+    return In(Itimerspec(Timespec.from_ns(interval), Timespec.from_ns(value)).pack())
+
+
+def event(notify: int, signo: int, value: int = 0, tid: int = 0) -> In:
+    return In(Sigevent(value, signo, notify, tid).pack())
+
+
+def cpu_clock(pid: int, kind: int = 2, thread: bool = False) -> int:
+    return ~pid << 3 | kind | (4 if thread else 0)
+
+
+ODD_CLOCKS = (
+    *range(-9, 24), cpu_clock(NOBODY), cpu_clock(NOBODY, thread=True), cpu_clock(1, thread=True),
+    cpu_clock(0, 3), cpu_clock(NOBODY, 3),
+)  # fmt: skip
+
+
+@pytest.mark.native
+class TestLikeNative:
+    def test_clocks(self) -> None:
+        both(*(("clock_gettime", c, Out(16)) for c in ODD_CLOCKS), loose=["clock_gettime"])
+        both(("clock_gettime", 0, BAD), ("clock_gettime", 99, BAD), ("clock_gettime", 0, 0))
+
+    def test_resolutions(self) -> None:
+        # 5 and 6 show the length of a kernel tick, a matter of configuration.
+        both(*(("clock_getres", c, Out(16)) for c in ODD_CLOCKS if c not in (5, 6)))
+        both(*(("clock_getres", c, 0) for c in ODD_CLOCKS), ("clock_getres", 0, BAD), ("clock_getres", 99, BAD))
+
+    def test_setting_clocks(self) -> None:
+        wrong = raw_spec(5, SECOND)
+        both(
+            *(("clock_settime", c, wrong) for c in ODD_CLOCKS), ("clock_settime", 0, BAD),
+            ("clock_settime", 1, BAD), ("clock_settime", cpu_clock(0), BAD), ("clock_settime", 0, raw_spec(-1, 0)),
+            ("settimeofday", In(pack("<qq", 1, 1_000_000)), 0), ("settimeofday", In(pack("<qq", -1, 0)), 0),
+            ("settimeofday", BAD, 0), ("settimeofday", 0, BAD), ("settimeofday", 0, 0),
+        )  # fmt: skip
+
+    def test_setting_clocks_without_privilege(self) -> None:
+        both(
+            ("clock_settime", 0, raw_spec(1, 1)), ("clock_settime", 0, raw_spec(1, -1)),
+            ("settimeofday", In(pack("<qq", 1, 1)), 0), ("settimeofday", 0, In(pack("<ii", 60, 0))),
+            ("settimeofday", 0, In(pack("<ii", 6000, 0))), ("settimeofday", 0, 0), uid=1000,
+        )  # fmt: skip
+
+    def test_time_of_day(self) -> None:
+        both(
+            ("gettimeofday", Out(16), Out(8)), ("gettimeofday", 0, Out(8)), ("gettimeofday", 0, 0),
+            ("gettimeofday", BAD, 0), ("gettimeofday", 0, BAD), ("time", 0), ("time", Out(8)), ("time", BAD),
+            ("times", Out(32)), ("times", 0), ("times", BAD), loose=["gettimeofday", "time", "times"],
+        )  # fmt: skip
+
+    def test_sleeping(self) -> None:
+        both(
+            ("nanosleep", raw_spec(0, 1000), Words(b"x" * 16)), ("nanosleep", raw_spec(0, SECOND), 0),
+            ("nanosleep", raw_spec(0, -1), 0), ("nanosleep", raw_spec(-1, 0), 0), ("nanosleep", BAD, 0),
+            ("nanosleep", raw_spec(0, 0), BAD),
+        )  # fmt: skip
+
+    def test_sleeping_on_clocks(self) -> None:
+        bad = raw_spec(0, SECOND)
+        rig = Rig()
+        rig.t.user_ns = 1000  # what any native process has used by now
+        both(
+            *(("clock_nanosleep", c, flags, bad, 0) for c in ODD_CLOCKS for flags in (0, 1, 0x100)),
+            *(("clock_nanosleep", c, 1, raw_spec(0, 1), 0) for c in ODD_CLOCKS),
+            *(("clock_nanosleep", c, 0, BAD, 0) for c in ODD_CLOCKS),
+            ("clock_nanosleep", 0, 2, raw_spec(0, 1), 0),
+            ("clock_nanosleep", 0, 1, raw_spec(-1, 0), 0),
+            ("clock_nanosleep", 0, 1, raw_spec(1, 0), Words(b"x" * 16)),
+            rig=rig,
+        )
+
+    def test_interval_timers(self) -> None:
+        both(
+            *(("getitimer", which, Out(32)) for which in range(-1, 4)),
+            ("getitimer", 0, BAD), ("getitimer", 9, BAD),
+            ("setitimer", 0, itimer(0, 5 * SECOND), Out(32)), ("getitimer", 0, Out(32)),
+            ("setitimer", 1, itimer(0, 5 * SECOND), Out(32)), ("getitimer", 1, Out(32)),
+            ("setitimer", 3, itimer(0), 0), ("setitimer", -1, itimer(0), 0), ("setitimer", 0, BAD, 0),
+            ("setitimer", 0, In(pack("<4q", 0, 0, 0, 1_000_000)), 0),
+            ("setitimer", 0, In(pack("<4q", 0, -1, 0, 0)), 0), ("setitimer", 0, In(pack("<4q", -1, 0, 0, 0)), 0),
+            ("setitimer", 0, In(pack("<4q", 0, 0, -1, 0)), 0), ("setitimer", 9, In(pack("<4q", 0, 0, -1, 0)), 0),
+            ("setitimer", 0, itimer(0), BAD), ("setitimer", 0, 0, Out(32)),
+            ("alarm", 0), ("alarm", 100), ("alarm", 50), ("alarm", 0), ("alarm", 0xFFFF_FFFF), ("alarm", 0),
+        )  # fmt: skip
+
+    def test_posix_timers(self) -> None:
+        armed = timer(100 * SECOND)
+        both(
+            ("timer_create", 0, 0, Out(4)), ("timer_create", 1, event(1, 0), Out(4)),
+            ("timer_settime", 0, 0, armed, Out(32)), ("timer_settime", 0, 0, timer(0, SECOND), 0),
+            ("timer_gettime", 0, Out(32)), ("timer_settime", 1, 0, timer(0, 7 * SECOND), Out(32)),
+            ("timer_gettime", 1, Out(32)), ("timer_gettime", 0, BAD), ("timer_gettime", 7, BAD),
+            ("timer_gettime", -1, Out(32)), ("timer_settime", 0, 0, 0, 0), ("timer_settime", 0, 0, BAD, 0),
+            ("timer_settime", 7, 0, 0, 0), ("timer_settime", 7, 0, armed, 0),
+            ("timer_settime", 0, 0, In(pack("<4q", 0, 0, 0, SECOND)), 0),
+            ("timer_settime", 0, 0, In(pack("<4q", 0, SECOND, 1, 0)), 0),
+            ("timer_settime", 0, 0, In(pack("<4q", 0, 0, -1, 0)), 0),
+            ("timer_settime", 0, 0, timer(0), BAD), ("timer_getoverrun", 0), ("timer_getoverrun", 7),
+            ("timer_delete", 0), ("timer_delete", 0), ("timer_gettime", 0, Out(32)), ("timer_delete", 1),
+            loose=["timer_create"],
+        )  # fmt: skip
+
+    def test_making_posix_timers(self) -> None:
+        both(
+            *(("timer_create", c, event(1, 0), Out(4)) for c in ODD_CLOCKS),
+            ("timer_create", 0, event(0, 0), Out(4)), ("timer_create", 0, event(0, 65), Out(4)),
+            ("timer_create", 0, event(0, 64), Out(4)), ("timer_create", 0, event(2, 10), Out(4)),
+            ("timer_create", 0, event(2, -1), Out(4)), ("timer_create", 0, event(3, 10), Out(4)),
+            ("timer_create", 0, event(4, 10, tid=NOBODY), Out(4)), ("timer_create", 0, event(4, 10, tid=1), Out(4)),
+            ("timer_create", 0, event(6, 10), Out(4)), ("timer_create", 0, event(1, 99), Out(4)),
+            ("timer_create", 0, BAD, Out(4)), ("timer_create", 0, 0, BAD), ("timer_create", 99, BAD, BAD),
+            loose=["timer_create"],
+        )  # fmt: skip
+
+    def test_clock_discipline(self) -> None:
+        size = Timex.SIZE
+        both(
+            ("adjtimex", BAD), ("clock_adjtime", 0, BAD), ("clock_adjtime", 99, BAD), ("clock_adjtime", 1, BAD),
+            *(("clock_adjtime", c, Words(bytes(size))) for c in ODD_CLOCKS if c not in (0, 16, 17, 18, 19)),
+            ("adjtimex", Words(bytes(size))), ("adjtimex", Words(pack("<I", 0xA001).ljust(size, b"\0"))),
+            loose=["adjtimex", "clock_adjtime"],
+        )  # fmt: skip
+
+    def test_clock_discipline_without_privilege(self) -> None:
+        size = Timex.SIZE
+        both(
+            *(("adjtimex", Words(pack("<I", mode).ljust(size, b"\0"))) for mode in (1, 2, 0x4000, 0x8001, 0xA001)),
+            ("clock_adjtime", 0, Words(pack("<I", 2).ljust(size, b"\0"))), loose=["adjtimex"], uid=1000,
+        )  # fmt: skip
+
+
+class TestClocks:
+    def test_values(self) -> None:
+        rig = Rig()
+
+        def shown(clock_id: int, t: Any = None) -> int:
+            return Timespec.unpack(rig.step("clock_gettime", clock_id, Out(16), t=t)[1][0]).ns()
+
+        now = rig.now
+        for clock_id in (0, 5, 11):
+            assert shown(clock_id) == now + EPOCH_NS
+        for clock_id in (1, 4, 6, 7):
+            assert shown(clock_id) == now + BOOTED_EARLIER_NS
+        _, (raw, zone) = rig.step("gettimeofday", Out(16), Words(b"\xff" * 8))
+        assert Timeval.unpack(raw).ns() == now + EPOCH_NS
+        assert zone == bytes(8)
+        seconds, (stored,) = rig.step("time", Out(8))
+        assert seconds == int.from_bytes(stored, "little") == EPOCH_NS // SECOND + 1
+
+    def test_cpu_clocks(self) -> None:
+        rig = Rig()
+        rig.t.user_ns, rig.t.sys_ns = 5, 7
+        thread, child = rig.thread(rig.t), rig.fork(rig.t)
+        thread.user_ns, child.user_ns, child.sys_ns = 100, 2000, 1
+
+        def shown(clock_id: int, t: Any = None) -> int:
+            return Timespec.unpack(rig.step("clock_gettime", clock_id, Out(16), t=t)[1][0]).ns()
+
+        pid = rig.t.process.pid
+        assert shown(PROCESS_CPU) == shown(cpu_clock(pid)) == shown(cpu_clock(0)) == 112
+        assert shown(THREAD_CPU) == shown(cpu_clock(rig.t.tid, thread=True)) == 12
+        assert shown(cpu_clock(thread.tid, thread=True)) == 100
+        assert shown(cpu_clock(thread.tid), thread) == 112
+        assert shown(cpu_clock(child.process.pid)) == 2001
+        assert shown(cpu_clock(child.process.pid, kind=1)) == 2000
+        assert shown(cpu_clock(child.process.pid, kind=0)) == 2001
+        assert rig.fails("clock_gettime", cpu_clock(thread.tid), Out(16)) == "EINVAL"
+        assert rig.fails("clock_gettime", cpu_clock(child.tid, thread=True), Out(16)) == "EINVAL"
+
+    def test_coarse_resolution_is_a_tick(self) -> None:
+        for clock_id in (5, 6, cpu_clock(0, 0), cpu_clock(0, 1)):
+            assert Rig().step("clock_getres", clock_id, Out(16))[1] == [pack("<qq", 0, 4 * MS)]
+
+    def test_setting_asks_the_time_server(self) -> None:
+        rig = Rig()
+        rig.answer = lambda message: clock.SettimeReply()
+        rig.ok("clock_settime", REALTIME, raw_spec(5, 6))
+        rig.ok("settimeofday", In(pack("<qq", 7, 8)), In(pack("<ii", 0, 0)))
+        assert rig.messages == [clock.Settime(0, 5 * SECOND + 6), clock.Settime(0, 7 * SECOND + 8000)]
+        assert rig.server.complaints == []
+
+    def test_setting_is_refused_by_the_time_server(self) -> None:
+        from linuxemu.errors import RpcError
+        from linuxemu.idl.codes import ERR_INVALID_ARG
+
+        def refuse(message: Any) -> Any:
+            raise RpcError(ERR_INVALID_ARG)
+
+        rig = Rig()
+        rig.answer = refuse
+        assert rig.fails("clock_settime", REALTIME, raw_spec(5, 6)) == "EINVAL"
+
+    def test_time_zone_is_not_supported(self) -> None:
+        rig = Rig()
+        rig.ok("settimeofday", 0, In(pack("<ii", 60, 1)))
+        assert rig.fails("settimeofday", 0, In(pack("<ii", 901, 0))) == "EINVAL"
+        assert rig.server.complaints == ["settimeofday: time zone"]
+
+    def test_times(self) -> None:
+        rig = Rig()
+        rig.t.user_ns, rig.t.sys_ns = 20 * MS, 39 * MS
+        rig.t.process.child_usage.user_ns, rig.t.process.child_usage.sys_ns = SECOND, 2 * SECOND
+        ticks, (raw,) = rig.step("times", Out(32))
+        assert ticks == (rig.now + BOOTED_EARLIER_NS) // (10 * MS)
+        assert Tms.unpack(raw) == (2, 3, 100, 200)
+
+    def test_clock_discipline_cannot_be_changed(self) -> None:
+        rig = Rig()
+        assert rig.fails("adjtimex", Words(pack("<I", 2).ljust(Timex.SIZE, b"\0"))) == "EPERM"
+        assert rig.server.complaints == ["adjtimex: modes 0x2"]
+        state, (raw,) = rig.step("clock_adjtime", REALTIME, Words(bytes(Timex.SIZE)))
+        assert (state, Timex.unpack(raw).tick, Timex.unpack(raw).tv_sec) == (5, 10_000, EPOCH_NS // SECOND + 1)
+
+
+def interrupted(rig: Rig, job: iorig.Job, t: Any = None) -> int:
+    """Send a signal to a sleeping call; the kind of restart it asks for."""
+    send_signal(t or rig.t, SigInfo(SIGUSR1, 0))
+    rig.settle()
+    with pytest.raises(Interrupted) as caught:
+        job.value()
+    assert dequeue(t or rig.t, bit(SIGUSR1)) is not None
+    return caught.value.restart
+
+
+def catching(rig: Rig, *signos: int) -> None:
+    for signo in signos or (SIGUSR1,):
+        rig.t.process.sighand.set(signo, SigAction(0x1000))
+
+
+def work(rig: Rig, ms: int, t: Any = None, field: str = "user_ns") -> None:
+    """Let a task use the CPU for a while."""
+    for _ in range(ms):
+        setattr(t or rig.t, field, getattr(t or rig.t, field) + MS)
+        rig.advance(MS)
+
+
+class TestSleep:
+    def test_sleeps_as_long_as_asked(self) -> None:
+        rig = Rig()
+        begin = rig.now
+        rig.ok("nanosleep", spec(1234 * MS), 0)
+        assert rig.now == begin + 1234 * MS
+        rig.ok("clock_nanosleep", BOOTTIME, 0, spec(1), 0)
+        assert rig.now == begin + 1234 * MS + 1
+
+    def test_absolute_sleeps_end_at_the_time_of_their_clock(self) -> None:
+        rig = Rig()
+        begin = rig.now
+        rig.ok("clock_nanosleep", REALTIME, ABSTIME, spec(begin + EPOCH_NS + 5), 0)
+        assert rig.now == begin + 5
+        rig.ok("clock_nanosleep", MONOTONIC, ABSTIME, spec(begin + BOOTED_EARLIER_NS + 9), 0)
+        assert rig.now == begin + 9
+        rig.ok("clock_nanosleep", MONOTONIC, ABSTIME, spec(7), 0)
+        assert rig.now == begin + 9
+
+    def test_a_signal_leaves_the_time_that_remains(self) -> None:
+        rig = Rig()
+        catching(rig)
+        rem = rig.t.mem.alloc(16)
+        job = rig.start(rig.t, "nanosleep", rig.t.mem.alloc(spec(10 * SECOND).data), rem)
+        rig.advance(3 * SECOND)
+        assert interrupted(rig, job) == Restart.BLOCK
+        assert Timespec.unpack(rig.t.mem.get(rem, 16)).ns() == 7 * SECOND
+        assert rig.t.restart_block is not None
+        end = rig.now + 7 * SECOND
+        rig.now += 2 * SECOND
+        rig.run(rig.t.restart_block())
+        assert rig.now == end
+
+    def test_no_remainder_is_written_where_none_is_wanted(self) -> None:
+        rig = Rig()
+        catching(rig)
+        job = rig.start(rig.t, "nanosleep", rig.t.mem.alloc(spec(10 * SECOND).data), 0)
+        rig.advance(SECOND)
+        assert interrupted(rig, job) == Restart.BLOCK
+
+    def test_a_remainder_that_cannot_be_written_is_a_fault(self) -> None:
+        rig = Rig()
+        catching(rig)
+        job = rig.start(rig.t, "nanosleep", rig.t.mem.alloc(spec(10 * SECOND).data), BAD)
+        rig.advance(SECOND)
+        send_signal(rig.t, SigInfo(SIGUSR1, 0))
+        rig.settle()
+        assert str(job.error) == "EFAULT"
+
+    def test_an_absolute_sleep_is_restarted_only_without_a_handler(self) -> None:
+        rig = Rig()
+        catching(rig)
+        at = rig.t.mem.alloc(spec(rig.now + EPOCH_NS + SECOND).data)
+        job = rig.start(rig.t, "clock_nanosleep", REALTIME, ABSTIME, at, BAD)
+        rig.advance(MS)
+        assert interrupted(rig, job) == Restart.NOHAND
+
+    def test_for_ever(self) -> None:
+        rig = Rig()
+        at = rig.t.mem.alloc(raw_spec((1 << 63) - 1, 0).data)
+        job = rig.start(rig.t, "nanosleep", at, 0)
+        absolute = rig.start(rig.fork(rig.t), "nanosleep", 0, 0)
+        rig.advance(10**9 * SECOND)
+        assert not job.done
+        assert absolute.done
+        thread = rig.thread(rig.t)
+        job = rig.start(thread, "clock_nanosleep", MONOTONIC, ABSTIME, at, 0)
+        rig.advance(SECOND)
+        assert not job.done
+
+    def test_on_the_cpu_time_of_a_process(self) -> None:
+        rig = Rig()
+        rig.t.user_ns = SECOND
+        thread = rig.thread(rig.t)
+        at = rig.t.mem.alloc(spec(SECOND).data)
+        job = rig.start(thread, "clock_nanosleep", PROCESS_CPU, 0, at, 0)
+        absolute = rig.start(rig.thread(rig.t), "clock_nanosleep", PROCESS_CPU, ABSTIME, at, 0)
+        assert absolute.done
+        rig.advance(5 * SECOND)
+        work(rig, 999)
+        assert not job.done
+        work(rig, 16)
+        assert job.done
+
+    def test_on_cpu_time_interrupted(self) -> None:
+        rig = Rig()
+        catching(rig)
+        at, rem = rig.t.mem.alloc(spec(SECOND).data), rig.t.mem.alloc(16)
+        job = rig.start(rig.t, "clock_nanosleep", PROCESS_CPU, 0, at, rem)
+        rig.t.user_ns = 300 * MS
+        assert interrupted(rig, job) == Restart.BLOCK
+        assert Timespec.unpack(rig.t.mem.get(rem, 16)).ns() == 700 * MS
+        again = rig.spawn(rig.t.restart_block())
+        work(rig, 700)
+        assert again.done
+        job = rig.start(rig.t, "clock_nanosleep", PROCESS_CPU, ABSTIME, rig.t.mem.alloc(spec(9 * SECOND).data), BAD)
+        assert interrupted(rig, job) == Restart.NOHAND
+        assert not [x for x in rig.timers if x.callback is not None]
+
+    def test_own_thread_time_cannot_pass_while_asleep(self) -> None:
+        rig = Rig()
+        thread = rig.thread(rig.t)
+        assert rig.fails("clock_nanosleep", cpu_clock(rig.t.tid, thread=True), 0, spec(1), 0) == "EINVAL"
+        job = rig.start(
+            rig.t, "clock_nanosleep", cpu_clock(thread.tid, thread=True), 0, rig.t.mem.alloc(spec(5).data), 0
+        )
+        thread.user_ns = 5
+        rig.advance(20 * MS)
+        assert job.done
+
+
+def pending(rig: Rig, signo: int) -> bool:
+    """Take a pending signal of the process, if there is one."""
+    if not rig.t.process.pending.has(signo):
+        return False
+    rig.t.process.pending.pop(signo)
+    return True
+
+
+def blocked_rig(*signos: int) -> Rig:
+    rig = Rig()
+    for signo in signos:
+        rig.t.blocked |= bit(signo)
+    return rig
+
+
+class TestIntervalTimers:
+    def test_alarm(self) -> None:
+        rig = blocked_rig(SIGALRM)
+        assert rig.ok("alarm", 5) == 0
+        rig.advance(2 * SECOND)
+        assert rig.ok("alarm", 10) == 3
+        rig.advance(400 * MS)
+        assert rig.ok("alarm", 10) == 10
+        rig.advance(600 * MS)
+        assert rig.ok("alarm", 1) == 9
+        rig.advance(900 * MS)
+        assert rig.ok("alarm", 1) == 1  # never 0 for an armed one
+        assert not pending(rig, SIGALRM)
+        rig.advance(SECOND)
+        info = rig.t.process.pending.peek(SIGALRM)
+        assert (info.signo, info.code, info.pid) == (SIGALRM, SI_KERNEL, 0)
+        assert rig.ok("alarm", 0) == 0
+
+    def test_alarm_is_per_process(self) -> None:
+        rig = blocked_rig(SIGALRM)
+        thread, child = rig.thread(rig.t), rig.fork(rig.t)
+        rig.ok("alarm", 10, t=thread)
+        assert rig.ok("alarm", 0, t=child) == 0
+        assert rig.ok("alarm", 0) == 10
+
+    def test_real_timer_repeats(self) -> None:
+        rig = blocked_rig(SIGALRM)
+        rig.ok("setitimer", 0, itimer(100 * MS, 30 * MS), 0)
+        rig.advance(99 * MS)
+        assert not pending(rig, SIGALRM)
+        rig.advance(MS)
+        assert pending(rig, SIGALRM)
+        rig.advance(29 * MS)
+        assert not pending(rig, SIGALRM)
+        assert rig.step("getitimer", 0, Out(32))[1] == [itimer(MS, 30 * MS).data]
+        rig.advance(MS)
+        assert pending(rig, SIGALRM)
+        _, (old,) = rig.step("setitimer", 0, itimer(0), Out(32))
+        assert old == itimer(30 * MS, 30 * MS).data
+        rig.advance(SECOND)
+        assert not pending(rig, SIGALRM)
+
+    def test_late_timer_keeps_its_rhythm(self) -> None:
+        rig = blocked_rig(SIGALRM)
+        rig.ok("setitimer", 0, itimer(10 * MS, 10 * MS), 0)
+        rig.now += 35 * MS
+        rig.advance(0)
+        assert pending(rig, SIGALRM)
+        rig.advance(5 * MS)
+        assert pending(rig, SIGALRM)
+
+    def test_tiny_interval_leaves_time_to_run(self) -> None:
+        rig = blocked_rig(SIGALRM)
+        rig.ok("setitimer", 0, itimer(1000, 1000), 0)
+        begin, fired = rig.now, 0
+        while rig.now < begin + MS:
+            rig.advance(10_000)
+            fired += pending(rig, SIGALRM)
+        assert 10 <= fired <= 20
+
+    def test_overdue_timer_never_shows_zero(self) -> None:
+        rig = blocked_rig(SIGALRM)
+        rig.ok("setitimer", 0, itimer(10 * MS), 0)
+        rig.now += 10 * MS
+        assert rig.step("getitimer", 0, Out(32))[1] == [itimer(1000).data]
+
+    @pytest.mark.parametrize(("which", "signo"), [(1, SIGVTALRM), (2, SIGPROF)])
+    def test_cpu_timers(self, which: int, signo: int) -> None:
+        rig = blocked_rig(signo)
+        rig.t.user_ns = 5 * SECOND
+        rig.ok("setitimer", which, itimer(100 * MS, 50 * MS), 0)
+        rig.advance(SECOND)
+        work(rig, 80, field="sys_ns")
+        assert not pending(rig, signo)
+        remains = 100 if which == 1 else 20
+        assert rig.step("getitimer", which, Out(32))[1] == [itimer(remains * MS, 50 * MS).data]
+        work(rig, remains - 1)
+        assert not pending(rig, signo)
+        rig.t.user_ns += MS
+        assert rig.step("getitimer", which, Out(32))[1] == [itimer(4 * MS, 50 * MS).data]
+        rig.advance(16 * MS)
+        assert pending(rig, signo)
+        work(rig, 49)
+        assert not pending(rig, signo)
+        work(rig, 1)
+        rig.advance(2 * MS)
+        assert pending(rig, signo)
+        rig.advance(SECOND)
+        assert not pending(rig, signo)
+
+    def test_user_time_of_all_threads_counts(self) -> None:
+        rig = blocked_rig(SIGVTALRM)
+        thread = rig.thread(rig.t)
+        rig.ok("setitimer", 1, itimer(10 * MS), 0)
+        rig.t.user_ns, thread.user_ns = 5 * MS, 5 * MS
+        rig.advance(20 * MS)
+        assert pending(rig, SIGVTALRM)
+
+
+class TestPosixTimers:
+    def make(self, rig: Rig, clock_id: int = MONOTONIC, sevp: Any = 0, t: Any = None) -> int:
+        result, (number,) = rig.step("timer_create", clock_id, sevp, Out(4), t=t)
+        assert result == 0
+        return int.from_bytes(number, "little")
+
+    def test_defaults_to_sigalrm_with_its_own_number(self) -> None:
+        rig = blocked_rig(SIGALRM)
+        first, second = self.make(rig), self.make(rig)
+        assert (first, second) == (0, 1)
+        rig.ok("timer_settime", second, 0, timer(5 * MS), 0)
+        rig.advance(5 * MS)
+        info = rig.t.process.pending.pop(SIGALRM)
+        assert (info.code, info.timer, info.value, info.overrun) == (SI_TIMER, 1, 1, 0)
+        assert rig.step("timer_gettime", second, Out(32))[1] == [bytes(32)]
+
+    def test_value_travels(self) -> None:
+        rig = blocked_rig(SIGRTMIN)
+        number = self.make(rig, sevp=event(0, SIGRTMIN, value=0xDEAD_BEEF_0000_0001))
+        rig.ok("timer_settime", number, 0, timer(MS), 0)
+        rig.advance(MS)
+        assert rig.t.process.pending.pop(SIGRTMIN).value == 0xDEAD_BEEF_0000_0001
+
+    def test_a_thread_is_told(self) -> None:
+        rig = Rig()
+        thread = rig.thread(rig.t)
+        thread.blocked = bit(SIGUSR1)
+        number = self.make(rig, sevp=event(4, SIGUSR1, tid=thread.tid))
+        rig.ok("timer_settime", number, 0, timer(MS), 0)
+        rig.advance(MS)
+        assert thread.pending.has(SIGUSR1)
+        assert not rig.t.process.pending.mask
+
+    def test_nobody_is_told(self) -> None:
+        rig = Rig()
+        number = self.make(rig, sevp=event(1, 0))
+        rig.ok("timer_settime", number, 0, timer(10 * MS, 10 * MS), 0)
+        rig.advance(15 * MS)
+        assert not rig.t.process.pending.mask
+        assert rig.step("timer_gettime", number, Out(32))[1] == [timer(5 * MS, 10 * MS).data]
+
+    def test_overruns_are_counted_while_the_signal_waits(self) -> None:
+        rig = blocked_rig(SIGUSR1)
+        number = self.make(rig, sevp=event(0, SIGUSR1))
+        other = self.make(rig, sevp=event(0, SIGUSR1))
+        rig.ok("timer_settime", number, 0, timer(10 * MS, 10 * MS), 0)
+        rig.advance(45 * MS)
+        assert rig.t.process.pending.pop(SIGUSR1).overrun == 3
+        assert rig.ok("timer_getoverrun", number) == 3
+        assert rig.ok("timer_getoverrun", other) == 0
+        rig.advance(5 * MS)
+        assert rig.t.process.pending.pop(SIGUSR1).overrun == 0
+        assert rig.ok("timer_getoverrun", number) == 0
+
+    def test_overruns_of_queued_signals_keep_their_order(self) -> None:
+        rig = blocked_rig(SIGRTMIN)
+        number = self.make(rig, sevp=event(0, SIGRTMIN, value=7))
+        send_signal(rig.t.process, SigInfo(SIGRTMIN, -1, value=1))
+        rig.ok("timer_settime", number, 0, timer(10 * MS, 10 * MS), 0)
+        rig.advance(10 * MS)
+        send_signal(rig.t.process, SigInfo(SIGRTMIN, -1, value=2))
+        rig.advance(20 * MS)
+        taken = [rig.t.process.pending.pop(SIGRTMIN) for _ in range(3)]
+        assert [(info.value, info.overrun) for info in taken] == [(1, 0), (7, 2), (2, 0)]
+
+    def test_an_ignored_signal_does_not_stop_the_timer(self) -> None:
+        rig = Rig()
+        rig.t.process.sighand.set(SIGUSR1, SigAction(SIG_IGN))
+        number = self.make(rig, sevp=event(0, SIGUSR1))
+        rig.ok("timer_settime", number, 0, timer(10 * MS, 10 * MS), 0)
+        rig.advance(35 * MS)
+        assert not rig.t.process.pending.mask
+        rig.t.blocked = bit(SIGUSR1)
+        rig.advance(5 * MS)
+        assert rig.t.process.pending.pop(SIGUSR1).overrun == 0
+
+    def test_no_room_for_the_signal(self) -> None:
+        rig = Rig(Credentials.user(1000, 1000))
+        rig.t.blocked = bit(SIGRTMIN)
+        rig.t.process.rlimits[11] = (0, 0)  # RLIMIT_SIGPENDING
+        number = self.make(rig, sevp=event(0, SIGRTMIN))
+        rig.ok("timer_settime", number, 0, timer(10 * MS, 10 * MS), 0)
+        rig.advance(10 * MS)
+        rig.t.process.rlimits[11] = (10, 10)
+        rig.advance(10 * MS)
+        assert rig.t.process.pending.pop(SIGRTMIN).timer == number
+
+    @pytest.mark.parametrize(("clock_id", "ahead"), [(REALTIME, EPOCH_NS), (MONOTONIC, BOOTED_EARLIER_NS)])
+    def test_absolute_times(self, clock_id: int, ahead: int) -> None:
+        rig = blocked_rig(SIGALRM)
+        number = self.make(rig, clock_id)
+        rig.ok("timer_settime", number, ABSTIME, timer(rig.now + ahead + 10 * MS), 0)
+        rig.advance(9 * MS)
+        assert not pending(rig, SIGALRM)
+        rig.advance(MS)
+        assert pending(rig, SIGALRM)
+        rig.ok("timer_settime", number, ABSTIME, timer(5, 20 * MS), 0)
+        rig.advance(0)
+        assert pending(rig, SIGALRM)
+        rig.ok("timer_settime", number, ABSTIME, timer(0), 0)
+        rig.advance(SECOND)
+        assert not pending(rig, SIGALRM)
+
+    def test_cpu_time(self) -> None:
+        rig = blocked_rig(SIGALRM)
+        rig.t.user_ns = SECOND
+        number = self.make(rig, PROCESS_CPU)
+        thread_timer = self.make(rig, THREAD_CPU, event(0, SIGALRM, value=9))
+        rig.ok("timer_settime", number, 0, timer(10 * MS), 0)
+        rig.advance(SECOND)
+        assert not pending(rig, SIGALRM)
+        work(rig, 10)
+        rig.advance(16 * MS)
+        assert pending(rig, SIGALRM)
+        rig.ok("timer_settime", thread_timer, ABSTIME, timer(SECOND + 50 * MS), 0)
+        work(rig, 40, field="sys_ns")
+        assert rig.t.process.pending.pop(SIGALRM).value == 9
+
+    def test_setting_returns_what_was_left(self) -> None:
+        rig = Rig()
+        number = self.make(rig)
+        rig.ok("timer_settime", number, 0, timer(10 * MS, 3 * MS), 0)
+        rig.advance(4 * MS)
+        _, (old,) = rig.step("timer_settime", number, 0, timer(SECOND), Out(32))
+        assert old == timer(6 * MS, 3 * MS).data
+        rig.now += 2 * SECOND
+        assert rig.step("timer_gettime", number, Out(32))[1] == [timer(1).data]
+
+    def test_deleting_disarms_and_frees_the_number(self) -> None:
+        rig = blocked_rig(SIGALRM)
+        number = self.make(rig)
+        rig.ok("timer_settime", number, 0, timer(MS), 0)
+        rig.ok("timer_delete", number)
+        rig.advance(SECOND)
+        assert not pending(rig, SIGALRM)
+        assert rig.fails("timer_settime", number, 0, timer(MS), 0) == "EINVAL"
+        assert rig.t.process.posix_timers == {}
+
+    def test_a_fault_leaves_no_timer(self) -> None:
+        rig = Rig()
+        assert rig.fails("timer_create", MONOTONIC, 0, BAD) == "EFAULT"
+        assert rig.t.process.posix_timers == {}
+
+    def test_children_have_none(self) -> None:
+        rig = Rig()
+        number = self.make(rig)
+        child = rig.fork(rig.t)
+        assert rig.fails("timer_gettime", number, Out(32), t=child) == "EINVAL"

@@ -287,6 +287,8 @@ class UnicornCpu:
         for name in ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{i}" for i in range(8, 16)), "cr2"):
             self._set(name, 0)
         self._set("mxcsr", 0x1F80)
+        self._set("fpcw", 0x37F)
+        self._set("fptag", 0xFFFF)
 
     def _identity_tables(self) -> None:
         """2 MiB user pages that map guest-physical memory one to one: the address space in which to forget code."""

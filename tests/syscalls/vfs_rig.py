@@ -413,13 +413,17 @@ def both(steps: list[Any], uid: int | None = None) -> Rig:
     for step, (want, want_outs) in zip(steps, expected, strict=True):
         if isinstance(step, New):
             have, have_outs = rig.step(*step.step)
-            assert (step.step, _named(have)) == (step.step, _named(step.result))
+            _check(step.step, _named(have), _named(step.result))
         else:
             have, have_outs = rig.step(*step)
-            assert (step, _named(have)) == (step, _named(want))
-            assert (step, _comparable(step[0], have_outs)) == (step, _comparable(step[0], want_outs))
+            _check(step, _named(have), _named(want))
+            _check(step, _comparable(step[0], have_outs), _comparable(step[0], want_outs))
         rig.results.append((have, have_outs))
     return rig
+
+
+def _check(step: Step, have: Any, want: Any) -> None:
+    assert have == want, f"{step}: {have!r} instead of {want!r}"
 
 
 def _comparable(name: str, outs: list[bytes]) -> Any:

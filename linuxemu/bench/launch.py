@@ -59,7 +59,7 @@ class Launcher:
         reader, writer = os.pipe()
         null = os.open(os.devnull, os.O_RDONLY)
         try:
-            places = ((writer, 3), (null, 0), (stdout, 1), (stderr, 2))
+            places = ((null, 0), (stdout, 1), (stderr, 2), (writer, 3))
             actions = [(os.POSIX_SPAWN_DUP2, fd, place) for fd, place in places]
             pid = os.posix_spawn(self._program, ["launch", *argv], os.environ, file_actions=actions)
             os.close(writer)

@@ -52,21 +52,21 @@ class Sending:
         target: the receiver.
         src: the sender's id as the message shows it: 0 where the kernel speaks for the task.
         message: what it sends.
-        waiter: woken when the message was taken, or by the answer if this is a call.
-        call: when the message is taken, the sender begins a receive from the taker in the same instant.
+        waiter: woken when the message was taken, or by what is received then.
+        then: from whom the sender receives in the same instant in which its message is taken; None for a mere send.
     """
 
-    __slots__ = ("call", "message", "src", "target", "task", "waiter")
+    __slots__ = ("message", "src", "target", "task", "then", "waiter")
 
     def __init__(
-        self, task: Task, target: Task, src: int, message: Message, waiter: Waiter, *, call: bool
+        self, task: Task, target: Task, src: int, message: Message, waiter: Waiter, then: int | None
     ) -> None:
         self.task = task
         self.target = target
         self.src = src
         self.message = message
         self.waiter = waiter
-        self.call = call
+        self.then = then
 
 
 class Rendezvous:
@@ -93,49 +93,56 @@ class Rendezvous:
             raise RpcError(ERR_INVALID_ARG)
         return target
 
-    async def ipc_send(self, owner: Task, dst: int, message: Message, *, block: bool = True) -> None:
+    async def ipc_send(
+        self, owner: Task, dst: int, message: Message, *, block: bool = True, kernel: bool = False
+    ) -> None:
         """Deliver a message, waiting until the receiver takes it.
 
+        Args:
+            owner: the sender.
+            dst: the receiver.
+            message: what to send.
+            block: wait until it is taken.
+            kernel: the kernel speaks for the task: the message shows sender 0.
         Raises:
             RpcError: ERR_INVALID_TASK, ERR_INVALID_ARG (to oneself), ERR_WOULD_BLOCK, ERR_ABORTED.
         """
         target = self._target(owner, dst)
+        shown = 0 if kernel else owner.tid
         if target.server is not None:
             self.spawn(self._serve(owner, target, message))
-        elif not self._hand_over(target, owner, owner.tid, message):
+        elif not self._hand_over(target, owner, shown, message):
             if not block:
                 raise RpcError(ERR_WOULD_BLOCK)
-            await self._queue(Sending(owner, target, owner.tid, message, Waiter(self.ready), call=False))
+            await self._queue(Sending(owner, target, shown, message, Waiter(self.ready), None))
 
-    async def ipc_call(self, owner: Task, dst: int, message: Message, src: int | None = None) -> Any:
-        """Send, then receive from the same task, in one step as the peer sees it; returns the answer.
+    async def ipc_send_receive(
+        self, owner: Task, dst: int, message: Message, src: int, *, block: bool = True, kernel: bool = False
+    ) -> tuple[int, Message]:
+        """Send, then receive, in one step as the peers see it: who takes the message finds the sender receiving.
 
         Args:
-            owner: the caller.
-            dst: whom to call.
-            message: the request.
-            src: sender id to show in the message; the caller's if None.
+            owner: the sender.
+            dst: the receiver.
+            message: what to send.
+            src: from whom to receive then, IPC_ANY for anybody; `dst` makes it a call.
+            block: wait until the message is taken.
+            kernel: the kernel speaks for the task: the message shows sender 0.
         Raises:
-            RpcError: as for `ipc_send`.
+            RpcError: as for `ipc_send`; nothing is received if the message is not sent.
         """
         target = self._target(owner, dst)
-        shown = owner.tid if src is None else src
-        if self._hand_over(target, owner, shown, message):
-            received = await self._wait(self._begin_receive(owner, dst, Waiter(self.ready)))
-        else:
-            entry = Sending(owner, target, shown, message, Waiter(self.ready), call=True)
-            received = await self._queue(entry)
-        return received[1]
-
-    async def ipc_reply_receive(self, owner: Task, dst: int, message: Message) -> tuple[int, Message]:
-        """Answer a caller that waits, then receive from anybody: what a server's main loop does.
-
-        Raises:
-            RpcError: ERR_INVALID_TASK, ERR_INVALID_ARG, ERR_WOULD_BLOCK (the caller does not wait; nothing is
-                received then), ERR_ABORTED.
-        """
-        await self.ipc_send(owner, dst, message, block=False)
-        return await self.ipc_receive(owner, IPC_ANY)
+        shown = 0 if kernel else owner.tid
+        if target.server is not None:
+            self.spawn(self._serve(owner, target, message))
+        elif not self._hand_over(target, owner, shown, message):
+            if not block:
+                raise RpcError(ERR_WOULD_BLOCK)
+            taken: tuple[int, Message] = await self._queue(
+                Sending(owner, target, shown, message, Waiter(self.ready), src)
+            )
+            return taken
+        return await self.ipc_receive(owner, src)
 
     async def _queue(self, entry: Sending) -> Any:
         entry.target.senders.append(entry)
@@ -189,24 +196,35 @@ class Rendezvous:
         """
         if not 0 <= src <= MAX_TASKS:
             raise RpcError(ERR_INVALID_ARG)
+        waiting = self._receive_now(owner, src)
+        if waiting is not None:
+            return waiting
+        if not block:
+            raise RpcError(ERR_WOULD_BLOCK)
+        return await self._wait(self._begin_receive(owner, src, Waiter(self.ready)))
+
+    def _receive_now(self, owner: Task, src: int) -> tuple[int, Message] | None:
+        """What a receive finds waiting: notifications, then the first matching sender of the queue."""
         if src == IPC_ANY and owner.notifications:
             bits, owner.notifications = owner.notifications, 0
             return 0, Notifications(bits)
         for entry in owner.senders:
             if src in (IPC_ANY, entry.task.tid):
-                self._take(owner, entry)
+                self._take(entry)
                 return entry.src, entry.message
-        if not block:
-            raise RpcError(ERR_WOULD_BLOCK)
-        return await self._wait(self._begin_receive(owner, src, Waiter(self.ready)))
+        return None
 
-    def _take(self, owner: Task, entry: Sending) -> None:
-        """Remove a sender from the queue: it goes on, or waits for its answer from now on."""
+    def _take(self, entry: Sending) -> None:
+        """Remove a sender from the queue: it goes on, or receives in its turn."""
         self._withdraw(entry)
-        if entry.call:
-            self._begin_receive(entry.task, owner.tid, entry.waiter)
-        else:
+        if entry.then is None:
             entry.waiter.wake()
+            return
+        waiting = self._receive_now(entry.task, entry.then)
+        if waiting is not None:
+            entry.waiter.wake(waiting)
+        else:
+            self._begin_receive(entry.task, entry.then, entry.waiter)
 
     def _begin_receive(self, owner: Task, src: int, waiter: Waiter) -> Receiving:
         receiving = Receiving(owner, src, waiter)

@@ -94,6 +94,8 @@ class Kernel(Rendezvous, Traps):
         self.stopped = False
         self.tick = False
         """Set by the time slice: look at timers, descriptors and other tasks at the next trap."""
+        self.prioritised = False
+        """Some task has another priority than the default."""
         self.errors: list[BaseException] = []
         """Exceptions that are defects of servers; a correct system keeps this empty."""
         self._wrap = wrap
@@ -207,11 +209,7 @@ class Kernel(Rendezvous, Traps):
 
     def task_create(self, caller: Task, tid: int, name: str, ip: int, pager: int, flags: int) -> Task:
         """See `Port.task_create`."""
-        if not 0 < tid <= MAX_TASKS or tid == caller.tid:
-            raise RpcError(ERR_INVALID_TASK)
-        owner = self.tasks.get(pager)
-        if owner is None:
-            raise RpcError(ERR_INVALID_ARG)
+        owner = self.check_new_task(caller, tid, pager)
         if tid in self.tasks:
             raise RpcError(ERR_ALREADY_EXISTS)
         if flags & ~(TASK_ALL_CAPS | TASK_ABI_EMU | TASK_HV) or flags & TASK_ABI_EMU and flags & TASK_HV:
@@ -222,10 +220,20 @@ class Kernel(Rendezvous, Traps):
             raise RpcError(ERR_INVALID_ARG)
         task = Task(tid, name, flags, pager)
         task.port = Port(self, task)
+        task.entry = ip
         owner.paged += 1
         self.bind_pager(task, owner)
         self.tasks[tid] = task
         return task
+
+    def check_new_task(self, caller: Task, tid: int, pager: int) -> Task:
+        """The first checks of `task_create`; returns the pager."""
+        if not 0 < tid <= MAX_TASKS or tid == caller.tid:
+            raise RpcError(ERR_INVALID_TASK)
+        owner = self.tasks.get(pager)
+        if owner is None:
+            raise RpcError(ERR_INVALID_ARG)
+        return owner
 
     def task_destroy(self, caller: Task, tid: int) -> None:
         """See `Port.task_destroy`."""
@@ -285,11 +293,15 @@ class Kernel(Rendezvous, Traps):
         if task.state is None:
             known = like.state if like is not None else None
             task.state = self.cpu.copy_state(known) if known is not None else self.cpu.new_state()
+            if not task.flags & TASK_ABI_EMU:
+                self.cpu.set_frame(task.state, self.cpu.frame(task.state)._replace(rip=task.entry))
         task.status = RUNNABLE
         self.runnable.append(task)
 
     def task_interrupt(self, task: Task) -> None:
         """See `Port.task_interrupt`."""
+        if task.on_hook is None:
+            raise RpcError(ERR_INVALID_ARG)
         task.interrupted = True
 
     # -- notifications --------------------------------------------------------------------------------
@@ -348,6 +360,8 @@ class Kernel(Rendezvous, Traps):
                 return
             if runnable:
                 task = runnable.popleft()
+                if self.prioritised:
+                    task = self._most_urgent(task)
                 if task.status is RUNNABLE:
                     if self.ticker is not None:
                         self.ticker.arm()
@@ -356,6 +370,15 @@ class Kernel(Rendezvous, Traps):
                     self.look_around()
             elif not self._idle():
                 return
+
+    def _most_urgent(self, first: Task) -> Task:
+        """Of all tasks that want to run the one with the smallest priority number, `first` if there are several."""
+        best = min(self.runnable, key=lambda task: task.priority, default=first)
+        if best.priority >= first.priority:
+            return first
+        self.runnable.remove(best)
+        self.runnable.appendleft(first)
+        return best
 
     def activity_count(self) -> int:
         """Coroutines that are not finished."""

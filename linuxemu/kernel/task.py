@@ -23,6 +23,9 @@ TASK_ABI_EMU = 2
 TASK_SCHED = 4
 TASK_HV = 8
 
+PRIORITIES = 8
+DEFAULT_PRIORITY = 7
+
 RUNNABLE, BLOCKED, DEAD = "runnable", "blocked", "dead"
 
 
@@ -37,9 +40,9 @@ class Task:
     """
 
     __slots__ = (
-        "activity", "exception", "flags", "fresh", "interrupted", "loaded", "name", "notifications", "on_fault", "on_hook",
-        "outbox", "paged", "pager", "port", "receives", "senders", "sends", "server", "space", "state", "status",
-        "sys_ns", "tid", "user_ns",
+        "activity", "entry", "exception", "flags", "fresh", "interrupted", "loaded", "name", "notifications",
+        "on_exception", "on_fault", "on_hook", "outbox", "paged", "pager", "port", "priority", "receives",
+        "senders", "sends", "server", "space", "state", "status", "sys_ns", "tid", "user_ns",
     )  # fmt: skip
 
     def __init__(self, tid: int, name: str, flags: int, pager: int) -> None:
@@ -58,8 +61,15 @@ class Task:
         """The INITIAL hook was not sent yet."""
         self.interrupted = False
         """The INTERRUPT hook is to be sent before the task runs on."""
+        self.loaded = False
+        """The pager gave it registers to go on with after an exception."""
+        self.entry = 0
+        """Where a task without hooks begins."""
+        self.priority = DEFAULT_PRIORITY
+        """0 is the most urgent."""
         self.on_hook: Service | None = None
         self.on_fault: Service | None = None
+        self.on_exception: Service | None = None
         self.activity: Activity | None = None
         self.exception = (0, 0)
         """Vector and error code of the last CPU exception."""

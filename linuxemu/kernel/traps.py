@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from linuxemu.cpu.base import Cpu
     from linuxemu.kernel.activity import Waiter
     from linuxemu.kernel.host import Host
+    from linuxemu.kernel.native import NativeCalls
     from linuxemu.kernel.task import Task
 
 HOOK_INITIAL = 1
@@ -45,6 +46,7 @@ class Traps:
     ready: deque[Waiter]
     runnable: deque[Task]
     errors: list[BaseException]
+    _native: NativeCalls | None = None
 
     def suspend(self, activity: Activity, waiter: Waiter) -> None:
         """See `Kernel.suspend`."""
@@ -54,22 +56,36 @@ class Traps:
         """See `Kernel.spawn`."""
         raise NotImplementedError
 
-    @staticmethod
-    def bind_pager(task: Task, pager: Task) -> None:
-        """Look up once how the pager takes the task's hooks and faults."""
-        if pager.server is not None:
-            table = pager.server.table
+    @property
+    def native(self) -> NativeCalls:
+        """The system calls of tasks without hooks, made when they are first needed."""
+        if self._native is None:
+            from linuxemu.kernel.native import NativeCalls
+
+            self._native = NativeCalls(self)  # type: ignore[arg-type]
+        return self._native
+
+    def bind_pager(self, task: Task, pager: Task) -> None:
+        """Look up once how the pager takes the task's hooks, faults and exceptions."""
+        if pager.server is None:
+            self.native.bind_pager(task, pager.tid)
+            return
+        table = pager.server.table
+        if task.flags & TASK_ABI_EMU:
             task.on_hook = table.get(AbiHook)
-            task.on_fault = table.get(PageFault)
+        task.on_fault = table.get(PageFault)
+        task.on_exception = table.get(Exception_)
 
     def run_task(self, task: Task) -> None:
         """Run a task until it blocks, dies or has to make room for others."""
         run, frame_of, set_frame = self.cpu.run, self.cpu.frame, self.cpu.set_frame
         now, on_hook, tid = self.host.now_ns, task.on_hook, task.tid
+        if on_hook is None:
+            self._run_without_hooks(task)
+            return
         if task.fresh or task.interrupted:
             if not self._side_hook(task):
                 return
-        assert on_hook is not None
         left = now()
         while True:
             state, space = task.state, task.space
@@ -93,16 +109,23 @@ class Traps:
                 else:
                     self._block(task, hook, waiter, self._hook_answered)
                     return
-            elif kind != INTERRUPT and not self._fault(task, kind):
+            elif kind != INTERRUPT and not self.serve_fault(task, kind):
                 return
             left = now()
             task.sys_ns += left - entered
             if task.interrupted and not self._side_hook(task):
                 return
-            if self.tick and self._must_yield(task):
+            if self.tick and self.must_yield(task):
                 return
 
-    def _must_yield(self, task: Task) -> bool:
+    def _run_without_hooks(self, task: Task) -> None:
+        """A native task makes its own system calls; one whose pager takes no hooks cannot run."""
+        if task.flags & TASK_ABI_EMU:
+            self.die(task, EXCEPTION_INVALID_MSG_FROM_PAGER)
+        else:
+            self.native.run(task)
+
+    def must_yield(self, task: Task) -> bool:
         """The time slice ended: go on only if nobody else has anything to do."""
         self.look_around()
         if self.runnable or self.ready or self.stopped:
@@ -119,33 +142,30 @@ class Traps:
         """Send the INITIAL or INTERRUPT hook; True when it was answered at once and the task may run."""
         kind = HOOK_INITIAL if task.fresh else HOOK_INTERRUPT
         task.fresh = task.interrupted = False
-        if not task.flags & TASK_ABI_EMU or task.on_hook is None:
-            return self._die(task, EXCEPTION_INVALID_OP)
-        assert task.state is not None
+        assert task.on_hook is not None and task.state is not None
         hook = task.on_hook(0, AbiHook(task.tid, kind, self.cpu.frame(task.state)))
-        return self._drive(task, hook, self._hook_answered)
+        return self.drive(task, hook, self._hook_answered)
 
-    def _fault(self, task: Task, kind: int) -> bool:
+    def serve_fault(self, task: Task, kind: int) -> bool:
         """Tell the pager of a page fault or an exception; True when the task may run on at once."""
         cpu = self.cpu
         if kind == PAGE_FAULT:
             if task.on_fault is None:
-                return self._die(task, EXCEPTION_INVALID_MSG_FROM_PAGER)
+                return self.die(task, EXCEPTION_INVALID_MSG_FROM_PAGER)
             message = PageFault(task.tid, cpu.fault_vaddr, cpu.fault_ip, cpu.fault_code)
-            return self._drive(task, task.on_fault(0, message), self._fault_answered)
+            return self.drive(task, task.on_fault(0, message), self._fault_answered)
         task.exception = (cpu.vector, cpu.fault_code)
-        return self.raise_exception(task, EXCEPTION_INVALID_OP)
+        return self._report(task, EXCEPTION_INVALID_OP, self._exception_handled)
 
-    def raise_exception(self, task: Task, exception: int) -> bool:
-        """Send `exception` to the pager of a task that cannot go on unless the pager changes its registers."""
-        pager = self.tasks.get(task.pager)  # type: ignore[attr-defined]
-        serve = pager.server.table.get(Exception_) if pager is not None and pager.server is not None else None
-        if serve is None:
+    def _report(self, task: Task, exception: int, answered: Any) -> bool:
+        """Send `exception` to the pager; True when the task may run on at once."""
+        task.loaded = False
+        if task.on_exception is None:
             task.status = BLOCKED
             return False
-        return self._drive(task, serve(0, Exception_(task.tid, exception)), self._exception_handled)
+        return self.drive(task, task.on_exception(0, Exception_(task.tid, exception)), answered)
 
-    def _drive(self, task: Task, hook: Any, answered: Any) -> bool:
+    def drive(self, task: Task, hook: Any, answered: Any) -> bool:
         """Run a pager's coroutine for a task; True when it ended at once and the task may run on."""
         try:
             waiter = hook.send(None)
@@ -196,13 +216,19 @@ class Traps:
 
     def _exception_handled(self, task: Task, _: Any, error: BaseException | None, queue: bool) -> None:
         """The pager has seen the exception: it destroyed the task, or gave it registers to go on with."""
+        self._death_reported(task, _, error, queue)
+        if task.status is BLOCKED and task.loaded and error is None:
+            task.status = RUNNABLE
+            if queue:
+                self.runnable.append(task)
+
+    def _death_reported(self, task: Task, _: Any, error: BaseException | None, queue: bool) -> None:
+        """The pager knows that the task cannot go on: it waits to be destroyed."""
         if task.status is DEAD:
             return
-        if error is not None:
+        task.status = BLOCKED
+        if error is not None and not isinstance(error, RpcError):
             self.errors.append(error)
-            task.status = BLOCKED
-        elif queue:
-            self.runnable.append(task)
 
     def _odd_reply(self, task: Task, reply: Any, error: BaseException | None = None) -> None:
         """The pager answered with nothing (the task stays blocked) or with something that is no answer."""
@@ -212,10 +238,9 @@ class Traps:
             return
         if error is not None and not isinstance(error, RpcError):
             self.errors.append(error)
-        self._die(task, EXCEPTION_INVALID_MSG_FROM_PAGER)
+        self.die(task, EXCEPTION_INVALID_MSG_FROM_PAGER)
 
-    def _die(self, task: Task, exception: int) -> bool:
-        """The task cannot go on: its pager is told, and has to destroy it."""
-        task.status = BLOCKED
-        self.raise_exception(task, exception)
+    def die(self, task: Task, exception: int) -> bool:
+        """The task cannot go on: its pager is told, and has to destroy it. Always False."""
+        self._report(task, exception, self._death_reported)
         return False

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from syscalls.abi.errno import EACCES
 from syscalls.abi.flags import PROT_EXEC, PROT_READ, PROT_WRITE
 from syscalls.errors import SysError
-from syscalls.fs.procstat import may_inspect
+from syscalls.fs.procpid import may_inspect
 from syscalls.objects.device import dev_major, dev_minor
 from syscalls.vfs.walk import path_bytes
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syscalls.abi.errno import EACCES, ENOENT, ESRCH
-from syscalls.abi.flags import DT_DIR, DT_LNK, DT_REG, O_CLOEXEC
+from syscalls.abi.flags import CAP_SYS_PTRACE, DT_DIR, DT_LNK, DT_REG, O_CLOEXEC
 from syscalls.errors import SysError
-from syscalls.fs import proctask
-from syscalls.fs.procstat import may_inspect
 from syscalls.objects.file import READ, WRITE
 from syscalls.vfs.mount import anonymous_path
 from syscalls.vfs.virtual import VirtualDirectory, VirtualFile, VirtualLink
@@ -33,19 +31,57 @@ _FDS = 1 << 21
 _LINK_SIZE = 64
 _WORLD_READABLE = 0o040555
 
+_FILES: dict[bytes, int] = {
+    b"auxv": 0o400,
+    b"cgroup": 0o444,
+    b"cmdline": 0o444,
+    b"comm": 0o644,
+    b"environ": 0o400,
+    b"gid_map": 0o644,
+    b"io": 0o400,
+    b"limits": 0o444,
+    b"maps": 0o444,
+    b"mountinfo": 0o444,
+    b"mounts": 0o444,
+    b"oom_score": 0o444,
+    b"oom_score_adj": 0o644,
+    b"personality": 0o400,
+    b"schedstat": 0o444,
+    b"setgroups": 0o644,
+    b"stat": 0o444,
+    b"statm": 0o444,
+    b"status": 0o444,
+    b"uid_map": 0o644,
+    b"wchan": 0o444,
+}
+"""Mode of each file that a process and a task have; `proctask.CONTENTS` knows what is in it."""
+_PROCESS_FILES: dict[bytes, int] = {b"coredump_filter": 0o644, b"mountstats": 0o400, b"timerslack_ns": 0o666}
+_TASK_FILES: dict[bytes, int] = {b"children": 0o444}
 _LINKS = (b"cwd", b"exe", b"root")
 _DIRECTORIES = (b"fd", b"fdinfo", b"net", b"ns")
 
 
 def _kinds(more: Iterable[bytes], directories: Iterable[bytes]) -> dict[bytes, tuple[int, int]]:
     """Every name of a directory with its number and DT_ type, in a stable order."""
-    kinds = dict.fromkeys([*proctask.FILES, *more], DT_REG)
+    kinds = dict.fromkeys([*_FILES, *more], DT_REG)
     kinds |= dict.fromkeys(_LINKS, DT_LNK) | dict.fromkeys(directories, DT_DIR)
     return {name: (number, kind) for number, (name, kind) in enumerate(kinds.items(), 1)}
 
 
-_IN_PROCESS = _kinds(proctask.PROCESS_FILES, (*_DIRECTORIES, b"task"))
-_IN_TASK = _kinds(proctask.TASK_FILES, _DIRECTORIES)
+_IN_PROCESS = _kinds(_PROCESS_FILES, (*_DIRECTORIES, b"task"))
+_IN_TASK = _kinds(_TASK_FILES, _DIRECTORIES)
+
+
+def may_inspect(t: Task, task: Task) -> bool:
+    """Whether a task may look into another: same ids and dumpable, or CAP_SYS_PTRACE (man 2 ptrace)."""
+    if task.process is t.process:
+        return True
+    own, other = t.creds, task.creds
+    same_user = own.fsuid == other.euid == other.suid == other.uid
+    same_group = own.fsgid == other.egid == other.sgid == other.gid
+    if own.capable(CAP_SYS_PTRACE):
+        return True
+    return same_user and same_group and task.process.dumpable == 1
 
 
 def task_named(process: Process, name: bytes) -> Task | None:
@@ -134,10 +170,13 @@ class TaskDirectory(VirtualDirectory):
         return self._file(name, ino)
 
     def _file(self, name: bytes, ino: int) -> VirtualFile:
+        # Only what a program reads is imported: nearly every one looks at /proc/self/exe and nothing else.
+        from syscalls.fs.proctask import CONTENTS, TAKERS
+
         task, whole = self.task, self.whole
-        table = proctask.PROCESS_FILES if whole else proctask.TASK_FILES
-        mode, show = proctask.FILES.get(name) or table[name]
-        take = proctask.TAKERS.get(name)
+        mode = _FILES.get(name) or (_PROCESS_FILES if whole else _TASK_FILES)[name]
+        show = CONTENTS[name]
+        take = TAKERS.get(name)
 
         async def make(t: Task) -> bytes:
             if not self.exists():
@@ -310,8 +349,10 @@ _PLACES = {b"cwd": _cwd, b"exe": _exe, b"root": _root}
 
 def _namespaces(fs: ProcFs, ino: int) -> VirtualDirectory:
     """The ns directory: one namespace of each kind exists (man 7 namespaces)."""
+    from syscalls.fs.proctask import NAMESPACES
+
     entries: dict[bytes, Inode] = {}
-    for name, kind, number in proctask.NAMESPACES:
+    for name, kind, number in NAMESPACES:
         entries[name] = VirtualLink(fs, _text(b"%s:[%d]" % (kind, number)))
     return VirtualDirectory(fs, entries, 0o511, ino=ino)
 

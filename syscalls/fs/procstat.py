@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syscalls.abi.flags import (
-    CAP_SYS_PTRACE,
     CLOCK_BOOTTIME,
     MAP_GROWSDOWN,
     PROT_EXEC,
@@ -15,6 +14,7 @@ from syscalls.abi.flags import (
     RLIMIT_SIGPENDING,
     SIG_IGN,
 )
+from syscalls.fs.procpid import may_inspect
 from syscalls.objects.device import CONSOLE_RDEV
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Sizes:
         self.total = mm.total_vm
         self.resident = mm.rss_pages()
         self.code = ((mm.end_code + 4095) >> 12) - (mm.start_code >> 12)
-        executable = files = 0
+        executable = 0
         for vma in mm.vmas:
             pages = (vma.end - vma.start) >> 12
             if vma.flags & MAP_GROWSDOWN:
@@ -82,11 +82,10 @@ class Sizes:
                 self.data += pages
             if vma.prot & PROT_EXEC and not vma.prot & PROT_WRITE and not vma.flags & MAP_GROWSDOWN:
                 executable += pages
-            if vma.pages is not None and not vma.prot & PROT_WRITE:
-                files += pages
+            if vma.file is not None:
+                # Private copies of file pages count as the file's here.
+                self.file += sum(1 for _ in mm.space.entries(vma.start, vma.end))
         self.lib = max(executable - self.code, 0)
-        # Which resident pages belong to files is not counted: at most those of file mappings can.
-        self.file = min(files, self.resident)
 
 
 def state_of(task: Task) -> str:
@@ -310,15 +309,3 @@ async def io(t: Task, task: Task, whole: bool) -> bytes:
         (b"cancelled_write_bytes", 0),
     )  # fmt: skip
     return b"".join(b"%s: %d\n" % row for row in rows)
-
-
-def may_inspect(t: Task, task: Task) -> bool:
-    """Whether a task may look into another: same ids and dumpable, or CAP_SYS_PTRACE (man 2 ptrace)."""
-    if task.process is t.process:
-        return True
-    own, other = t.creds, task.creds
-    same_user = own.fsuid == other.euid == other.suid == other.uid
-    same_group = own.fsgid == other.egid == other.sgid == other.gid
-    if own.capable(CAP_SYS_PTRACE):
-        return True
-    return same_user and same_group and task.process.dumpable == 1

@@ -1,4 +1,4 @@
-"""The small files of /proc/PID, and the tables that say which files there are (man 5 proc_pid)."""
+"""The small files of /proc/PID, and the table of what makes each of them (man 5 proc_pid)."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _COMM_LEN = 15
 _OOM_MAX = 1000
+_EVERY_ID = b"%10d %10d %10d\n" % (0, 0, 0xFFFF_FFFF)
 
 NAMESPACES = (
     (b"cgroup", b"cgroup", 4026531835),
@@ -92,36 +93,34 @@ async def _children(t: Task, task: Task, whole: bool) -> bytes:
     return b"".join(b"%d " % pid for pid in found)
 
 
-FILES: dict[bytes, tuple[int, Show]] = {
-    b"auxv": (0o400, procmem.auxv),
-    b"cgroup": (0o444, _fixed(b"0::/\n")),
-    b"cmdline": (0o444, procmem.cmdline),
-    b"comm": (0o644, _comm),
-    b"environ": (0o400, procmem.environ),
-    b"gid_map": (0o644, _fixed(b"%10d %10d %10d\n" % (0, 0, 0xFFFF_FFFF))),
-    b"io": (0o400, procstat.io),
-    b"limits": (0o444, procstat.limits),
-    b"maps": (0o444, procmem.maps),
-    b"mountinfo": (0o444, _mountinfo),
-    b"mounts": (0o444, _mounts),
-    b"oom_score": (0o444, _oom_score),
-    b"oom_score_adj": (0o644, _oom_score_adj),
-    b"personality": (0o400, _personality),
-    b"schedstat": (0o444, procstat.schedstat),
-    b"setgroups": (0o644, _fixed(b"allow\n")),
-    b"stat": (0o444, procstat.stat),
-    b"statm": (0o444, procstat.statm),
-    b"status": (0o444, procstat.status),
-    b"uid_map": (0o644, _fixed(b"%10d %10d %10d\n" % (0, 0, 0xFFFF_FFFF))),
-    b"wchan": (0o444, _fixed(b"0")),
+CONTENTS: dict[bytes, Show] = {
+    b"auxv": procmem.auxv,
+    b"cgroup": _fixed(b"0::/\n"),
+    b"children": _children,
+    b"cmdline": procmem.cmdline,
+    b"comm": _comm,
+    b"coredump_filter": _fixed(b"00000033\n"),
+    b"environ": procmem.environ,
+    b"gid_map": _fixed(_EVERY_ID),
+    b"io": procstat.io,
+    b"limits": procstat.limits,
+    b"maps": procmem.maps,
+    b"mountinfo": _mountinfo,
+    b"mounts": _mounts,
+    b"mountstats": _mountstats,
+    b"oom_score": _oom_score,
+    b"oom_score_adj": _oom_score_adj,
+    b"personality": _personality,
+    b"schedstat": procstat.schedstat,
+    b"setgroups": _fixed(b"allow\n"),
+    b"stat": procstat.stat,
+    b"statm": procstat.statm,
+    b"status": procstat.status,
+    b"timerslack_ns": _timerslack,
+    b"uid_map": _fixed(_EVERY_ID),
+    b"wchan": _fixed(b"0"),
 }
-"""Mode and maker of each file that a process and a task have."""
-PROCESS_FILES: dict[bytes, tuple[int, Show]] = {
-    b"coredump_filter": (0o644, _fixed(b"00000033\n")),
-    b"mountstats": (0o400, _mountstats),
-    b"timerslack_ns": (0o666, _timerslack),
-}
-TASK_FILES: dict[bytes, tuple[int, Show]] = {b"children": (0o444, _children)}
+"""What makes each file's contents."""
 
 
 def _take_comm(t: Task, task: Task, data: bytes) -> None:

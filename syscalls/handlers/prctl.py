@@ -87,7 +87,11 @@ _REFUSED_QUIETLY = frozenset(
 """EINVAL that is no news to anybody."""
 
 
-@syscall("prctl", support=PARTIAL, notes="no seccomp, PR_SET_MM, speculation control, memory merging")
+@syscall(
+    "prctl",
+    support=PARTIAL,
+    notes="no seccomp, PR_SET_MM, speculation control; PR_SET_THP_DISABLE is accepted and forgotten",
+)
 async def prctl(t: Task, op: Int, arg2: ULong, arg3: ULong, arg4: ULong, arg5: ULong) -> int:
     """Properties of the calling task and process (man 2 prctl)."""
     handler = _HANDLERS.get(op)

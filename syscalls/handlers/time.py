@@ -79,6 +79,11 @@ def _cpu_id(clock: int) -> int | None:
     return clock if clock < 0 else None
 
 
+def _is_clock_file(clock: int) -> bool:
+    """Whether a clock id stands for an open clock device, of which there are none (man 2 clock_gettime)."""
+    return clock < 0 and clock & 7 == _CLOCKFD
+
+
 def _cpu_owner(t: Task, cpu_id: int, reading: bool = False) -> Process | Task:
     """Whose CPU time a clock counts; EINVAL if there is nobody (man 3 clock_getcpuclockid)."""
     if cpu_id & 3 >= _CPUCLOCK_MAX:
@@ -217,7 +222,7 @@ async def nanosleep(t: Task, rqtp: UserPtr[Timespec], rmtp: UserPtr[Timespec]) -
 
 async def _sleep_for(t: Task, ns: int, rmtp: int) -> None:
     now = t.server.port.now_ns()
-    await _sleep_to(t, now + min(ns, FOREVER_NS), rmtp)
+    await _sleep_to(t, min(now + ns, FOREVER_NS), rmtp)
 
 
 async def _sleep_to(t: Task, deadline_ns: int, rmtp: int) -> None:
@@ -240,15 +245,15 @@ async def clock_nanosleep(
 ) -> None:
     """Sleep on a clock, for a time or with TIMER_ABSTIME until one (man 2 clock_nanosleep)."""
     cpu_id = _cpu_id(clockid)
-    if clockid in _READ_ONLY or clockid in _NO_RTC or clockid == CLOCK_THREAD_CPUTIME_ID:
+    if clockid in _READ_ONLY or clockid == CLOCK_THREAD_CPUTIME_ID or _is_clock_file(clockid):
         raise SysError(EOPNOTSUPP)
-    if clockid < 0 and clockid & 7 == _CLOCKFD:
-        raise SysError(EOPNOTSUPP)
-    if cpu_id is None and clockid not in _SLEEPABLE:
+    if cpu_id is None and clockid not in _SLEEPABLE and clockid not in _NO_RTC:
         raise SysError(EINVAL)
     request = await t.mem.struct(rqtp, Timespec)
     if not request.valid():
         raise SysError(EINVAL)
+    if clockid in _NO_RTC:
+        raise SysError(EOPNOTSUPP)
     absolute = bool(flags & TIMER_ABSTIME)
     if cpu_id is not None:
         await _sleep_on_cpu_clock(t, cpu_id, request.ns(), absolute, rmtp)
@@ -264,7 +269,7 @@ async def _sleep_until(t: Task, clock: int, target_ns: int) -> None:
         left = target_ns - await t.server.clock_ns(clock)
         if left <= 0:
             return
-        await t.wait((), _never, t.server.port.now_ns() + min(left, FOREVER_NS), Restart.NOHAND)
+        await t.wait((), _never, min(t.server.port.now_ns() + left, FOREVER_NS), Restart.NOHAND)
 
 
 async def _sleep_on_cpu_clock(t: Task, cpu_id: int, ns: int, absolute: bool, rmtp: int) -> None:
@@ -368,7 +373,7 @@ async def timer_create(
 ) -> None:
     """Make a timer that sends a signal to the process or to one of its threads (man 2 timer_create)."""
     event = await t.mem.struct(sevp, Sigevent) if sevp else None
-    if clockid in _READ_ONLY or clockid in _NO_RTC or (clockid < 0 and clockid & 7 == _CLOCKFD):
+    if clockid in _READ_ONLY or clockid in _NO_RTC or _is_clock_file(clockid):
         raise SysError(EOPNOTSUPP)
     cpu_id = _cpu_id(clockid)
     if cpu_id is None and clockid not in _SLEEPABLE:
@@ -481,7 +486,8 @@ async def adjtimex(t: Task, buf: UserPtr[Timex]) -> int:
 async def clock_adjtime(t: Task, clk_id: ClockId, buf: UserPtr[Timex]) -> int:
     """adjtimex for a clock; only CLOCK_REALTIME has a discipline (man 2 clock_adjtime)."""
     request = await t.mem.struct(buf, Timex)
-    if clk_id not in _BASE_CLOCK and clk_id not in _NO_RTC and _cpu_id(clk_id) is None:
+    is_cpu_clock = _cpu_id(clk_id) is not None and not _is_clock_file(clk_id)
+    if clk_id not in _BASE_CLOCK and clk_id not in _NO_RTC and not is_cpu_clock:
         raise SysError(EINVAL)
     if clk_id != CLOCK_REALTIME:
         raise SysError(EOPNOTSUPP)

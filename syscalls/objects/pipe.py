@@ -384,6 +384,7 @@ def make_pipe(t: Task, flags: int) -> tuple[PipeEnd, PipeEnd]:
         flags: O_NONBLOCK and O_DIRECT.
     """
     inode = VirtualNode(t.server.devices.pipefs, S_IFIFO | 0o600, 0, uid=t.creds.fsuid, gid=t.creds.fsgid)
+    inode.attr = inode.attr._replace(blksize=_PAGE)
     pipe = inode.pipe = Pipe(anonymous=True)
     reader = PipeEnd(pipe, inode, O_RDONLY | flags & O_NONBLOCK)
     return reader, PipeEnd(pipe, inode, O_WRONLY | flags)

@@ -38,8 +38,8 @@ _LEAST_LOOK_NS = 1_000_000
 """How often a CPU clock is looked at while it comes nearer ..."""
 _MOST_LOOK_NS = 16_000_000
 """... and while its process sleeps."""
-FOREVER_NS = 1 << 61
-"""Beyond any deadline; the port's clock plus this still fits into 64 bits."""
+FOREVER_NS = (1 << 63) - 1
+"""The last point in time: what does not fit into 64 bits becomes this."""
 
 
 class IntervalTimer:

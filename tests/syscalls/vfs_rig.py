@@ -436,7 +436,7 @@ def _comparable(name: str, outs: list[bytes]) -> Any:
         return stat.st_mode, stat.st_nlink, stat.st_uid, stat.st_gid, stat.st_rdev, size
     if name == "statx":
         statx = Statx.unpack(outs[0])
-        return statx.stx_mode, statx.stx_nlink, statx.stx_uid, statx.stx_gid, statx.stx_mask & 0x7FF
+        return statx.stx_mode, statx.stx_nlink, statx.stx_uid, statx.stx_gid, statx.stx_mask & 0x73F
     if name == "getdents64":
         return sorted(entry[2:] for entry in entries64(outs[0]))
     return None if name in ("getdents", "statfs", "fstatfs", "getcwd") else outs

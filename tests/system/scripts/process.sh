@@ -46,7 +46,7 @@ for f in meminfo cpuinfo uptime loadavg version mounts stat filesystems; do [ -s
 #### proc-maps
 grep -c '\[stack\]' /proc/self/maps; grep -c r-xp /proc/self/maps | grep -c '^[1-9]'; awk '{ if ($1 !~ /^[0-9a-f]+-[0-9a-f]+$/) print "bad", $0 }' /proc/self/maps; cat /proc/nothing; echo $?; cat /proc/99999999/stat; echo $?
 #### proc-environ
-A=1 B=2 sh -c 'tr "\0" "\n" < /proc/self/environ | grep "^[AB]=" | sort'; sh -c 'tr "\0" " " < /proc/$$/cmdline' name arg; echo
+A=1 B=2 sh -c 'cat /proc/self/environ | tr "\0" "\n" | grep "^[AB]=" | sort'; sh -c 'tr "\0" " " < /proc/$$/cmdline' name arg; echo
 #### proc-write
 echo x > /proc/version; echo $?; rm /proc/self/stat; echo $?; mkdir /proc/x; echo $?; touch /proc/x; echo $?
 #### fd-inheritance

@@ -397,10 +397,7 @@ class _Session:
         if not console.inherited:
             return lambda: None
         import signal
-        import threading
 
-        if threading.current_thread() is not threading.main_thread():
-            return lambda: None
         pending = self._signals
 
         def note(signo: int, _frame: object) -> None:
@@ -410,12 +407,14 @@ class _Session:
             while pending:
                 console.server.deliver_host_signal(pending.pop(0))
 
-        names = ("SIGINT", "SIGQUIT", "SIGTSTP", "SIGWINCH")
         old = {}
-        for name in names:
-            signo = getattr(signal, name, None)
-            if signo is not None and signal.getsignal(signo) is not signal.SIG_IGN:
-                old[signo] = signal.signal(signo, note)
+        try:
+            for name in ("SIGINT", "SIGQUIT", "SIGTSTP", "SIGWINCH"):
+                signo = getattr(signal, name, None)
+                if signo is not None and signal.getsignal(signo) is not signal.SIG_IGN:
+                    old[signo] = signal.signal(signo, note)
+        except ValueError:  # only the main thread has signals
+            return lambda: None
         self._host.woken = hand_on
         wake = signal.set_wakeup_fd(self._host.open_wake_fd(), warn_on_full_buffer=False)
 

@@ -18,8 +18,9 @@ from linuxemu.arch.x86_64 import (
     VECTOR_SIMD,
     VECTOR_X87,
 )
+from linuxemu.errors import RpcError
 from linuxemu.kernel import Server, rpc
-from linuxemu.kernel.traps import HOOK_SYSCALL
+from linuxemu.kernel.traps import HOOK_INITIAL, HOOK_SYSCALL
 from linuxemu.messages import (
     AbiHook,
     AbiHookReply,
@@ -53,10 +54,11 @@ from syscalls.objects.credentials import Credentials
 from syscalls.objects.delivery import deliver
 from syscalls.objects.device import DeviceTable
 from syscalls.objects.exit import exit_group
-from syscalls.objects.futex import FutexTable
+from syscalls.objects.futex import FutexTable, exit_robust_list
 from syscalls.objects.process import ProcessTable
 from syscalls.objects.signal import force_fault
 from syscalls.objects.task import Task, TaskExited
+from syscalls.vfs.filesystem import errno_of
 from syscalls.vfs.mount import MountNamespace
 
 if TYPE_CHECKING:
@@ -144,12 +146,10 @@ class LinuxServer(Server):
         t = self.by_ktask[m.task]
         if m.type != HOOK_SYSCALL:
             return await self._return_to_user(t, m)
+        t.in_kernel = True
         t.frame = frame = m.frame
-        number = frame[5]
-        invoke = self._invoke.get(number)
-        if invoke is None:
-            invoke = self._first_call(number)
         try:
+            invoke = self._invoke.get(frame[5]) or self._first_call(frame[5])
             result = await invoke(t, frame)
             rax = result & _MASK if result else 0
         except SysError as error:
@@ -159,6 +159,8 @@ class LinuxServer(Server):
             rax = -4 & _MASK
         except TaskExited:
             return None
+        except RpcError as error:
+            rax = -errno_of(error.code) & _MASK
         except Exception as error:
             return await self._oops(t, error)
         frame = t.frame
@@ -170,12 +172,14 @@ class LinuxServer(Server):
                 return None
             except Exception as error:
                 return await self._oops(t, error)
+        t.in_kernel = False
         return AbiHookReply(frame)
 
     async def _return_to_user(self, t: Task, m: AbiHook) -> AbiHookReply | None:
         """The INITIAL and INTERRUPT hooks: signals, and for a new task its first registers."""
-        frame = t.frame if m.type == 1 else m.frame
+        frame = t.frame if m.type == HOOK_INITIAL else m.frame
         t.frame = frame
+        t.in_kernel = True
         if t.attention:
             try:
                 frame = await deliver(t, frame, False)
@@ -183,6 +187,7 @@ class LinuxServer(Server):
                 return None
             except Exception as error:
                 return await self._oops(t, error)
+        t.in_kernel = False
         return AbiHookReply(frame)
 
     @rpc(PageFault)
@@ -208,6 +213,7 @@ class LinuxServer(Server):
         self, t: Task, signo: int, code: int, address: int, error_code: int, vector: int
     ) -> PageFaultReply | None:
         """Send a synchronous signal to a task that stopped at an instruction, and load what it runs next."""
+        t.in_kernel = True
         frame = t.frame = self.port.get_frame(t.ktask)
         cr2 = address if vector == VECTOR_PAGE_FAULT else None
         force_fault(t, signo, code, address, trap_number=vector, trap_error=error_code, trap_cr2=cr2)
@@ -216,6 +222,7 @@ class LinuxServer(Server):
         except TaskExited:
             return None
         self.port.set_frame(t.ktask, frame)
+        t.in_kernel = False
         return _FAULT_DONE
 
     @rpc(Exception_)
@@ -343,6 +350,8 @@ class LinuxServer(Server):
 
     async def thread_exiting(self, t: Task) -> None:
         """A task begins to exit: whoever joins it is woken through its clear_child_tid (man 2 set_tid_address)."""
+        if t.robust_list:
+            await exit_robust_list(t)
         if t.clear_child_tid and t.mm.users > 1:
             address, t.clear_child_tid = t.clear_child_tid, 0
             try:

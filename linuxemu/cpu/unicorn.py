@@ -13,7 +13,7 @@ import ctypes
 import os
 import struct
 import sys
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
 from linuxemu.arch.x86_64 import (
@@ -95,7 +95,7 @@ def load_library() -> ctypes.CDLL:
     Raises:
         EngineError: the package or its library is missing.
     """
-    spec = find_spec("unicorn")
+    spec = PathFinder.find_spec("unicorn")
     places = list(spec.submodule_search_locations or ()) if spec else []
     names = {"win32": ("unicorn.dll",), "darwin": ("libunicorn.2.dylib",)}.get(sys.platform, ("libunicorn.so.2",))
     for place in places:
@@ -466,9 +466,9 @@ class UnicornCpu:
     def set_frame(self, state: _State, frame: TrapFrame) -> None:
         """Load a trap frame before the state runs next."""
         if state.exact:
-            state.exact = False
             if frame == state.frame:
                 return
+            state.exact = False
         state.next_frame = frame
 
     def get_regs(self, state: _State) -> FullRegs:
@@ -487,7 +487,8 @@ class UnicornCpu:
             self._make_current(state)
         self._pack_frame(self._regs, 0, *regs.frame, regs.rcx, regs.r11)
         self._write(self._uc, self._ids_at, self._pointers_at, 20)
-        self._fxrstor(regs.fxsave)
+        if regs.fxsave != self._fxsave():
+            self._fxrstor(regs.fxsave)
         state.frame = regs.frame
         state.next_frame = None
         state.pc = regs.frame.rip

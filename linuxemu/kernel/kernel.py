@@ -252,6 +252,8 @@ class Kernel(Rendezvous, Traps):
         self._drop_cpu_side(task)
         self.abort_ipc(task)
         self._abort_calls(tid)
+        if self._native is not None:
+            self._native.drop(task)
         self._announced.pop(tid, None)
         for died in self._death_watch:
             died(tid)

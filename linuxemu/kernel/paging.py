@@ -21,6 +21,9 @@ from linuxemu.arch.x86_64 import (
     TABLE_WRITABLE,
 )
 
+from linuxemu.errors import RpcError
+from linuxemu.idl.codes import ERR_NO_MEMORY
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -222,6 +225,8 @@ class AddressSpace:
         What is writable now was written since the last clone, and will be again soon on both sides: a few such pages
         are copied at once, which is much cheaper than the two faults that each would cost later.
         """
+        if self._frames.available < len(self._tables) + _EAGER_COPIES:
+            raise RpcError(ERR_NO_MEMORY)
         other = AddressSpace(self._frames)
         words, refs = self._words, self._refs
         data = self._frames.ram.data

@@ -64,7 +64,7 @@ class Port:
             raise RpcError(ERR_INVALID_TASK)
         server = target.server
         if server is None or dst == self.task:
-            return (yield from self._kernel.ipc_call(self._owner, dst, message).__await__())
+            return (yield from self._call_native(dst, message).__await__())
         method = server.table.get(type(message))
         serving = method(self.task, message) if method is not None else server.handle(self.task, message)
         try:
@@ -72,6 +72,11 @@ class Port:
         except StopIteration as stop:
             return stop.value
         return (yield from self._wait_for(target, serving, waiter))
+
+    async def _call_native(self, dst: int, message: Message) -> Message:
+        from linuxemu.kernel.wire import decoded
+
+        return decoded((await self._kernel.ipc_send_receive(self._owner, dst, message, dst))[1])
 
     def _wait_for(
         self, target: Task, serving: Coroutine[Waiter, Any, Any], waiter: Waiter
@@ -145,9 +150,12 @@ class Port:
         """IPC send to a task that receives explicitly; see `linuxemu.kernel.ipc`."""
         return self._kernel.ipc_send(self._owner, dst, message, block=block)
 
-    def receive(self, src: int = 0, *, block: bool = True) -> Coroutine[Waiter, Any, tuple[int, Message]]:
+    async def receive(self, src: int = 0, *, block: bool = True) -> tuple[int, Message]:
         """IPC receive from `src`, or from anybody when it is 0; returns the sender's id and the message."""
-        return self._kernel.ipc_receive(self._owner, src, block=block)
+        from linuxemu.kernel.wire import decoded
+
+        sender, message = await self._kernel.ipc_receive(self._owner, src, block=block)
+        return sender, decoded(message)
 
     # -- time, host, coroutines -----------------------------------------------------------------------
 
@@ -239,7 +247,11 @@ class Port:
         self._kernel.task_start(task, self._paged(state_of) if state_of is not None else None)
 
     def task_interrupt(self, tid: int) -> None:
-        """Make a task trap to its pager with the INTERRUPT hook before it runs on (extension)."""
+        """Make a task trap to its pager with the INTERRUPT hook before it runs on (extension).
+
+        Raises:
+            RpcError: as for other calls on a task; ERR_INVALID_ARG if it has no hooks.
+        """
         self._kernel.task_interrupt(self._paged(tid))
 
     def _state(self, tid: int) -> CpuState:

@@ -60,6 +60,31 @@ async def _clone(
         )
         if flags & CLONE_CLEAR_SIGHAND:
             child.process.sighand = child.process.sighand.exec_clone()
+    try:
+        await _share_and_copy(t, child, flags)
+    except BaseException:
+        table.undo_clone(child)
+        raise
+    child.start_ns = t.server.port.now_ns()
+    child.frame = _child_frame(t.frame, stack, tls if flags & CLONE_SETTLS else None)
+    if flags & CLONE_CHILD_CLEARTID:
+        child.clear_child_tid = child_tid
+    if flags & CLONE_PARENT_SETTID:
+        await _store_tid(t, parent_tid, child.tid)
+    if flags & CLONE_CHILD_SETTID:
+        await _store_tid(child, child_tid, child.tid)
+    if flags & CLONE_VFORK:
+        child.process.vfork_pending = True
+    tid = child.tid
+    await t.server.create_task(child, t)
+    if flags & CLONE_VFORK:
+        process = child.process
+        await t.wait_killable([process.vfork_done], lambda: None if process.vfork_pending else True)
+    return tid
+
+
+async def _share_and_copy(t: Task, child: Task, flags: int) -> None:
+    """Give the child its memory, descriptors and directories: the caller's own, or copies of them."""
     if flags & CLONE_VM:
         child.mm = t.mm
         t.mm.users += 1
@@ -71,22 +96,6 @@ async def _clone(
         child.mem = UserMemory(child.mm)
     child.files = t.files.share() if flags & CLONE_FILES else t.files.clone(child.process.rlimits)
     child.fs = t.fs if flags & CLONE_FS else t.fs.clone()
-    child.start_ns = t.server.port.now_ns()
-    child.frame = _child_frame(t.frame, stack, tls if flags & CLONE_SETTLS else None)
-    if flags & CLONE_CHILD_CLEARTID:
-        child.clear_child_tid = child_tid
-    if flags & CLONE_PARENT_SETTID:
-        await _store_tid(t, parent_tid, child.tid)
-    if flags & CLONE_CHILD_SETTID:
-        await _store_tid(child, child_tid, child.tid)
-    if flags & CLONE_VFORK:
-        child.process.vfork_pending = True
-    await t.server.create_task(child, t)
-    tid = child.tid
-    if flags & CLONE_VFORK:
-        process = child.process
-        await t.wait_killable([process.vfork_done], lambda: None if process.vfork_pending else True)
-    return tid
 
 
 def _check(t: Task, flags: int, exit_signal: int) -> None:

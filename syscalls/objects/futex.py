@@ -6,13 +6,19 @@ from typing import TYPE_CHECKING
 
 from linuxemu.arch.x86_64 import PTE_ADDRESS
 from linuxemu.kernel import WaitQueue
+from syscalls.errors import SysError
 
 if TYPE_CHECKING:
     from syscalls.objects.mm import MemoryMap
+    from syscalls.objects.task import Task
 
     Key = tuple[object, int]
 
 ANY_BITS = 0xFFFF_FFFF
+FUTEX_WAITERS = 0x8000_0000
+FUTEX_OWNER_DIED = 0x4000_0000
+_TID_MASK = 0x3FFF_FFFF
+_ROBUST_LIST_LIMIT = 2048
 
 
 class FutexWaiter:
@@ -80,3 +86,32 @@ class FutexTable:
             waiter.key = target
             self._waiters.setdefault(target, []).append(waiter)
         return len(moved)
+
+
+async def exit_robust_list(t: Task) -> None:
+    """Mark the mutexes that an exiting task holds as ownerless, and wake one waiter of each (man 2 set_robust_list)."""
+    head, t.robust_list = t.robust_list, 0
+    try:
+        entry = await t.mem.u64(head)
+        offset = await t.mem.s64(head + 8)
+        pending = await t.mem.u64(head + 16)
+        for _ in range(_ROBUST_LIST_LIMIT):
+            if entry & ~1 == head:
+                break
+            following = await t.mem.u64(entry & ~1)
+            if entry != pending:
+                await _owner_died(t, (entry & ~1) + offset)
+            entry = following
+        if pending:
+            await _owner_died(t, (pending & ~1) + offset)
+    except SysError:
+        pass  # a list that cannot be read ends where it cannot be read
+
+
+async def _owner_died(t: Task, address: int) -> None:
+    value = await t.mem.u32(address)
+    if value & _TID_MASK != t.tid:
+        return
+    await t.mem.put_u32(address, value & FUTEX_WAITERS | FUTEX_OWNER_DIED)
+    if value & FUTEX_WAITERS:
+        t.server.futexes.wake(t.mm, address, 1)

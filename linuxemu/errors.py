@@ -19,6 +19,10 @@ class BootError(LinuxEmuError):
     """A machine cannot be started from what it was given: root, binds, program."""
 
 
+class DeadlockError(LinuxEmuError):
+    """Every process of a machine waits for another, and nothing from outside can wake any of them."""
+
+
 class RpcError(LinuxEmuError):
     """A request was answered with an error word.
 

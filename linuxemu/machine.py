@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from linuxemu.cpu.memory import HostRam
 from linuxemu.cpu.ticker import SliceTicker
-from linuxemu.errors import BootError
+from linuxemu.errors import BootError, DeadlockError
 from linuxemu.kernel import Kernel
 from linuxemu.servers.hostloop import HostLoop
 
@@ -137,6 +137,7 @@ class Machine:
             argv: the program and its arguments; a program without a slash is looked up in the guest's PATH.
         Raises:
             GuestStartError: the program cannot be started.
+            DeadlockError: no process can ever go on, with no stream inherited that could bring news.
             BootError: the machine cannot be put together from what was given.
         """
         if not argv or not argv[0]:
@@ -361,6 +362,8 @@ class _Session:
             restore()
         if self._failure is not None:
             raise self._failure
+        if not kernel.stopped:
+            raise DeadlockError("every process waits for another one; nothing can ever wake them")
         return self._result(console, before)
 
     def _result(self, console: _Console, before: dict[str, int]) -> Result:

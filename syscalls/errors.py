@@ -45,3 +45,7 @@ class Interrupted(BaseException):
 
     def __init__(self, restart: int = Restart.SYS) -> None:
         self.restart = restart
+
+
+class OutOfMemory(BaseException):
+    """No page frame is left: the process that needed one is killed, as by Linux's OOM killer."""

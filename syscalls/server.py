@@ -48,7 +48,7 @@ from syscalls.abi.flags import (
     SIGTRAP,
     TRAP_BRKPT,
 )
-from syscalls.errors import Interrupted, SysError
+from syscalls.errors import Interrupted, OutOfMemory, SysError
 from syscalls.objects.console import Console
 from syscalls.objects.credentials import Credentials
 from syscalls.objects.delivery import deliver
@@ -158,6 +158,9 @@ class LinuxServer(Server):
             t.restart = interrupted.restart
             rax = -4 & _MASK
         except TaskExited:
+            return None
+        except OutOfMemory:
+            await exit_group(t, SIGKILL)
             return None
         except RpcError as error:
             rax = -errno_of(error.code) & _MASK

@@ -6,7 +6,7 @@ callback of the emulator. Every engine walks the same page tables in the same gu
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,8 +37,8 @@ class Ram(Protocol):
         """Give whole host pages back; they read as zeros afterwards."""
 
 
-class CpuState(Protocol):
-    """The saved user registers of one task, opaque to everybody but its engine."""
+CpuState: TypeAlias = Any
+"""The saved user registers of one task, opaque to everybody but its engine."""
 
 
 class Cpu(Protocol):

@@ -149,6 +149,9 @@ class UnicornCpu:
         lib.uc_context_alloc.argtypes = [pointer, pointer]
         lib.uc_context_free.argtypes = lib.uc_close.argtypes = lib.uc_emu_stop.argtypes = [pointer]
         lib.uc_context_size.argtypes = [pointer]
+        # Both take further arguments: their types tell ctypes where the variable part begins (it matters on arm64).
+        lib.uc_hook_add.argtypes = [pointer, pointer, ctypes.c_int, pointer, pointer, u64, u64]
+        lib.uc_ctl.argtypes = [pointer, ctypes.c_int]
         lib.uc_context_size.restype = ctypes.c_size_t
         self._start, self._stop = lib.uc_emu_start, lib.uc_emu_stop
         self._read, self._write = lib.uc_reg_read_batch, lib.uc_reg_write_batch

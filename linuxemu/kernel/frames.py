@@ -31,7 +31,7 @@ class FrameAllocator:
         flush: called with frames that held code before they are used again.
     """
 
-    __slots__ = ("_flush", "_free", "_limit", "_next", "_stale", "code", "first", "ram", "refs", "zero")
+    __slots__ = ("_flush", "_free", "_limit", "_next", "_stale", "code", "epoch", "first", "ram", "refs", "zero")
 
     def __init__(self, ram: Ram, first: int, flush: Callable[[list[int]], None]) -> None:
         count = ram.size // _PAGE
@@ -46,6 +46,8 @@ class FrameAllocator:
         self._free: list[int] = []
         self._stale: list[int] = []
         self._flush = flush
+        self.epoch = 0
+        """First generation of the next address space: no two spaces ever have the same one."""
         self.zero = self.alloc_zeroed()
         """The frame of zeros that read-only anonymous pages share."""
 
@@ -122,7 +124,7 @@ class FrameAllocator:
     def _carve_run(self, count: int) -> int:
         """Look for neighbours among the frames that were given back."""
         self._flush_stale()
-        free = sorted([*self._free, *range(self._next, self._limit)])
+        free: list[int] = sorted([*self._free, *range(self._next, self._limit)])
         run = 0
         for index, frame in enumerate(free):
             run = run + 1 if index and free[index - 1] == frame - 1 else 1
@@ -182,4 +184,5 @@ class FrameAllocator:
         self._flush_stale()
         if not self._free:
             raise RpcError(ERR_NO_MEMORY)
-        return self._free.pop()
+        frame: int = self._free.pop()
+        return frame

@@ -118,7 +118,7 @@ class NativeCalls:
         handler = _CALLS.get(number)
         if handler is None:
             return ERR_INVALID_ARG
-        count = handler.__code__.co_argcount - 2  # type: ignore[attr-defined]
+        count = handler.__code__.co_argcount - 2
         try:
             return await handler(self, task, *arguments[:count])
         except RpcError as error:

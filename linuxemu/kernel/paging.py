@@ -53,8 +53,9 @@ class AddressSpace:
         """Guest-physical address of the top table, for the CPU."""
         self.leaves: dict[int, int] = {}
         """Address >> 21 -> index of the first word of the last-level table."""
-        self.generation = 0
+        self.generation = frames.epoch
         """Grows whenever an entry is taken away or narrowed, so that engines know to forget what they cached."""
+        frames.epoch += 1 << 40
         self.users = 1
 
     def _leaf(self, key: int) -> int:
@@ -70,6 +71,27 @@ class AddressSpace:
             table = below
         self.leaves[key] = table << 9
         return table << 9
+
+    def _drop_leaf(self, key: int) -> None:
+        """Give back an empty last-level table, and what leads to it if that is empty then."""
+        words, data = self._words, self._frames.ram.data
+        del self.leaves[key]
+        for level, shift in ((3, 0), (2, 9), (1, 18)):
+            path = key >> shift
+            self._frames.release(self._tables.pop((level << 40) | path))
+            above = self._tables[((level - 1) << 40) | (path >> 9) if level > 1 else 0]
+            words[(above << 9) + (path & 511)] = 0
+            if level == 1 or data[above << 12 : (above + 1) << 12].tobytes() != _ZEROS_BYTES:
+                return
+
+    def reserve(self, vaddr: int) -> None:
+        """Make the tables that an entry for `vaddr` needs, so that mapping there cannot fail.
+
+        Raises:
+            RpcError: ERR_NO_MEMORY.
+        """
+        if vaddr >> 21 not in self.leaves:
+            self._leaf(vaddr >> 21)
 
     def entry(self, vaddr: int) -> int:
         """The last-level entry of an address, 0 where there is none."""
@@ -178,7 +200,7 @@ class AddressSpace:
 
     def unmap(self, start: int, end: int) -> None:
         """Remove every page of [start, end), dropping the references."""
-        words, release = self._words, self._frames.release
+        words, release, data = self._words, self._frames.release, self._frames.ram.data
         for key in self._keys(start, end):
             leaf = self.leaves[key]
             base = key << 21
@@ -192,6 +214,8 @@ class AddressSpace:
                 if entry:
                     release((entry & PTE_ADDRESS) >> 12)
             self.generation += 1
+            if data[leaf << 3 : (leaf << 3) + 4096].tobytes() == _ZEROS_BYTES:
+                self._drop_leaf(key)
 
     def protect(self, start: int, end: int, keep: int, add: int) -> None:
         """Change the bits of every entry in [start, end) to (bits & keep) | add."""
@@ -208,14 +232,18 @@ class AddressSpace:
             self.generation += 1
 
     def move(self, old: int, new: int, length: int) -> None:
-        """Move the entries of [old, old + length) to `new`; nothing may be mapped there, the ranges do not overlap."""
+        """Move the entries of [old, old + length) to `new`; nothing may be mapped there, the ranges do not overlap.
+
+        Raises:
+            RpcError: ERR_NO_MEMORY; nothing has moved then.
+        """
         words = self._words
-        for vaddr, entry in list(self.entries(old, old + length)):
+        moving = list(self.entries(old, old + length))
+        for vaddr, _ in moving:
+            self.reserve(vaddr - old + new)
+        for vaddr, entry in moving:
             target = vaddr - old + new
-            leaf = self.leaves.get(target >> 21)
-            if leaf is None:
-                leaf = self._leaf(target >> 21)
-            words[leaf + ((target >> 12) & 511)] = entry
+            words[self.leaves[target >> 21] + ((target >> 12) & 511)] = entry
             words[self.leaves[vaddr >> 21] + ((vaddr >> 12) & 511)] = 0
         self.generation += 1
 
@@ -282,7 +310,8 @@ class AddressSpace:
         self.root = 0
 
 
-_ZEROS = memoryview(bytes(4096)).cast("Q")
+_ZEROS_BYTES = bytes(4096)
+_ZEROS = memoryview(_ZEROS_BYTES).cast("Q")
 
 
 def _zero_words(count: int) -> memoryview:

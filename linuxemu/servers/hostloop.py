@@ -35,8 +35,8 @@ class HostLoop:
         return self.wake_fd
 
     def watching(self) -> bool:
-        """Whether any descriptor is watched."""
-        return bool(self._watches)
+        """Whether any descriptor is watched, or a signal can end a sleep."""
+        return bool(self._watches) or self._wake_read >= 0
 
     def watch(self, fd: int, events: int, callback: Callable[[int], object]) -> Callable[[], None]:
         """See `linuxemu.kernel.host.Host.watch`."""

@@ -8,17 +8,9 @@ from __future__ import annotations
 
 import struct
 import sys
+from collections import _tuplegetter  # type: ignore[attr-defined]  # the descriptor behind namedtuple
 from collections.abc import Iterator
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
-
-try:  # the C descriptor behind collections.namedtuple, where there is one
-    from _collections import _tuplegetter as _field  # type: ignore[import-not-found]
-except ImportError:
-
-    def _field(index: int, doc: None) -> property:
-        return property(itemgetter(index), doc=doc)
-
 
 _SCALARS = ("int", "bytes")
 
@@ -37,7 +29,7 @@ class _StructType(type):
         namespace["FIELDS"] = fields
         namespace["_defaults"] = {f: namespace[f] for f in fields if f in namespace}
         for index, field in enumerate(fields):
-            namespace[field] = _field(index, None)
+            namespace[field] = _tuplegetter(index, None)
         compiled = struct.Struct(layout)
         namespace["_codec"] = compiled
         namespace["SIZE"] = compiled.size

@@ -29,7 +29,7 @@ from syscalls.objects.credentials import MAY_EXEC, permission
 from syscalls.registry import PARTIAL, syscall
 from syscalls.types import AtFlags, Dev, DirFd, Fd, Mode, Size, UInt, UserPath, UserPtr
 from syscalls.vfs import modify
-from syscalls.vfs.mount import path_name
+from syscalls.vfs.mount import path_name, place_of_file
 from syscalls.vfs.transfer import pinned
 from syscalls.vfs.walk import lookup
 
@@ -235,8 +235,8 @@ async def chdir(t: Task, path: UserPath) -> None:
 @syscall("fchdir")
 async def fchdir(t: Task, fd: Fd) -> None:
     """Change the current directory to an open one (man 2 chdir)."""
-    place = t.files.get_any(fd).path
-    if place is None or place.inode.kind != S_IFDIR:
+    place = place_of_file(t.files.get_any(fd))
+    if place.inode.kind != S_IFDIR:
         raise SysError(ENOTDIR)
     await _may_enter(t, place)
     t.fs.cwd = place

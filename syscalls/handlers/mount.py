@@ -8,6 +8,7 @@ from syscalls.abi.errno import EAGAIN, EBUSY, EINVAL, ENODEV, ENOSYS, ENOTDIR, E
 from syscalls.abi.flags import (
     AT_FDCWD,
     CAP_SYS_ADMIN,
+    CLOCK_REALTIME,
     MNT_DETACH,
     MNT_EXPIRE,
     MNT_FORCE,
@@ -30,13 +31,18 @@ from syscalls.abi.flags import (
 from syscalls.errors import SysError
 from syscalls.registry import PARTIAL, syscall
 from syscalls.types import IntFlags, ULong, UserPath, UserPtr, UserStr
+from syscalls.vfs.inode import GID, MODE, UID
 from syscalls.vfs.mount import MOUNT_FLAGS, Mount, Path
+from syscalls.vfs.rpcfs import file_system_of
 from syscalls.vfs.walk import lookup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from syscalls.objects.task import Task
+    from syscalls.vfs.filesystem import FileSystem
+
+    MakeFs = Callable[[Task, str, bytes], Awaitable[FileSystem]]
 
 _PROPAGATION = MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE
 _PAGE = 4096
@@ -47,7 +53,7 @@ def _admin(t: Task) -> None:
         raise SysError(EPERM)
 
 
-@syscall("mount", support=PARTIAL, notes="one namespace, no propagation; remounting changes the mount alone")
+@syscall("mount", support=PARTIAL, notes="one namespace; remount changes the mount alone; tmpfs has no size")
 async def mount(
     t: Task,
     source: UserPath,
@@ -131,14 +137,61 @@ async def _move(t: Task, source: bytes, at: Path) -> None:
 async def _new(t: Task, kind: bytes | None, source: bytes, at: Path, flags: int, options: bytes) -> None:
     if kind is None:
         raise SysError(EINVAL)
-    make = t.server.namespace.types.get(kind)
+    make = _TYPES.get(kind)
     if make is None:
         t.server.unsupported(f"mount: file system type {kind.decode(errors='replace')}", t)
         raise SysError(ENODEV)
     if at.inode.kind != S_IFDIR:
         raise SysError(ENOTDIR)
-    made = await make(t, source, options)
+    made = await make(t, kind.decode(), options)
     await t.server.namespace.mount(made, at, flags, source or b"none")
+
+
+async def _make_tmpfs(t: Task, kind: str, options: bytes) -> FileSystem:
+    """An empty file system in memory: mode, uid and gid of its root are options, others are ignored."""
+    server = t.server
+    made = await file_system_of(server.port, server.new_memfs(), kind, server.namespace.new_dev())
+    given = dict(option.partition(b"=")[::2] for option in options.split(b",") if option)
+    try:
+        mode, uid, gid = (
+            int(given.get(name, default), base)
+            for name, default, base in ((b"mode", b"1777", 8), (b"uid", b"0", 10), (b"gid", b"0", 10))
+        )
+    except ValueError:
+        raise SysError(EINVAL) from None
+    await (await made.root()).setattr(t, MODE | UID | GID, mode=mode & 0o7777, uid=uid, gid=gid)
+    return made
+
+
+async def _make_devtmpfs(t: Task, kind: str, options: bytes) -> FileSystem:
+    from syscalls.fs.devfs import populate
+
+    made = await _make_tmpfs(t, kind, options or b"mode=0755")
+    await populate(t, await made.root())
+    return made
+
+
+async def _make_proc(t: Task, kind: str, options: bytes) -> FileSystem:
+    from syscalls.fs.procfs import ProcFs
+
+    server = t.server
+    now_ns = await server.clock_ns(CLOCK_REALTIME)
+    return ProcFs(server, server.table_of_processes, server.namespace.new_dev(), now_ns)
+
+
+async def _make_sysfs(t: Task, kind: str, options: bytes) -> FileSystem:
+    from syscalls.fs.sysfs import SysFs
+
+    return SysFs(t.server, t.server.namespace.new_dev(), await t.server.clock_ns(CLOCK_REALTIME))
+
+
+_TYPES: dict[bytes, MakeFs] = {
+    b"tmpfs": _make_tmpfs,
+    b"ramfs": _make_tmpfs,
+    b"devtmpfs": _make_devtmpfs,
+    b"proc": _make_proc,
+    b"sysfs": _make_sysfs,
+}
 
 
 @syscall("umount2", support=PARTIAL, notes="MNT_EXPIRE is EAGAIN; a mapped file does not keep a mount busy")

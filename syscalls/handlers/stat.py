@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from syscalls.abi.errno import EBADF, EFAULT, EINVAL, ENOENT
+from syscalls.abi.errno import EFAULT, EINVAL, ENOENT
 from syscalls.abi.flags import (
     AT_EACCESS,
     AT_EMPTY_PATH,
@@ -37,7 +37,7 @@ from syscalls.errors import SysError
 from syscalls.registry import syscall
 from syscalls.types import AtFlags, DirFd, Fd, Gid, Int, Mode, Uid, UInt, UserPath, UserPtr
 from syscalls.vfs import attributes
-from syscalls.vfs.mount import MOUNT_FLAGS, Path
+from syscalls.vfs.mount import MOUNT_FLAGS, Path, place_of_file
 from syscalls.vfs.walk import Walk, lookup, place_of
 
 if TYPE_CHECKING:
@@ -233,10 +233,7 @@ async def _place(t: Task, dirfd: int, address: int, flags: int) -> Path:
 
 def _open_place(t: Task, fd: int) -> Path:
     """The target of an f* call; EBADF for O_PATH."""
-    path = t.files.get(fd).path
-    if path is None:
-        raise SysError(EBADF)
-    return path
+    return place_of_file(t.files.get(fd))
 
 
 @syscall("chmod")

@@ -50,7 +50,6 @@ from syscalls.abi.flags import (
 )
 from syscalls.abi.structs import RobustListHead, Sysinfo, Utsname
 from syscalls.errors import Restart, SysError
-from syscalls.handlers import prctl as _  # noqa: F401  (it belongs to this family)
 from syscalls.registry import PARTIAL, syscall
 from syscalls.types import Address, Int, Pid, Size, UInt, ULong, UserPtr
 
@@ -243,9 +242,7 @@ async def set_robust_list(t: Task, head: UserPtr[RobustListHead], len: Size) -> 
 
 
 @syscall("get_robust_list")
-async def get_robust_list(
-    t: Task, pid: Pid, head_ptr: UserPtr[int], sizep: UserPtr[int]
-) -> None:
+async def get_robust_list(t: Task, pid: Pid, head_ptr: UserPtr[int], sizep: UserPtr[int]) -> None:
     """The robust list of a thread (man 2 get_robust_list)."""
     task = t
     if pid:

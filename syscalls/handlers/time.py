@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from syscalls.abi.errno import EINVAL, EOPNOTSUPP, EPERM
 from syscalls.abi.flags import (
-    ADJ_OFFSET_SINGLESHOT,
     ADJ_OFFSET_SS_READ,
     CAP_SYS_TIME,
     CLOCK_BOOTTIME,
@@ -62,6 +61,7 @@ _BASE_CLOCK = {
     CLOCK_MONOTONIC_RAW: CLOCK_MONOTONIC,
     CLOCK_BOOTTIME: CLOCK_BOOTTIME,
 }
+_ADJ_READ_ONLY = ADJ_OFFSET_SS_READ & ~1
 _CPUCLOCK_VIRT = 1
 _CPUCLOCK_MAX = 3
 _CLOCKFD = 3
@@ -368,9 +368,7 @@ async def setitimer(
 
 
 @syscall("timer_create")
-async def timer_create(
-    t: Task, clockid: ClockId, sevp: UserPtr[Sigevent], timerid: UserPtr[int]
-) -> None:
+async def timer_create(t: Task, clockid: ClockId, sevp: UserPtr[Sigevent], timerid: UserPtr[int]) -> None:
     """Make a timer that sends a signal to the process or to one of its threads (man 2 timer_create)."""
     event = await t.mem.struct(sevp, Sigevent) if sevp else None
     if clockid in _READ_ONLY or clockid in _NO_RTC or _is_clock_file(clockid):
@@ -498,9 +496,7 @@ async def _adjust(t: Task, buf: int, request: Timex | None = None) -> int:
     if request is None:
         request = await t.mem.struct(buf, Timex)
     modes = request.modes
-    if modes not in (0, ADJ_OFFSET_SS_READ):
-        if modes & ADJ_OFFSET_SINGLESHOT == ADJ_OFFSET_SINGLESHOT & ~1:
-            raise SysError(EINVAL)
+    if modes and modes & _ADJ_READ_ONLY != _ADJ_READ_ONLY:
         if t.creds.capable(CAP_SYS_TIME):
             t.server.unsupported(f"adjtimex: modes {modes:#x}", t)
         raise SysError(EPERM)

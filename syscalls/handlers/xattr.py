@@ -19,6 +19,7 @@ from syscalls.errors import SysError
 from syscalls.registry import PARTIAL, syscall
 from syscalls.types import Fd, IntFlags, Size, UserPath, UserPtr, UserStr
 from syscalls.vfs.attributes import check_writable
+from syscalls.vfs.mount import place_of_file
 from syscalls.vfs.walk import lookup
 
 if TYPE_CHECKING:
@@ -44,10 +45,7 @@ async def _at(t: Task, address: int, follow: bool) -> Path:
 
 
 def _open_place(t: Task, fd: int) -> Path:
-    path = t.files.get(fd).path
-    if path is None:
-        raise SysError(EOPNOTSUPP)
-    return path
+    return place_of_file(t.files.get(fd))
 
 
 async def _check_value(t: Task, value: int, size: int, flags: int) -> None:

@@ -18,7 +18,8 @@ from linuxemu.arch.x86_64 import (
     USER_END,
 )
 from syscalls.abi.errno import EFAULT, EINVAL, ENAMETOOLONG
-from syscalls.errors import SysError
+from syscalls.abi.flags import SIGKILL
+from syscalls.errors import OutOfMemory, SysError
 
 if TYPE_CHECKING:
     from syscalls.objects.mm import MemoryMap
@@ -74,6 +75,8 @@ class UserMemory:
                 return (entry & PTE_ADDRESS) + (addr & (PAGE - 1))
             bad = await self._mm.fault(addr, FAULT_WRITE if write else 0)
             if bad is not None:
+                if bad.signo == SIGKILL:
+                    raise OutOfMemory
                 return -1
             if write:
                 self._space.generation += 1  # the CPU did not fault itself: it may remember the old page

@@ -177,17 +177,18 @@ def watch_cpu_limit(process: Process) -> None:
             timer.cancel()
         return
     clock = cpu_clock(process)
-    warn_at = [soft]
 
     def check(_: int) -> None:
+        soft, hard = process.rlimits[RLIMIT_CPU]
         seconds = clock() // _NS
         if seconds >= hard:
             send_signal(process, SigInfo(SIGKILL, SI_KERNEL))
             return
-        if seconds >= warn_at[0]:
+        if seconds >= soft:
             send_signal(process, SigInfo(SIGXCPU, SI_KERNEL))
-            warn_at[0] = seconds + 1
-        watch.arm(min(min(warn_at[0], hard) * _NS, FOREVER_NS))
+            soft = seconds + 1
+            process.rlimits[RLIMIT_CPU] = (soft, hard)  # as Linux does, for all to see
+        watch.arm(min(min(soft, hard) * _NS, FOREVER_NS))
 
     watch = IntervalTimer(process.table.server.port, clock, check, is_cpu_clock=True)
     if timer is not None:

@@ -66,6 +66,7 @@ class Tty:
 
     __slots__ = (
         "_console",
+        "_ended",
         "_input",
         "_termios",
         "exclusive",
@@ -90,6 +91,8 @@ class Tty:
         """TIOCEXCL: only root may open it."""
         self.hung_up = False
         self._input = b""
+        # An end of file (^D) that was fetched but not read yet.
+        self._ended = False
         self._termios: Termios | None = None
 
     # -- sessions and jobs -----------------------------------------------------------------------------------
@@ -187,6 +190,9 @@ class Tty:
         if self._input:
             data, self._input = self._input[:count], self._input[count:]
             return data
+        if self._ended:
+            self._ended = False
+            return b""
         return await self._console.try_read(self.input_stream, count)
 
     async def _patience(self) -> int | None:
@@ -210,17 +216,16 @@ class Tty:
         self._input = data + self._input
 
     async def pending(self) -> int:
-        """How many bytes a read would get: FIONREAD. They are fetched to be counted."""
-        while len(self._input) < _READ_AHEAD:
+        """How many bytes a read would get: FIONREAD. They are fetched to be counted, one line at most."""
+        if not self._input and not self._ended:
             data = await self._console.try_read(self.input_stream, _READ_AHEAD)
-            if not data:
-                break
-            self._input += data
+            if data is not None:
+                self._input, self._ended = data, not data
         return len(self._input)
 
-    async def flush_input(self) -> None:
-        """Forget what was fetched but not read."""
+    def _drop_input(self) -> None:
         self._input = b""
+        self._ended = False
 
     async def refresh(self, events: int) -> None:
         """Ask the host which of `events` hold."""
@@ -235,7 +240,7 @@ class Tty:
             return POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM | POLLERR | POLLHUP
         mask = self._console.poll(self.input_stream) & ~(POLLOUT | POLLWRNORM)
         mask |= POLLOUT | POLLWRNORM  # a terminal takes output whenever poll asks; writes wait by themselves
-        return mask | POLLIN | POLLRDNORM if self._input else mask
+        return mask | POLLIN | POLLRDNORM if self._input or self._ended else mask
 
     def wait_queues(self) -> Sequence[WaitQueue]:
         """Woken by the host."""
@@ -257,13 +262,13 @@ class Tty:
     async def set_termios(self, action: int, termios: Termios) -> None:
         """Change the settings: TCSETS, TCSETSW (1), TCSETSF (2: unread input is dropped)."""
         if action == messages.TcsetsAction.FLUSH:
-            self._input = b""
+            self._drop_input()
         await self._console.call(messages.Tcsets(self.input_stream, action, termios.pack()))
         self._termios = termios
 
     async def flush(self, queue: int) -> None:
         """Drop what is queued: TCFLSH."""
-        self._input = b""
+        self._drop_input()
         await self._console.call(messages.Tcflush(self.input_stream, queue))
 
     async def get_winsize(self) -> tuple[int, int, int, int]:

@@ -18,13 +18,11 @@ from syscalls.errors import SysError
 from syscalls.vfs.dentry import Dentry
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Iterator
 
-    from syscalls.objects.task import Task
+    from syscalls.objects.file import File
     from syscalls.vfs.filesystem import FileSystem
     from syscalls.vfs.inode import Inode
-
-    MakeFs = Callable[[Task, bytes, bytes], Awaitable[FileSystem]]
 
 MOUNT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME
 """The flags that belong to one mount and that a remount of a bind mount changes."""
@@ -91,6 +89,11 @@ def anonymous_path(fs: FileSystem, name: bytes, inode: Inode) -> Path:
     return Path(Mount(0, fs, dentry, 0, b"none"), dentry)
 
 
+def place_of_file(file: File) -> Path:
+    """Where a file was opened; for one that is in no directory, a place of its own."""
+    return file.path or anonymous_path(file.inode.fs, file.proc_name(), file.inode)
+
+
 def covering(mount: Mount, dentry: Dentry) -> Path:
     """The topmost of what is mounted on a dentry; itself if nothing is."""
     while dentry.mounts is not None:
@@ -137,8 +140,6 @@ class MountNamespace:
         self._mounts: list[Mount] = []
         self._next_number = 20
         self._next_minor = 20
-        self.types: dict[bytes, MakeFs] = {}
-        """What mount(2) can make by type name: called with the caller, source and options."""
 
     def new_dev(self) -> int:
         """A device number for a file system without a device: major 0."""
@@ -157,9 +158,9 @@ class MountNamespace:
         self._next_number += 1
         return mount
 
-    async def mount_root(self, fs: FileSystem, flags: int = 0, source: bytes = b"rootfs") -> Path:
+    async def mount_root(self, fs: FileSystem, flags: int = 0, source: bytes | None = None) -> Path:
         """Mount the root file system; returns the root directory."""
-        mount = self._new(fs, await fs.root_dentry(), flags, source)
+        mount = self._new(fs, await fs.root_dentry(), flags, source or fs.kind.encode())
         self._mounts.append(mount)
         return Path(mount, mount.root)
 

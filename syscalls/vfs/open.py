@@ -53,7 +53,7 @@ from syscalls.objects.credentials import MAY_READ, MAY_WRITE, permission
 from syscalls.objects.file import OPathFile
 from syscalls.vfs.modify import find, may_create, new_owner
 from syscalls.vfs.mount import Path
-from syscalls.vfs.walk import Walk, lookup
+from syscalls.vfs.walk import Walk
 
 if TYPE_CHECKING:
     from syscalls.objects.file import File
@@ -259,29 +259,3 @@ async def _open_tmpfile(t: Task, walk: Walk, flags: int, mode: int) -> File:
         inode.linkable = False
     dentry = place.dentry.detached(b"#%d" % inode.ino, inode)
     return await _open_inode(t, Path(place.mount, dentry), flags, 0)
-
-
-async def open_executable(t: Task, dirfd: int, path: bytes, flags: int = 0) -> Path:
-    """The place of a program to execute (man 2 execve): a regular file that may be executed there.
-
-    Args:
-        t: who executes.
-        dirfd: where a relative path starts.
-        path: the path; empty with AT_EMPTY_PATH.
-        flags: AT_EMPTY_PATH and AT_SYMLINK_NOFOLLOW of execveat.
-    """
-    from syscalls.abi.flags import AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, MS_NOEXEC
-    from syscalls.objects.credentials import MAY_EXEC
-
-    follow = not flags & AT_SYMLINK_NOFOLLOW
-    place = await lookup(t, dirfd, path, follow, empty_ok=bool(flags & AT_EMPTY_PATH))
-    inode = place.inode
-    if inode.kind == S_IFLNK:
-        raise SysError(ELOOP)
-    if inode.kind != S_IFREG or place.mount.flags & MS_NOEXEC:
-        raise SysError(EACCES)
-    if not permission(t.creds, await inode.getattr(t), MAY_EXEC):
-        raise SysError(EACCES)
-    if inode.writers:
-        raise SysError(ETXTBSY)
-    return place

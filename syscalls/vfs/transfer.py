@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.arch.x86_64 import USER_END
-from syscalls.abi.errno import EAGAIN, EBADF, EFAULT, EINVAL
-from syscalls.abi.flags import O_APPEND, O_NONBLOCK, S_IFIFO
+from syscalls.abi.errno import EAGAIN, EFAULT
+from syscalls.abi.flags import O_NONBLOCK, S_IFIFO
 from syscalls.errors import Interrupted, SysError
-from syscalls.objects.file import MAX_RW, READ, WRITE
+from syscalls.objects.file import MAX_RW
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -313,14 +313,6 @@ async def _get_from(t: Task, source: File, count: int, offset: int | None, nonbl
         if not source.poll() & (POLLIN | POLLHUP):
             raise SysError(EAGAIN)
     return await _get(t, source, count, offset)
-
-
-def check_copy(source: File, out: File) -> None:
-    """Access modes of the two files of a copy: EBADF, EINVAL for O_APPEND."""
-    if not source.access & READ or not out.access & WRITE:
-        raise SysError(EBADF)
-    if out.flags & O_APPEND:
-        raise SysError(EINVAL)
 
 
 if TYPE_CHECKING:

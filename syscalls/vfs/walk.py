@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from syscalls.abi.errno import EACCES, EBADF, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV
+from syscalls.abi.errno import EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV
 from syscalls.abi.flags import (
     AT_FDCWD,
     CAP_DAC_OVERRIDE,
@@ -23,7 +23,7 @@ from syscalls.abi.flags import (
 )
 from syscalls.errors import SysError
 from syscalls.objects.credentials import MAY_EXEC, permission
-from syscalls.vfs.mount import Path, covering, path_name
+from syscalls.vfs.mount import Path, covering, path_name, place_of_file
 
 if TYPE_CHECKING:
     from syscalls.objects.credentials import Credentials
@@ -276,17 +276,8 @@ class Walk:
 
 
 def place_of(t: Task, dirfd: int) -> Path:
-    """The place that a dirfd argument stands for.
-
-    Raises:
-        SysError: EBADF for a closed descriptor, ENOTDIR for an open one that has no place in any tree.
-    """
-    if dirfd == AT_FDCWD:
-        return t.fs.cwd
-    path = t.files.get_any(dirfd).path
-    if path is None:
-        raise SysError(ENOTDIR)
-    return path
+    """The place that a dirfd argument stands for; EBADF for a closed descriptor."""
+    return t.fs.cwd if dirfd == AT_FDCWD else place_of_file(t.files.get_any(dirfd))
 
 
 async def lookup(
@@ -305,10 +296,7 @@ async def lookup(
     if not path:
         if not empty_ok:
             raise SysError(ENOENT)
-        place = t.fs.cwd if dirfd == AT_FDCWD else t.files.get_any(dirfd).path
-        if place is None:
-            raise SysError(EBADF)
-        return place
+        return place_of(t, dirfd)
     return await Walk(t, dirfd, path).resolve(follow, directory)
 
 

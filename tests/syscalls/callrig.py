@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import syscalls.handlers.identity
+import syscalls.handlers.prctl
 import syscalls.handlers.resource
 import syscalls.handlers.system
 import syscalls.handlers.time  # noqa: F401 (they declare the calls)

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from linuxemu.servers.fs.memfs import MemFs
 from syscalls.abi.errno import (
     EACCES,
     EAGAIN,
@@ -55,12 +54,6 @@ def rig_with_dirs() -> Rig:
     for path in (b"/a", b"/b", b"/a/in", b"/m"):
         rig.call("mkdir", path, 0o755)
     rig.call("mknod", b"/f", S_IFREG | 0o644, 0)
-
-    async def make_tmpfs(t: Any, source: bytes, options: bytes) -> Any:
-        rig.options = options
-        return rig.file_system(MemFs())
-
-    rig.server.namespace.types[b"tmpfs"] = make_tmpfs
     return rig
 
 
@@ -71,8 +64,9 @@ def mount(rig: Rig, source: Any, target: Any, kind: Any, flags: int = 0, data: A
 def test_tmpfs_covers_a_directory_until_unmounted() -> None:
     rig = rig_with_dirs()
     rig.call("mknod", b"/m/below", S_IFREG, 0)
-    assert mount(rig, b"none", b"/m", b"tmpfs", 0, b"mode=1777,size=1m") == 0
-    assert rig.options == b"mode=1777,size=1m"
+    assert mount(rig, b"none", b"/m", b"tmpfs", 0, b"mode=750,uid=5,size=1m") == 0
+    attr = rig.place(b"/m").inode.attr
+    assert (attr.mode & 0o7777, attr.uid, attr.gid) == (0o750, 5, 0)
     assert rig.call("stat", b"/m/below", Out(144)) == -ENOENT
     assert rig.call("mknod", b"/m/above", S_IFREG, 0) == 0
     assert rig.call("stat", b"/m/../m/above", Out(144)) == 0
@@ -81,6 +75,16 @@ def test_tmpfs_covers_a_directory_until_unmounted() -> None:
     assert rig.call("link", b"/m/above", b"/above") == -EXDEV
     assert rig.call("umount2", b"/m", 0) == 0
     assert rig.call("stat", b"/m/below", Out(144)) == 0
+
+
+def test_file_systems_by_name() -> None:
+    rig = rig_with_dirs()
+    for kind in (b"ramfs", b"devtmpfs", b"proc", b"sysfs"):
+        assert (kind, mount(rig, b"none", b"/m", kind)) == (kind, 0)
+        assert rig.place(b"/m").mount.fs.kind.encode() == kind
+    assert rig.call("umount2", b"/m", 0) == 0
+    assert rig.call("umount2", b"/m", 0) == 0
+    assert rig.call("open", b"/m/null", O_WRONLY, 0) == 3
 
 
 def test_mounts_stack() -> None:
@@ -174,6 +178,7 @@ def test_nodev_mount_opens_no_device() -> None:
         ((b"none", b"/f", b"tmpfs"), ENOTDIR),
         ((b"none", b"/m", b"nofs"), ENODEV),
         ((b"none", b"/m", 0), EINVAL),
+        ((b"none", b"/m", b"tmpfs", 0, b"uid=root"), EINVAL),
         ((0, b"/m", 0, MS_BIND), EINVAL),
         ((b"/nope", b"/m", 0, MS_BIND), ENOENT),
         ((0, b"/m", 0, MS_PRIVATE), EINVAL),
@@ -238,14 +243,14 @@ def test_tables_of_proc() -> None:
     mount(rig, b"/a/in", b"/m", 0, MS_BIND)
     namespace = rig.server.namespace
     assert namespace.mounts_text(rig.root).splitlines() == [
-        b"rootfs / tmpfs rw 0 0",
+        b"tmpfs / tmpfs rw 0 0",
         b"none /a\\040b\\134 tmpfs rw,nosuid,nodev,noatime 0 0",
-        b"rootfs /m tmpfs rw 0 0",
+        b"tmpfs /m tmpfs rw 0 0",
     ]
     assert namespace.mountinfo_text(rig.root).splitlines() == [
-        b"20 1 0:20 / / rw - tmpfs rootfs rw",
+        b"20 1 0:20 / / rw - tmpfs tmpfs rw",
         b"21 20 0:21 / /a\\040b\\134 rw,nosuid,nodev,noatime - tmpfs none rw",
-        b"22 20 0:20 /a/in /m rw - tmpfs rootfs rw",
+        b"22 20 0:20 /a/in /m rw - tmpfs tmpfs rw",
     ]
     inside = Path(rig.place(b"/m").mount, rig.place(b"/m").dentry)
-    assert namespace.mounts_text(inside) == b"rootfs / tmpfs rw 0 0\n"
+    assert namespace.mounts_text(inside) == b"tmpfs / tmpfs rw 0 0\n"

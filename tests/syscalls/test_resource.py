@@ -331,6 +331,15 @@ def test_idle_is_left_within_rlimit_nice() -> None:
     assert rig.ok("sched_setscheduler", 0, 0, number(0)) == 0
 
 
+def test_attributes_raise_nice_within_rlimit_nice() -> None:
+    rig = Rig(USER)
+    rig.t.nice = 5
+    assert rig.fails("sched_setattr", 0, attr(0, sched_nice=4), 0) == "EPERM"
+    rig.t.process.rlimits[RLIMIT_NICE] = (16, 16)
+    assert rig.ok("sched_setattr", 0, attr(0, sched_nice=4), 0) == 0
+    assert rig.t.nice == 4
+
+
 def test_what_is_only_kept_or_missing_is_recorded() -> None:
     rig = Rig()
     assert rig.fails("sched_setattr", 0, attr(6, sched_runtime=1), 0) == "EINVAL"
@@ -362,6 +371,7 @@ def test_io_priority_of_a_group_is_the_effective_one() -> None:
     assert rig.ok("ioprio_get", 1, child.tid) == 0
     rig.ok("ioprio_set", 2, 0, 2 << 13 | 1)
     assert child.io_priority == rig.t.io_priority == 2 << 13 | 1
+    assert rig.ok("ioprio_get", 2, 0) == 2 << 13 | 1
     child.creds = USER
     assert rig.fails("ioprio_set", 1, rig.t.tid, 0, t=child) == "EPERM"
 

@@ -450,6 +450,11 @@ def test_bytes_that_wait(term: Any) -> None:
     assert rig.run(t.files.get(0).read(t, 4)) == b"abcd"
     t.files.get(0).unread(b"cd")
     assert rig.run(t.files.get(0).read(t, 10)) == b"cdef"
+    host.type(None)
+    rig.call(t, "ioctl", 0, f.FIONREAD, at)
+    assert rig.run(t.mem.u32(at)) == 0
+    host.input[0] = b""
+    assert rig.run(t.files.get(0).read(t, 10)) == b"", "counting does not swallow the end"
     host.type(b"gone")
     rig.call(t, "ioctl", 0, f.FIONREAD, at)
     rig.call(t, "ioctl", 0, f.TCFLSH, f.TCIFLUSH)

@@ -23,6 +23,7 @@ from linuxemu.kernel import Waiter
 from linuxemu.messages import clock
 from linuxemu.servers.fs.memfs import MemFs
 from syscalls.abi.errno import EFAULT, EINVAL, ENAMETOOLONG, errno_name
+from syscalls.abi.flags import S_IFCHR
 from syscalls.abi.numbers import X86_64
 from syscalls.abi.structs import Stat, Statx
 from syscalls.errors import SysError
@@ -37,6 +38,7 @@ from syscalls.vfs.context import FsContext
 from syscalls.vfs.mount import MountNamespace
 from syscalls.vfs.mount import Path as VfsPath
 from syscalls.vfs.rpcfs import RpcFs, file_system_of
+from syscalls.vfs.virtual import VirtualFs, VirtualNode
 from syscalls.vfs.walk import lookup
 from tests.syscalls.native_calls import BAD, Edge, In, Iov, Out, Step, Words
 
@@ -189,6 +191,7 @@ class Server:
     """What handlers use of LinuxServer."""
 
     def __init__(self, rig: Rig) -> None:
+        self._rig = rig
         self.port = Port(rig)
         self.peers = Peers()
         self.namespace = MountNamespace()
@@ -200,6 +203,9 @@ class Server:
     async def clock_ns(self, clock_id: int) -> int:
         ns: int = (await self.port.call(self.peers.time, clock.Gettime(clock_id))).ns
         return ns
+
+    def new_memfs(self) -> int:
+        return self._rig.add_server(MemFs())
 
     def unsupported(self, what: str, *args: object) -> None:
         self.complaints.append(what)
@@ -228,7 +234,7 @@ class Rig:
         self.ready: deque[Waiter] = deque()
         self.servers: dict[int, Any] = {7: Clock()}
         self.server: Any = Server(self)
-        self.table = ProcessTable(self.server, Credentials())
+        self.table = self.server.table_of_processes = ProcessTable(self.server, Credentials())
         self.memfs = self.add_server(MemFs(**options))
         self.fs = RpcFs(self.server.port, self.memfs, "tmpfs", self.server.namespace.new_dev())
         self.root: VfsPath = self.run(self.server.namespace.mount_root(self.fs))
@@ -253,8 +259,9 @@ class Rig:
         t.mem = self.memory
         t.fs = FsContext(self.root, self.root)
         t.files = FdTable(t.process.rlimits)
+        null = VirtualNode(VirtualFs("devtmpfs", 5, 0), S_IFCHR | 0o666, 0x103)
         for _ in range(3):
-            t.files.alloc(File(self.root.inode, 2))
+            t.files.alloc(File(null, 2))
         self.server.tasks[t.tid] = t
         return t
 

@@ -188,10 +188,10 @@ class Client:
     def contents(self, ino: int, piece: int = 1 << 16) -> bytes:
         handle = self.open(ino, os.O_RDONLY)
         try:
-            found = b""
+            found = bytearray()
             while data := self.read(handle, len(found), piece):
                 found += data
-            return found
+            return bytes(found)
         finally:
             self.close(handle)
 

@@ -80,7 +80,8 @@ def test_permission_is_that_of_the_kernel(tmp_path: Path) -> None:
         files[name] = Owner(kind | mode, uid, gid)
     os.chmod(tmp_path, 0o755)
     users = [
-        (1000, 1000, (), 1000), (1001, 1001, (50, 60), 1001), (0, 0, (), 0), (1000, 50, (), 0), (0, 0, (), 1000),
+        (1000, 1000, (), 1000), (1001, 1001, (50, 60), 1001), (0, 0, (), 0), (1000, 50, (), 0),
+        (0, 0, (), 1000),
     ]  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-I", "-c", _PROBE, str(tmp_path)], input=pickle.dumps(users), capture_output=True

@@ -10,11 +10,8 @@ from linuxemu.servers.fs.staticfs import StaticFs
 from linuxemu.servers.fs.tarindex import read_tar
 
 if TYPE_CHECKING:
-    from typing import BinaryIO, Protocol
-
-    class _Source(Protocol):
-        def read(self, size: int, /) -> bytes: ...
-
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO
 
 _CHUNK = 1 << 20
 _MAGICS = ((b"\x1f\x8b", "gzip"), (b"\xfd7zXZ\0", "xz"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh", "bzip2"))
@@ -60,25 +57,44 @@ def _compression(fd: int, path: str) -> str:
     return next((kind for magic, kind in _MAGICS if start.startswith(magic)), "")
 
 
-def _open_packed(file: BinaryIO, kind: str, path: str) -> _Source:
-    """A reader of the unpacked bytes."""
+def _unpacked(file: BinaryIO, kind: str) -> Iterator[bytes]:
+    """The archive's bytes, piece by piece."""
+    if kind == "zstd":
+        return _unpacked_zstd(file)
     if kind == "gzip":
         import gzip
 
-        return gzip.GzipFile(fileobj=file)
+        return _pieces(gzip.GzipFile(fileobj=file).read)
     if kind == "xz":
         import lzma
 
-        return lzma.LZMAFile(file)
-    if kind == "bzip2":
-        import bz2
+        return _pieces(lzma.LZMAFile(file).read)
+    import bz2
 
-        return bz2.BZ2File(file)
-    try:
-        import zstandard
-    except ImportError:
-        raise BootError(f"{path}: zstd archives need the Python package zstandard") from None
-    return zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+    return _pieces(bz2.BZ2File(file).read)
+
+
+def _pieces(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    while piece := read(_CHUNK):
+        yield piece
+
+
+def _unpacked_zstd(file: BinaryIO) -> Iterator[bytes]:
+    """As `_unpacked`; the library's own stream does not notice that its input ends too early."""
+    import zstandard
+
+    context = zstandard.ZstdDecompressor()
+    frame = None
+    data = b""
+    while data := data or file.read(_CHUNK):
+        frame = frame or context.decompressobj()
+        yield frame.decompress(data)
+        data = b""
+        if frame.eof:
+            data = frame.unused_data
+            frame = None
+    if frame is not None:
+        raise EOFError("the last frame is not complete")
 
 
 def _unpack(packed: int, kind: str, path: str) -> int:
@@ -86,19 +102,17 @@ def _unpack(packed: int, kind: str, path: str) -> int:
     fd = _anonymous_file()
     try:
         with open(packed, "rb", closefd=False) as file:
-            source = _open_packed(file, kind, path)
-            while chunk := source.read(_CHUNK):
+            for chunk in _unpacked(file, kind):
                 view = memoryview(chunk)
                 while view:
                     view = view[os.write(fd, view) :]
-    except _damage(kind) as error:
+    except BaseException as error:
         os.close(fd)
+        if not isinstance(error, _damage(kind)):
+            raise
         if isinstance(error, OSError) and error.errno is not None:
             raise BootError(f"{path}: cannot unpack the archive: {error.strerror}") from None
         raise BootError(f"{path}: damaged or truncated {kind} archive: {error}") from None
-    except BaseException:
-        os.close(fd)
-        raise
     return fd
 
 

@@ -94,7 +94,7 @@ class Port:
                     error = caught
                 if target.status is DEAD:
                     serving.close()
-                    raise RpcError(ERR_ABORTED)
+                    raise error if type(error) is GeneratorExit else RpcError(ERR_ABORTED)
                 if type(error) is GeneratorExit:
                     # The caller is gone, but the request was made: the server goes on with it.
                     kernel.adopt(serving, waiter)

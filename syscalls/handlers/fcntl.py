@@ -84,7 +84,7 @@ async def fcntl(t: Task, fd: Fd, op: IntFlags, arg: ULong) -> int:
     if op in _LOCK_COMMANDS:
         return await _record_lock(t, fd, file, op, arg)
     if op in _UNSUPPORTED:
-        t.server.unsupported(f"fcntl: {_UNSUPPORTED[op]}")
+        t.server.unsupported(f"fcntl: {_UNSUPPORTED[op]}", t)
     raise SysError(EINVAL)
 
 
@@ -175,7 +175,7 @@ async def _setsig(t: Task, fd: int, file: File, arg: int) -> int:
     if arg > _NSIG:
         raise SysError(EINVAL)
     if arg:
-        t.server.unsupported("fcntl: F_SETSIG")
+        t.server.unsupported("fcntl: F_SETSIG", t)
         raise SysError(EINVAL)
     return 0
 

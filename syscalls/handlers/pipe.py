@@ -29,7 +29,7 @@ async def pipe(t: Task, pipefd: UserPtr[int]) -> int:
 async def pipe2(t: Task, pipefd: UserPtr[int], flags: OpenFlags) -> int:
     """Make a pipe with descriptor and status flags (man 2 pipe2)."""
     if flags & _O_NOTIFICATION_PIPE:
-        t.server.unsupported("pipe2: O_NOTIFICATION_PIPE")
+        t.server.unsupported("pipe2: O_NOTIFICATION_PIPE", t)
         flags = -1
     if flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT):
         raise SysError(EINVAL)

@@ -9,6 +9,8 @@ from syscalls.abi.flags import (
     O_APPEND,
     S_IFDIR,
     S_IFREG,
+    SEEK_CUR,
+    SEEK_SET,
     SPLICE_F_GIFT,
     SPLICE_F_MORE,
     SPLICE_F_MOVE,
@@ -57,10 +59,13 @@ async def copy_file_range(
 ) -> int:
     """Copy between two regular files (man 2 copy_file_range)."""
     source, out = t.files.get(fd_in), t.files.get(fd_out)
-    at = await t.mem.s64(off_in) if off_in else source.pos
-    to = await t.mem.s64(off_out) if off_out else out.pos
+    start_in = await t.mem.s64(off_in) if off_in else None
+    start_out = await t.mem.s64(off_out) if off_out else None
     if flags:
         raise SysError(EINVAL)
+    _check_files(source, out)
+    at = start_in if start_in is not None else await source.lseek(t, 0, SEEK_CUR)
+    to = start_out if start_out is not None else await out.lseek(t, 0, SEEK_CUR)
     length = await _check_ranges(t, source, at, out, to, len)
     if not length:
         return 0
@@ -68,16 +73,16 @@ async def copy_file_range(
     if off_in:
         await t.mem.put_u64(off_in, at + done)
     else:
-        source.pos = at + done
+        await source.lseek(t, at + done, SEEK_SET)
     if off_out:
         await t.mem.put_u64(off_out, to + done)
     else:
-        out.pos = to + done
+        await out.lseek(t, to + done, SEEK_SET)
     return done
 
 
-async def _check_ranges(t: Task, source: File, at: int, out: File, to: int, length: int) -> int:
-    """The checks of copy_file_range, in Linux's order; returns how much there is to copy."""
+def _check_files(source: File, out: File) -> None:
+    """What copy_file_range wants of its two files."""
     kinds = source.inode.kind, out.inode.kind
     if S_IFDIR in kinds:
         raise SysError(EISDIR)
@@ -87,6 +92,10 @@ async def _check_ranges(t: Task, source: File, at: int, out: File, to: int, leng
         raise SysError(EBADF)
     if source.inode.fs is not out.inode.fs:
         raise SysError(EXDEV)
+
+
+async def _check_ranges(t: Task, source: File, at: int, out: File, to: int, length: int) -> int:
+    """What copy_file_range wants of its two ranges; returns how much there is to copy."""
     if (at & _U64) + length > _U64 or (to & _U64) + length > _U64:
         raise SysError(EOVERFLOW)
     if at < 0 or to < 0:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from syscalls.abi.errno import EINVAL, EOPNOTSUPP, EPERM
 from syscalls.abi.flags import (
+    ADJ_OFFSET,
+    ADJ_OFFSET_SINGLESHOT,
     ADJ_OFFSET_SS_READ,
     CAP_SYS_TIME,
     CLOCK_BOOTTIME,
@@ -61,7 +63,9 @@ _BASE_CLOCK = {
     CLOCK_MONOTONIC_RAW: CLOCK_MONOTONIC,
     CLOCK_BOOTTIME: CLOCK_BOOTTIME,
 }
-_ADJ_READ_ONLY = ADJ_OFFSET_SS_READ & ~1
+_ADJ_ADJTIME = ADJ_OFFSET_SINGLESHOT & ~ADJ_OFFSET
+"""adjtime(3) asks, which needs ADJ_OFFSET beside it."""
+_ADJ_READ_ONLY = ADJ_OFFSET_SS_READ & ~ADJ_OFFSET
 _CPUCLOCK_VIRT = 1
 _CPUCLOCK_MAX = 3
 _CLOCKFD = 3
@@ -496,6 +500,8 @@ async def _adjust(t: Task, buf: int, request: Timex | None = None) -> int:
     if request is None:
         request = await t.mem.struct(buf, Timex)
     modes = request.modes
+    if modes & _ADJ_ADJTIME and not modes & ADJ_OFFSET:
+        raise SysError(EINVAL)
     if modes and modes & _ADJ_READ_ONLY != _ADJ_READ_ONLY:
         if t.creds.capable(CAP_SYS_TIME):
             t.server.unsupported(f"adjtimex: modes {modes:#x}", t)

@@ -81,6 +81,9 @@ class FileSystem:
     flat = False
     """Has no directories: the rest of a path is one name (a server of the seed's six messages)."""
 
+    fixed = False
+    """What is not there cannot be made: creating is ENOENT, before anything else is asked (proc)."""
+
     def __init__(self, kind: str, dev: int, *, readonly: bool = False) -> None:
         self.kind = kind
         self.dev = dev

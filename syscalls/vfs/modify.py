@@ -118,7 +118,7 @@ async def find(walk: Walk, name: bytes) -> Dentry | None:
     try:
         return await walk.step(name)
     except SysError as error:
-        if error.errno != ENOENT:
+        if error.errno != ENOENT or walk.dentry.inode.fs.fixed:
             raise
         return None
 

@@ -82,7 +82,12 @@ async def touch(t: Task, inode: Inode, path: Path | None) -> None:
     if path is not None and path.mount.flags & (MS_NOATIME | MS_RDONLY):
         return
     attr = await inode.getattr(t)
-    now = await t.server.clock_ns(CLOCK_REALTIME)
+    server = t.server
+    now = await server.clock_ns(CLOCK_REALTIME)
+    booted = now - (server.port.now_ns() - server.boot_ns)
+    if attr.ctime_ns < booted and inode.fs.kind == "overlay":
+        # Unchanged since then, so it is the lower layer's, which reading leaves alone.
+        return
     if attr.atime_ns <= max(attr.mtime_ns, attr.ctime_ns) or now - attr.atime_ns >= _DAY_NS:
         await inode.setattr(t, ATIME | CTIME, atime_ns=now, ctime_ns=attr.ctime_ns)
 

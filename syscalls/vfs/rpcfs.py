@@ -67,9 +67,8 @@ class RpcFs(FileSystem):
         self._kept: dict[Dentry, None] = {}
         self._root: Inode | None = None
         self._tmpfiles = 0
-        self.relatime = kind == "tmpfs"
-        """Reading a file sets its access time here; elsewhere that is left to the server, which may share the
-        file with somebody."""
+        self.relatime = kind in ("tmpfs", "overlay")
+        """Reading a file sets its access time through `setattr`; other servers see to it themselves."""
 
     async def call(self, message: Any) -> Any:
         """Ask the server; its errors become the guest's."""

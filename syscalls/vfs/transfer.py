@@ -208,22 +208,25 @@ async def send_file(t: Task, out: File, source: File, offset: int | None, count:
         offset: where to read; None: at the source's position, which moves.
         count: most bytes to copy.
     """
-    at = source.pos if offset is None else offset
     done = 0
     try:
         while done < count:
-            data = await source.pread(t, min(count - done, _SPLICE_STEP), at + done)
+            some = min(count - done, _SPLICE_STEP)
+            data = await _get(t, source, some, None if offset is None else offset + done)
             if not data:
                 break
-            written = await out.write(t, data)
+            written = 0
+            try:
+                written = await out.write(t, data)
+            finally:
+                if written < len(data) and offset is None:
+                    source.unread(data[written:])
             done += written
             if written < len(data):
                 break
     except (SysError, Interrupted):
         if not done:
             raise
-    if offset is None:
-        source.pos = at + done
     return done
 
 

@@ -41,6 +41,7 @@ class VirtualFs(FileSystem):
 
     def __init__(self, kind: str, dev: int, magic: int, time_ns: int = 0) -> None:
         super().__init__(kind, dev)
+        self.fixed = kind == "proc"
         self.magic = magic
         self.time_ns = time_ns
         self.top: VirtualDirectory

@@ -306,6 +306,19 @@ def test_reading_sets_the_access_time_once_it_is_older() -> None:
     assert stat(rig, b"d").st_atime > 2000
 
 
+def test_reading_what_is_unchanged_since_boot_leaves_an_overlay_alone() -> None:
+    rig = Rig()
+    rig.call("open", b"f", O_CREAT | RW, 0o644)
+    rig.call("utimensat", AT, b"f", times(1000, 0, 2000, 0), 0)
+    rig.fs.kind = "overlay"
+    rig.call("read", 3, Out(1), 1)
+    assert stat(rig, b"f").st_atime == 1000
+    rig.server.boot_ns = -10 * NS
+    rig.call("open", b"f", RW, 0)
+    rig.call("read", 4, Out(1), 1)
+    assert stat(rig, b"f").st_atime > 2000
+
+
 def test_noatime_is_for_owners() -> None:
     rig = Rig()
     rig.call("mknod", b"f", S_IFREG | 0o644, 0)

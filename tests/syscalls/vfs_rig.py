@@ -199,6 +199,7 @@ class Server:
         self.lock_waits: dict[object, object] = {}
         self.complaints: list[str] = []
         self.tasks: dict[int, Any] = {}
+        self.boot_ns = 0
 
     async def clock_ns(self, clock_id: int) -> int:
         ns: int = (await self.port.call(self.peers.time, clock.Gettime(clock_id))).ns

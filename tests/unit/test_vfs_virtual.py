@@ -130,7 +130,14 @@ def test_computed_entries(rig: Rig) -> None:
     assert rig.step("getcwd", Out(30), 30)[1][0].startswith(b"/proc/numbers/3\0")
 
 
+def test_nothing_can_be_made_in_proc(rig: Rig) -> None:
+    assert rig.call("mkdir", b"/proc/x", 0o755) == -ENOENT
+    assert rig.call("open", b"/proc/x", O_CREAT | W, 0o644) == -ENOENT
+    assert rig.call("link", b"/", b"/proc/x") == -ENOENT
+
+
 def test_nothing_can_be_made_or_removed(rig: Rig) -> None:
+    rig.place(b"/proc").mount.fs.fixed = False  # as in sysfs
     assert rig.call("mkdir", b"/proc/x", 0o755) == -EPERM
     assert rig.call("open", b"/proc/x", O_CREAT | W, 0o644) == -EACCES
     assert rig.call("mknod", b"/proc/x", S_IFREG, 0) == -EACCES

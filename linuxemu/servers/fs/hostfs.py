@@ -26,7 +26,14 @@ from linuxemu.servers.fs.base import (
     check_target,
     split_names,
 )
-from linuxemu.servers.fs.hosttree import O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, HostNode, HostTree
+from linuxemu.servers.fs.hosttree import (
+    O_CLOEXEC,
+    O_DIRECTORY,
+    O_NOFOLLOW,
+    HostNode,
+    HostTree,
+    host_key,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -289,8 +296,7 @@ class HostFs(HostTree):
             return
         fd = self._host_open(name, _O_PATH | O_NOFOLLOW | O_CLOEXEC, parent.fd)
         try:
-            now = os.fstat(fd)
-            if (now.st_dev, now.st_ino) != node.key:
+            if host_key(os.fstat(fd)) != node.key:
                 raise e.fail(e.ESTALE)
             os.chmod(f"/proc/self/fd/{fd}", mode)  # the inode that `fd` is, whatever its name means by now
         finally:
@@ -380,7 +386,7 @@ class HostFs(HostTree):
         from_fd, dir_fd = self._two_dirfds(source, parent)
         os.link(old, name, src_dir_fd=from_fd, dst_dir_fd=dir_fd, follow_symlinks=False)
         found = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
-        if (found.st_dev, found.st_ino) != node.key:  # somebody swapped the name we linked
+        if host_key(found) != node.key:  # somebody swapped the name we linked
             os.unlink(name, dir_fd=dir_fd)
             raise e.fail(e.ESTALE)
         self._adopt(parent, name, found)
@@ -415,7 +421,7 @@ class HostFs(HostTree):
 
     def _lost(self, parent: HostNode, name: bytes, found: os.stat_result) -> None:
         """A name is gone; remember what its inode was, should somebody still refer to it."""
-        key = found.st_dev, found.st_ino
+        key = host_key(found)
         node = self._aliases.get((parent, name, key)) or self._by_key.get(key)
         if node is None or (parent, name) not in node.places:
             return
@@ -464,10 +470,10 @@ class HostFs(HostTree):
     ) -> None:
         """Bring the table up to date with a rename that succeeded."""
         if victim is not None:
-            if (victim.st_dev, victim.st_ino) == (moved.st_dev, moved.st_ino):
+            if host_key(victim) == host_key(moved):
                 return  # two names of one inode: nothing happened
             self._lost(target, name, victim)
-        key = moved.st_dev, moved.st_ino
+        key = host_key(moved)
         node = self._aliases.pop((source, old, key), None) or self._by_key.get(key)
         if node is not None and (source, old) in node.places:
             self._forget_place(node, (source, old))

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import errno
 import os
-from stat import S_ISBLK, S_ISCHR, S_ISDIR
+from stat import S_ISBLK, S_ISCHR
 from typing import TYPE_CHECKING
 
 from linuxemu.errors import BootError, RpcError
 from linuxemu.servers.fs import errno as e
-from linuxemu.servers.fs.base import FsServer, Handle, make_device
+from linuxemu.servers.fs.base import S_IFDIR, S_IFMT, FsServer, Handle, dirent_type, make_device
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,12 +28,20 @@ O_DIRECTORY = getattr(os, "O_DIRECTORY", 0)
 # A descriptor that only stands for the directory needs no read permission, where the host has such a thing.
 _DIR_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
 _TOO_MANY = (errno.EMFILE, errno.ENFILE)
+_SWAPPED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _MASK_64 = (1 << 64) - 1
 _DEVICE_SHIFT = 48
 _FIRST_SPARE_INO = 1 << 56
 
-Key = tuple[int, int]
-"""Device and inode number on the host."""
+_HAS_DIR_FD = os.open in os.supports_dir_fd
+
+Key = tuple[int, int, int]
+"""What an inode is on the host: device, number, and file type, because hosts use numbers again."""
+
+
+def host_key(found: os.stat_result) -> Key:
+    """The key of an inode."""
+    return found.st_dev, found.st_ino, found.st_mode & S_IFMT
 
 
 class HostNode:
@@ -42,15 +50,14 @@ class HostNode:
     Args:
         ino: the number that clients see.
         key: what it is on the host.
-        is_dir: whether it is a directory.
     """
 
     __slots__ = ("fd", "ino", "is_dir", "key", "last", "nlookup", "opened", "pins", "places", "writes")
 
-    def __init__(self, ino: int, key: Key, is_dir: bool) -> None:
+    def __init__(self, ino: int, key: Key) -> None:
         self.ino = ino
         self.key = key
-        self.is_dir = is_dir
+        self.is_dir = key[2] == S_IFDIR
         self.places: dict[tuple[HostNode, bytes], None] = {}
         """Directory and name where it was seen; a directory has one place at most."""
         self.nlookup = 0
@@ -76,7 +83,7 @@ class HostTree(FsServer[HostNode]):
 
     def __init__(self, path: str, max_fds: int, name: str) -> None:
         super().__init__(name)
-        if os.open not in os.supports_dir_fd:
+        if not _HAS_DIR_FD:
             raise BootError(f"{path}: this host system cannot serve its directories safely")
         try:
             fd = os.open(path, _DIR_FLAGS & ~O_NOFOLLOW)
@@ -93,8 +100,7 @@ class HostTree(FsServer[HostNode]):
         self._devices: dict[int, int] = {}
         self._renumbered: dict[Key, int] = {}
         self._next_spare = _FIRST_SPARE_INO
-        found = os.fstat(fd)
-        self._root = self._make((found.st_dev, found.st_ino), True)
+        self._root = self._make(host_key(os.fstat(fd)))
         self._root.fd = fd
 
     def stop(self) -> None:
@@ -131,25 +137,21 @@ class HostTree(FsServer[HostNode]):
         self._next_spare += 1
         return self._next_spare - 1
 
-    def _make(self, key: Key, is_dir: bool) -> HostNode:
-        node = HostNode(self._number(key), key, is_dir)
+    def _make(self, key: Key) -> HostNode:
+        node = HostNode(self._number(key), key)
         self._by_ino[node.ino] = self._by_key[key] = node
         return node
 
     def _adopt(self, parent: HostNode, name: bytes, found: os.stat_result) -> HostNode:
         """The node of what was just found under a name."""
-        key = found.st_dev, found.st_ino
+        key = host_key(found)
         node = self._by_key.get(key)
-        is_dir = S_ISDIR(found.st_mode)
-        if node is not None and node.is_dir is not is_dir:  # the host has reused the number
-            self._drop(node)
-            node = None
         if node is None:
-            node = self._make(key, is_dir)
+            node = self._make(key)
         place = (parent, name)
         if place in node.places:
             return node
-        if is_dir and (node is self._root or node.places):
+        if node.is_dir and (node is self._root or node.places):
             if self._still_there(node):  # seen twice: the host has mounted it in two places
                 node = self._alias(parent, name, key)
             else:
@@ -173,7 +175,7 @@ class HostTree(FsServer[HostNode]):
         """A node of its own for a directory that also stands elsewhere, so that the tree stays a tree."""
         node = self._aliases.get((parent, name, key))
         if node is None:
-            node = HostNode(self._spare(), key, True)
+            node = HostNode(self._spare(), key)
             self._by_ino[node.ino] = self._aliases[parent, name, key] = node
         return node
 
@@ -255,11 +257,10 @@ class HostTree(FsServer[HostNode]):
             try:
                 fd = self._host_open(name, _DIR_FLAGS, fd)
             except OSError as error:
-                if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                if error.errno in _SWAPPED:
                     raise e.fail(e.ESTALE) from None
                 raise e.host_failure(error) from None
-            found = os.fstat(fd)
-            if (found.st_dev, found.st_ino) != child.key:
+            if host_key(os.fstat(fd)) != child.key:
                 os.close(fd)
                 raise e.fail(e.ESTALE)
             child.fd = fd
@@ -307,7 +308,7 @@ class HostTree(FsServer[HostNode]):
                 if error.errno not in (errno.ENOENT, errno.ENOTDIR):
                     raise e.host_failure(error) from None
             else:
-                if (found.st_dev, found.st_ino) == node.key:
+                if host_key(found) == node.key:
                     return parent, name, found
             self._forget_place(node, place)
         raise e.fail(e.ENOENT if node.last else e.ESTALE)
@@ -351,9 +352,14 @@ class HostTree(FsServer[HostNode]):
                     return os.dup(fd)
         parent, name, _ = self._locate(node)
         # O_NONBLOCK: should a FIFO be swapped in now, opening it must not wait.
-        fd = self._host_open(name, flags | O_NOFOLLOW | O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY, parent.fd)
-        found = os.fstat(fd)
-        if (found.st_dev, found.st_ino) != node.key:
+        flags |= O_NOFOLLOW | O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+        try:
+            fd = self._host_open(name, flags, parent.fd)
+        except OSError as error:
+            if error.errno in _SWAPPED:
+                raise e.fail(e.ESTALE) from None
+            raise
+        if host_key(os.fstat(fd)) != node.key:
             os.close(fd)
             raise e.fail(e.ESTALE)
         return fd
@@ -369,8 +375,9 @@ class HostTree(FsServer[HostNode]):
         try:
             with os.scandir(handle.fd) as entries:
                 for entry in entries:
-                    number = self._number((device, entry.inode()))
-                    found.append((number, _type(entry), os.fsencode(entry.name)))
+                    kind = _type(entry)
+                    number = self._number((device, entry.inode(), kind << 12))
+                    found.append((number, kind, os.fsencode(entry.name)))
         except OSError as error:
             raise e.host_failure(error) from None
         return found
@@ -385,6 +392,6 @@ def _type(entry: os.DirEntry[str]) -> int:
     if entry.is_symlink():
         return 10
     try:
-        return (entry.stat(follow_symlinks=False).st_mode & 0o170000) >> 12
+        return dirent_type(entry.stat(follow_symlinks=False).st_mode)
     except OSError:
         return 0  # gone already

@@ -78,7 +78,7 @@ dd if=/dev/zero bs=1024 count=300 2>/dev/null | tr '\0' x | md5sum
 #### background-wait
 for i in 3 1 2; do (sleep 0.0$i; exit $i) & done; wait; echo all; (exit 9) & wait $!; echo $?; wait 999999; echo $?
 #### background-order
-(echo child; sleep 0.02) & echo pid is number $(test $! -gt 0 && echo yes); wait; echo parent; jobs
+(sleep 0.05; echo child; sleep 0.02) & echo pid is number $(test $! -gt 0 && echo yes); wait; echo parent; jobs
 #### background-stdin
 echo input | { cat & wait; }; echo x | { read v & wait; echo "[$v]"; }
 #### wait-many

@@ -77,6 +77,26 @@ class Launcher:
         return elapsed_s(data), cpu_s, peak_kib, status
 
 
+def idle_percent(argv: list[str], seconds: float = 1.0) -> float:
+    """Processor time of a command while it has nothing to do, which it announces with a line of output."""
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        try:
+            if process.stdout is None or not process.stdout.readline():
+                raise LinuxEmuError(f"bench: {' '.join(argv)[:200]}: ended too early")
+            time.sleep(0.5)  # what it started may still be on its way to sleep
+            before = _cpu_s(process.pid)
+            time.sleep(seconds)
+            return 100 * (_cpu_s(process.pid) - before) / seconds
+        finally:
+            process.terminate()
+
+
+def _cpu_s(pid: int) -> float:
+    """Processor time of a process so far (man 5 proc)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def elapsed_s(data: bytes) -> float:
     """The time between the two timespecs that a timed program wrote."""
     begin_s, begin_ns, end_s, end_ns = struct.unpack_from("<4q", data)

@@ -81,7 +81,7 @@ def _measure(host: Host, only: list[str], runs: int) -> list[Line]:
     wanted = [figure for figure in known if not only or figure.name in only]
     _say("warming up")
     host.launcher.run(linuxemu_command("run", "busybox", "true"))
-    return [_line(figure, 1 if figure.once else runs) for figure in wanted]
+    return [_line(figure, runs) for figure in wanted if figure.measures]
 
 
 def _line(figure: Figure, runs: int) -> Line:

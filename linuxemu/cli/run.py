@@ -213,7 +213,7 @@ def _execute(options: RunOptions) -> int:
     import gc
     import signal
 
-    # Booting makes tens of thousands of objects that stay: looking through them for cycles every 700 is wasted.
+    # Booting makes tens of thousands of objects that stay: looking for cycles every 700 of them is wasted.
     gc.set_threshold(100_000, 10, 10)
 
     for signo in (signal.SIGTERM, getattr(signal, "SIGHUP", None)):

@@ -59,7 +59,10 @@ _GDT = {1: 0x00AF9B000000FFFF, 2: 0x00CF93000000FFFF, 4: 0x00CFF3000000FFFF, 5: 
 # The first frames of guest-physical memory belong to the engine.
 _GDT_AT, _CODE_AT, _BOOT_TABLES, _IDENTITY_TABLES = 0x1000, 0x2000, 0x3000, 0x8000
 _PAGE = 4096
+# Where the emulator's own structures keep what `interrupt` needs (libunicorn 2.1.4, LP64); proven at start-up.
 _STRUCTURE_SEARCHED = 4096
+_CPU_POINTER_AT, _ENV_POINTER_AT, _EXIT_REQUEST_AT = 440, 0x128, 0x15
+_INTERRUPTED = 99
 _FXSAVE_LEGACY = struct.Struct("<HHBxHQQII")
 _MXCSR_MASK = 0xFFFF
 
@@ -225,6 +228,65 @@ class UnicornCpu:
             raise EngineError("libunicorn stops in the middle of instructions: unsupported version")
         self._must(self._lib.uc_hook_del(pointer, handle), "remove a hook")
 
+    def _find_stop_switches(self, store_at: int) -> None:
+        """Find out how to stop the emulator from another thread without `uc_emu_stop`.
+
+        That call first marks the emulator as stopping and only then makes it look; a system call executed in between
+        is answered by `uc_context_save` alone, since hooks behind it are left out in a stopping emulator, and user code
+        would run on without the call having been served. An error number that no error has, set before the emulator
+        is made to look, ends a run just as well and leaves the hooks alone. Where these words stand is seen by
+        comparing the emulator's structures around a stop.
+
+        Args:
+            store_at: address of an instruction that faults.
+        """
+        until = store_at - store_at % _PAGE + 0xFF8  # an address that is never executed, to be found in the structure
+        found: list[tuple[int, int, int]] = []
+
+        def look() -> None:
+            exits = ctypes.string_at(self._uc, _STRUCTURE_SEARCHED).find(struct.pack("<Q", until))
+            cpu = ctypes.c_uint64.from_address(self._uc + _CPU_POINTER_AT).value
+            env, countdown = struct.unpack("<QQ", ctypes.string_at(cpu + _ENV_POINTER_AT, 16))
+            if exits < 0 or not 0 < env - countdown < 256 or not cpu < countdown < cpu + (1 << 20):
+                return
+            switches = (ctypes.c_uint8.from_address(cpu + _EXIT_REQUEST_AT), ctypes.c_uint16.from_address(countdown + 2))
+            before = [switch.value for switch in switches]
+            self._stop(self._uc)
+            if before == [0, 0] and [switch.value for switch in switches] == [1, 0xFFFF]:
+                found.append((self._uc + exits - 8, cpu + _EXIT_REQUEST_AT, countdown + 2))
+
+        self._during_fault = look
+        self._start(self._uc, store_at, until, 0, 0)
+        self._during_fault = None
+        if not found:
+            raise EngineError("libunicorn cannot be interrupted: unsupported version")
+        error, exit_request, countdown = found[0]
+        self._error_switch = ctypes.c_int32.from_address(error)
+        self._exit_switch = ctypes.c_uint8.from_address(exit_request)
+        self._countdown_switch = ctypes.c_uint16.from_address(countdown)
+
+    def _prove_interrupt(self, at: int) -> None:
+        """Interrupt an endless loop from another thread.
+
+        Args:
+            at: address of `jmp .`.
+        """
+        import _thread
+        from time import sleep
+
+        ended = False
+
+        def interrupt() -> None:
+            while not ended:
+                self.interrupt()
+                sleep(0.0002)
+
+        _thread.start_new_thread(interrupt, ())
+        error = self._start(self._uc, at, 0, 0, 0)
+        ended = True
+        if error != _INTERRUPTED or self._get("rip") != at:
+            raise EngineError("libunicorn cannot be interrupted: unsupported version")
+
     def _hooks(self) -> None:
         """Stop at `syscall` without Python; note the vector of everything else in a callback."""
         lib, uc = self._lib, self._uc
@@ -234,10 +296,13 @@ class UnicornCpu:
         stop = ctypes.cast(lib.uc_emu_stop, ctypes.c_void_p)
         save = ctypes.cast(lib.uc_context_save, ctypes.c_void_p)
         self._pending_vector = -1
+        self._during_fault: Callable[[], object] | None = None
         stop_now = self._stop
 
         def interrupted(_uc: int, vector: int, _data: int) -> None:
             self._pending_vector = vector
+            if self._during_fault is not None:
+                self._during_fault()
             stop_now(uc)
 
         self._interrupt_callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p)(interrupted)
@@ -265,6 +330,7 @@ class UnicornCpu:
         self._ram.data[_CODE_AT : _CODE_AT + 3] = b"\x48\x0f\x07"  # sysretq
         user_code = b"\x0f\x05" + b"\x48\x89\x07" + b"\x48\x8b\x06"  # syscall; mov [rdi],rax; mov rax,[rsi]
         self._ram.data[_CODE_AT + 0x800 : _CODE_AT + 0x800 + len(user_code)] = user_code
+        self._ram.data[_CODE_AT + 0x820 : _CODE_AT + 0x822] = b"\xeb\xfe"  # jmp .
         proof = b"\x0f\xa2" + b"\x48\xff\x07" + b"\xeb\x00" + b"\x0f\x05"  # cpuid; incq (%rdi); jmp .+2; syscall
         self._ram.data[_CODE_AT + 0x810 : _CODE_AT + 0x810 + len(proof)] = proof
         top, upper, directory, table = (_BOOT_TABLES + _PAGE * i for i in range(4))
@@ -287,6 +353,10 @@ class UnicornCpu:
             raise EngineError("libunicorn does not enter ring 3: unsupported version")
         self._prove_whole_instructions(user_page + 0x810)
         self._find_offsets(user_page + 0x802)
+        self._find_stop_switches(user_page + 0x802)
+        self._snapshot()
+        self._repair(self._scratch)
+        self._prove_interrupt(user_page + 0x820)
         for name in ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{i}" for i in range(8, 16)), "cr2"):
             self._set(name, 0)
         self._set("mxcsr", 0x1F80)
@@ -438,7 +508,7 @@ class UnicornCpu:
         self._read(uc, self._fault_ids_at, self._fault_pointers_at, 2)
         state.pc = self._fault_values[0]
         if vector < 0:
-            if not error:
+            if error in (0, _INTERRUPTED):
                 self._save(uc, self._scratch)
                 if ctypes.c_int32.from_address(self._scratch + self._exception_at).value != -1:
                     self._repair(self._scratch)  # stopped between raising a fault and telling of it
@@ -530,8 +600,10 @@ class UnicornCpu:
         self._write(self._uc, ids, pointers, count)
 
     def interrupt(self) -> None:
-        """Make a running `run` return soon; callable from any thread."""
-        self._stop(self._uc)
+        """Make a running `run` return soon; callable from any thread. See `_find_stop_switches`."""
+        self._error_switch.value = _INTERRUPTED
+        self._exit_switch.value = 1
+        self._countdown_switch.value = 0xFFFF
 
     def flush(self, frames: Iterable[int]) -> None:
         """Forget translations of code in these frames."""

@@ -184,9 +184,7 @@ async def rename(t: Task, oldpath: UserPath, newpath: UserPath) -> None:
 
 
 @syscall("renameat")
-async def renameat(
-    t: Task, olddirfd: DirFd, oldpath: UserPath, newdirfd: DirFd, newpath: UserPath
-) -> None:
+async def renameat(t: Task, olddirfd: DirFd, oldpath: UserPath, newdirfd: DirFd, newpath: UserPath) -> None:
     """Move an entry between directories (man 2 rename)."""
     await modify.rename(t, olddirfd, await t.mem.path(oldpath), newdirfd, await t.mem.path(newpath), 0)
 

@@ -280,9 +280,7 @@ async def fchown(t: Task, fd: Fd, owner: Uid, group: Gid) -> None:
 
 
 @syscall("fchownat")
-async def fchownat(
-    t: Task, dirfd: DirFd, pathname: UserPath, owner: Uid, group: Gid, flags: AtFlags
-) -> None:
+async def fchownat(t: Task, dirfd: DirFd, pathname: UserPath, owner: Uid, group: Gid, flags: AtFlags) -> None:
     """Set owner and group relative to a directory (man 2 chown)."""
     await attributes.change_owner(t, await _place(t, dirfd, pathname, flags), owner, group)
 

@@ -110,7 +110,8 @@ class Pipe:
         chunks = self._chunks
         if not chunks:
             return b""
-        was_full = self.used_slots() >= self.slots
+        # Mostly the first comparison settles it: slots are counted from position 0 on at the earliest.
+        was_full = self._end > (self.slots - 1) * _PAGE and self.used_slots() >= self.slots
         _, data, packet = chunks[0]
         left = len(data) - self._head
         if packet:
@@ -162,6 +163,11 @@ class Pipe:
         chunks = self._chunks
         if not chunks:
             self._end = 0
+            if not start and not packets and len(data) <= self.slots * _PAGE:
+                chunks.append((0, data, False))
+                self._end = self.size = len(data)
+                self.read_queue.wake_all()
+                return self.size
         elif start == 0:
             odd = len(data) & (_PAGE - 1)
             room = -self._end & (_PAGE - 1)
@@ -200,9 +206,18 @@ class Pipe:
             at = start + self._head - len(data)
             chunks[0] = (start + self._head, first[self._head :], packet)
             self._head = 0
+            if at < 0:
+                at += self._shift(-at)
         chunks.appendleft((at, data, False))
         self.size += len(data)
         self.read_queue.wake_all()
+
+    def _shift(self, room: int) -> int:
+        """Move all positions up by whole slots, at least `room`, so that none gets negative; returns how far."""
+        shift = (room + _PAGE - 1) & -_PAGE
+        self._chunks = deque((start + shift, data, packet) for start, data, packet in self._chunks)
+        self._end += shift
+        return shift
 
     def resize(self, t: Task, size: int) -> int:
         """F_SETPIPE_SZ (man 2 fcntl): a power of two of pages, not below what is in use.
@@ -270,18 +285,20 @@ class PipeEnd(File):
         """Read what is there; wait while there is nothing and a writer is left (man 7 pipe)."""
         if not count:
             return b""
-        data = self.pipe.take(count)
-        if data or not self.pipe.writers:
-            return data
+        pipe = self.pipe
+        if pipe.size:
+            return pipe.take(count)
+        if not pipe.writers:
+            return b""
         if self.flags & O_NONBLOCK:
             raise SysError(EAGAIN)
 
         def attempt() -> bytes | None:
-            data = self.pipe.take(count)
-            return data if data or not self.pipe.writers else None
+            if pipe.size:
+                return pipe.take(count)
+            return None if pipe.writers else b""
 
-        result = await t.wait(self._queues, attempt)
-        return result if result is not None else b""
+        return await t.wait(self._queues, attempt) or b""
 
     async def write(self, t: Task, data: bytes) -> int:
         """Append to the pipe; up to PIPE_BUF bytes as a whole (man 7 pipe).

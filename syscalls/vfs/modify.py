@@ -232,9 +232,7 @@ def _removed(directory: Dentry, name: bytes) -> None:
     directory.entry_removed(name)
 
 
-async def rename(
-    t: Task, olddirfd: int, oldpath: bytes, newdirfd: int, newpath: bytes, flags: int
-) -> None:
+async def rename(t: Task, olddirfd: int, oldpath: bytes, newdirfd: int, newpath: bytes, flags: int) -> None:
     """Move an entry, over another one if there is one (man 2 rename)."""
     old, oldname = await _parent(t, olddirfd, oldpath)
     new, newname = await _parent(t, newdirfd, newpath)

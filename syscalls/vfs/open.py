@@ -114,9 +114,7 @@ def check_flags(flags: int, resolve: int = 0) -> int:
     return flags
 
 
-async def open_path(
-    t: Task, dirfd: int, path: bytes, flags: int, mode: int = 0, resolve: int = 0
-) -> File:
+async def open_path(t: Task, dirfd: int, path: bytes, flags: int, mode: int = 0, resolve: int = 0) -> File:
     """Open a path and return the new open file description, with one reference.
 
     Args:

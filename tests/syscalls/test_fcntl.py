@@ -20,6 +20,7 @@ from syscalls.abi.structs import Flock
 from syscalls.errors import Interrupted, Restart, SysError
 from syscalls.objects.credentials import Credentials
 from syscalls.objects.file import File, OPathFile
+from syscalls.objects.locks import FileLocks, RecordLock
 from syscalls.objects.pipe import make_pipe
 from syscalls.objects.siginfo import SigAction, SigInfo, bit
 from syscalls.objects.signal import send_signal
@@ -420,6 +421,31 @@ def test_random_locks_as_on_linux(rig: Rig, t: Any, tmp_path: Path, seed: int) -
     finally:
         for fd in hosts:
             os.close(fd)
+
+
+# -- whole-file locks ----------------------------------------------------------------------------------------
+
+
+def test_flock_is_apart_from_record_locks(rig: Rig, t: Any) -> None:
+    locks, one, two = FileLocks(), object(), object()
+    locks.apply(RecordLock(one, f.F_WRLCK, 0, LAST, 1))
+    rig.run(locks.flock(t, two, exclusive=True, wait=False))
+    with pytest.raises(SysError) as caught:
+        rig.run(locks.flock(t, one, exclusive=False, wait=False))
+    assert caught.value.errno == errno.EAGAIN
+    waiting = rig.spawn(locks.flock(t, one, exclusive=False, wait=True))
+    rig.run(locks.flock(t, two, exclusive=False, wait=False))
+    rig.settle()
+    assert waiting.done, "a lock that is downgraded lets others share"
+    rig.run(locks.flock(t, two, exclusive=False, wait=False))
+    upgrade = rig.spawn(locks.flock(t, two, exclusive=True, wait=True))
+    assert not upgrade.done
+    locks.unflock(one)
+    locks.unflock(one)
+    rig.settle()
+    assert upgrade.done
+    locks.release(two)
+    rig.run(locks.flock(t, one, exclusive=True, wait=False))
 
 
 # -- pipes ---------------------------------------------------------------------------------------------------

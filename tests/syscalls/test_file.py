@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from syscalls.abi.errno import EAGAIN, EBADF, EFBIG, EINVAL, EMFILE, ENOSPC, ETXTBSY
+from syscalls.abi.errno import EAGAIN, EBADF, EFBIG, EINVAL, EMFILE, ENOENT, ENOSPC, ETXTBSY
 from syscalls.abi.flags import (
     AT_EMPTY_PATH,
     AT_FDCWD,
@@ -193,7 +193,14 @@ SCRIPTS: dict[str, list[Any]] = {
         ("open", b".", O_TMPFILE | RW, 0o600),
         ("write", 3, b"abc", 3),
         ("fstat", 3, Out(144)),
+        New(("linkat", 3, b"", AT_FDCWD, b"named", AT_EMPTY_PATH), 0),
+        New(("lstat", b"named", Out(144)), 0),
+        New(("unlink", b"named"), 0),
+        New(("linkat", 3, b"", AT_FDCWD, b"again", AT_EMPTY_PATH), -ENOENT),
         ("open", b"f", O_CREAT, 0o600),
+        ("open", b".", O_TMPFILE | RW | O_EXCL, 0o600),
+        New(("linkat", 5, b"", AT_FDCWD, b"named", AT_EMPTY_PATH), -ENOENT),
+        ("close", 5),
         ("open", b"f", O_TMPFILE | RW, 0o600),
         ("open", b"nope", O_TMPFILE | RW, 0o600),
         ("open", b".", R, 0),

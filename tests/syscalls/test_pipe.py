@@ -233,6 +233,24 @@ def test_what_could_not_be_delivered_is_read_again(rig: Rig, t: Any) -> None:
     assert rig.run(reader.read(t, 10)) == b"xyz"
 
 
+def test_giving_back_to_a_full_pipe_still_wakes_writers(rig: Rig, t: Any) -> None:
+    reader, writer = ends(t, O_NONBLOCK)
+    rig.run(writer.write(t, bytes(65536)))
+    data = rig.run(reader.read(t, 5000))
+    rig.run(writer.write(t, bytes(4096)))
+    reader.unread(data)
+    writer.flags &= ~O_NONBLOCK
+    job = rig.spawn(writer.write(t, b"x"))
+    found = 0
+    while not job.done:
+        found += len(rig.run(reader.read(t, 1000)))
+        rig.settle()
+    found += len(rig.run(reader.read(t, 100_000)))
+    assert found == 65536 + 4096 + 1
+    reader.unread(b"back again")
+    assert rig.run(reader.read(t, 100)) == b"back again"
+
+
 def test_packet_mode_keeps_messages_apart(rig: Rig, t: Any) -> None:
     reader, writer = ends(t, O_DIRECT)
     rig.run(writer.write(t, b"first"))

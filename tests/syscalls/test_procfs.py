@@ -12,6 +12,7 @@ import pytest
 
 from syscalls.abi import flags as f
 from syscalls.errors import SysError
+from syscalls.fs.procstat import cpu_list
 from syscalls.objects.credentials import Credentials
 from syscalls.objects.pipe import make_pipe
 from syscalls.objects.siginfo import SigAction
@@ -230,6 +231,49 @@ def test_maps_and_sizes(rig: Rig, t: Any) -> None:
     status = rig.read(t, b"/proc/self/status")
     for name, kb in ((b"VmSize", 92), (b"VmData", 16), (b"VmStk", 64), (b"VmExe", 8)):
         assert b"%s:\t%8d kB\n" % (name, kb) in status
+
+
+def test_maps_name_their_files(rig: Rig, t: Any) -> None:
+    named = rig.run(open_path(t, f.AT_FDCWD, b"/proc/uptime", 0, 0))
+    nameless = make_pipe(t, 0)[0]
+    readable = (f.PROT_READ, f.MAP_PRIVATE)
+    t.mm = Mm(
+        Vma(0x400000, 0x402000, *readable, file=named, offset=0x1000),
+        Vma(0x500000, 0x501000, *readable, file=nameless),
+    )
+    first, second = rig.read(t, b"/proc/self/maps").splitlines()
+    assert first == b"%-73s/proc/uptime" % (b"00400000-00402000 r--p 00001000 00:15 %d " % named.inode.ino)
+    assert second.endswith(b" pipe:[%d]" % nameless.inode.ino)
+    assert b"RssFile:\t       8 kB\n" in rig.read(t, b"/proc/self/status")
+
+
+def test_memory_that_cannot_be_read_is_shown_empty(rig: Rig, t: Any) -> None:
+    t.mm.arg_start, t.mm.arg_end = 0x10, 0x20
+    assert rig.read(t, b"/proc/self/cmdline") == b""
+
+
+def test_what_is_gone_has_no_memory(rig: Rig, t: Any) -> None:
+    child = rig.fork(t)
+    child.process.live = 0
+    base = b"/proc/%d/" % child.process.pid
+    for name in (b"cmdline", b"environ", b"auxv", b"maps"):
+        assert rig.read(t, base + name) == b""
+    with pytest.raises(SysError) as caught:
+        rig.read(t, base + b"mounts")
+    assert caught.value.errno == errno.EINVAL
+
+
+def test_real_time_priorities_are_negative(rig: Rig, t: Any) -> None:
+    t.sched_policy, t.sched_priority = 1, 40
+    columns = rig.read(t, b"/proc/self/stat").split()
+    assert (columns[17], columns[39], columns[40]) == (b"-41", b"40", b"1")
+
+
+@pytest.mark.parametrize(
+    ("mask", "text"), [(1, b"0"), (0b1011, b"0-1,3"), (0b1111, b"0-3"), (0b101, b"0,2"), (0, b"")]
+)
+def test_cpu_lists(mask: int, text: bytes) -> None:
+    assert cpu_list(mask) == text
 
 
 def test_comm_can_be_changed_from_inside(rig: Rig, t: Any) -> None:

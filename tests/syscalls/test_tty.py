@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import syscalls.handlers.epoll
 import syscalls.handlers.ioctl
 import syscalls.handlers.poll  # noqa: F401
 from linuxemu.errors import RpcError
@@ -18,7 +19,7 @@ from syscalls.abi.structs import Termios
 from syscalls.errors import Interrupted, Restart, SysError
 from syscalls.objects.console import Console
 from syscalls.objects.credentials import Credentials
-from syscalls.objects.device import CONSOLE_RDEV, TTY_RDEV
+from syscalls.objects.device import CONSOLE_RDEV, NULL_RDEV, TTY_RDEV
 from syscalls.objects.siginfo import SigAction, bit
 from syscalls.vfs.virtual import VirtualNode
 from syscalls.vfs.walk import lookup
@@ -56,6 +57,8 @@ class Host:
         if kind == "tty":
             return m.InfoReply(f.S_IFCHR | 0o620, 0x8800, 7, 0, True, f.O_RDWR)
         access = f.O_RDONLY if q.stream == 0 else f.O_WRONLY
+        if kind == "null":
+            return m.InfoReply(f.S_IFCHR | 0o666, NULL_RDEV, 5, 0, False, f.O_RDWR)
         if kind == "file":
             return m.InfoReply(f.S_IFREG | 0o644, 0, 8, len(self.file), False, f.O_RDWR)
         if kind == "append":
@@ -296,6 +299,42 @@ def test_polling_a_stream() -> None:
     assert rig.call(t, "poll", at, 1, 0) == 0
     out = t.mem.alloc(struct.pack("<ihh", 1, f.POLLOUT, 0))
     assert rig.call(t, "poll", out, 1, -1) == 1
+
+
+def test_epoll_asks_the_host() -> None:
+    rig, t, host = boot("pipe", "pipe", "pipe")
+    ep = rig.call(t, "epoll_create1", 0)
+    at = t.mem.alloc(12)
+    for events in (f.EPOLLIN, f.EPOLLIN | f.EPOLLET):
+        op = f.EPOLL_CTL_ADD if events == f.EPOLLIN else f.EPOLL_CTL_MOD
+        rig.call(t, "epoll_ctl", ep, op, 0, t.mem.alloc(struct.pack("<IQ", events, 7)))
+        assert rig.call(t, "epoll_wait", ep, at, 1, 0) == 0
+        job = rig.start(t, "epoll_wait", ep, at, 1, -1)
+        rig.settle()
+        assert not job.done
+        host.type(b"x")
+        assert job.value() == 1
+        assert rig.call(t, "epoll_wait", ep, at, 1, 0) == (events == f.EPOLLIN)
+        host.input[0] = b""
+
+
+def test_a_watch_for_two_things_survives_one_of_them() -> None:
+    rig, t, host = boot("pipe", "tty", "pipe")
+    host.room[1] = 0
+    reading = rig.spawn(rig.server.console.wait(t, 1, f.POLLIN))
+    writing = rig.spawn(rig.server.console.wait(t, 1, f.POLLOUT))
+    host.type(b"x", stream=1)
+    assert reading.value() is True
+    assert not writing.done
+    host.room[1] = 10
+    host.tell()
+    assert writing.value() is True
+
+
+def test_null_of_the_host_keeps_its_name() -> None:
+    _rig, t, _host = boot("null", "pipe", "pipe")
+    assert t.files.get(0).proc_name() == b"/dev/null"
+    assert t.files.get(1).proc_name() == b"pipe:[9]"
 
 
 def test_files_of_the_host_have_a_position_and_a_size() -> None:

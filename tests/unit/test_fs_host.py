@@ -15,6 +15,7 @@ import pytest
 from linuxemu.errors import BootError
 from linuxemu.messages import fsx
 from linuxemu.servers.fs import errno as linux
+from linuxemu.servers.fs import hosttree
 from linuxemu.servers.fs.hostfs import EXT4_MAGIC, HostFs
 from linuxemu.servers.fs.memfs import MemFs
 from tests.unit.fs_client import Client, layered
@@ -165,6 +166,33 @@ def test_other_file_systems_have_numbers_of_their_own() -> None:
     entry = next(entry for entry in host.list(proc.ino) if entry.name == b"version")
     assert entry.ino == inside.ino
     host.server.stop()
+
+
+def test_an_inode_that_may_not_be_looked_at(reader: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    ino = reader.walk(b"file")
+
+    def forbid(*arguments: object, **options: object) -> None:
+        raise PermissionError(errno.EACCES, "")
+
+    monkeypatch.setattr(os, "stat", forbid)
+    fails(errno.EACCES, reader.getattr, ino)
+
+
+def test_an_entry_that_is_gone_before_its_type_is_known() -> None:
+    class Gone:
+        def is_file(self, *, follow_symlinks: bool) -> bool:
+            return follow_symlinks
+
+        is_dir = is_file
+
+        def is_symlink(self) -> bool:
+            return False
+
+        def stat(self, *, follow_symlinks: bool) -> None:
+            raise FileNotFoundError(errno.ENOENT, "")
+
+    gone: Any = Gone()
+    assert hosttree._type(gone) == 0
 
 
 def test_numbers_that_meet_are_told_apart(tree: Path) -> None:
@@ -381,6 +409,14 @@ def test_rename_keeps_what_clients_hold(client: Client, tree: Path) -> None:
     client.rename(client.walk(b"new/moved"), b"file", client.root, b"file")
     assert client.getattr(victim).nlink == 0
     assert (tree / "file").read_bytes() == b"inside dir"
+
+
+def test_rename_of_two_names_of_one_inode(client: Client, tree: Path) -> None:
+    ino = client.walk(b"file")
+    client.link(ino, client.root, b"same")
+    client.rename(client.root, b"file", client.root, b"same")
+    assert client.walk(b"file") == client.walk(b"same") == ino
+    assert (tree / "file").exists()
 
 
 def test_rename_without_replacing(client: Client, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,6 +185,20 @@ def test_a_huge_file_below_is_not_read() -> None:
     assert world.client.statfs().blocks - world.client.statfs().bfree == 1 + (1 << 28) // PAGE
 
 
+def test_holes_in_a_file_below(world: World) -> None:
+    ino = world.client.walk(b"file")
+    handle = world.client.open(ino)
+    world.client.fallocate(handle, 3, 100, 3 * PAGE)
+    expected = bytearray(world.content)
+    expected[100 : 100 + 3 * PAGE] = bytes(3 * PAGE)
+    assert world.client.contents(ino) == expected
+    world.client.fallocate(handle, 16, 3 * PAGE + 50, 2 * PAGE)
+    expected[3 * PAGE + 50 :] = bytes(2 * PAGE)
+    assert world.client.contents(ino) == expected
+    world.client.close(handle)
+    world.check()
+
+
 def test_cutting_a_file_below(world: World) -> None:
     ino = world.client.walk(b"file")
     handle = world.client.open(ino)
@@ -414,6 +428,21 @@ def test_a_root_that_is_no_directory() -> None:
     fails(errno.ENOTDIR, client.call, fsx.Root())
 
 
+def test_a_directory_below_that_contains_itself(world: World) -> None:
+    lower: Any = world.below.server
+    lower._nodes[world.below.walk(b"dir")].entries[b"loop"] = lower._root
+    assert world.client.walk(b"dir/loop/dir/loop") == world.root
+    world.client.mkdir(world.root, b"a")
+    world.client.rename(world.root, b"a", world.client.walk(b"dir"), b"b")
+    assert world.client.names(world.client.walk(b"dir/loop/dir")) == [
+        b"b",
+        b"hard",
+        b"inner",
+        b"loop",
+        b"sub",
+    ]
+
+
 def test_layers_upon_layers(world: World) -> None:
     servers: dict[int, Any] = {1: MemFs(lower=2), 2: MemFs(lower=3), 3: world.below.server}
     for task in servers:
@@ -443,21 +472,31 @@ class SlowPort(FakePort):
         return await super().call(dst, message)
 
 
-def together(server: Any, *messages: Any) -> list[Any]:
-    """Send requests at the same time; returns their replies, or errno, in order."""
+def together(server: Any, *messages: Any, late: int = 0) -> list[Any]:
+    """Send requests at the same time, the last one `late` steps after the others.
+
+    Returns their replies, or errno, in order.
+    """
     results: list[Any] = [None] * len(messages)
-    running: list[tuple[int, Coroutine[Any, Any, Any]]] = [
-        (index, server.handle(77, message)) for index, message in enumerate(messages)
-    ]
-    while running:
-        index, serving = running.pop(0)
+
+    async def serve(index: int, message: Any) -> None:
+        for _ in range(late if index == len(messages) - 1 else 0):
+            await sleep()
         try:
-            serving.send(None)
-            running.append((index, serving))
-        except StopIteration as stop:
-            results[index] = stop.value
+            results[index] = await server.handle(77, message)
         except RpcError as error:
             results[index] = posix_errno(error.code)
+
+    running: list[Coroutine[Any, Any, None]] = [
+        serve(index, message) for index, message in enumerate(messages)
+    ]
+    while running:
+        serving = running.pop(0)
+        try:
+            serving.send(None)
+            running.append(serving)
+        except StopIteration:
+            pass
     return results
 
 
@@ -494,33 +533,65 @@ def test_one_moves_what_another_removes(slow: World) -> None:
     assert results[:2] in ([fsx.RenameReply(), errno.ENOENT], [errno.ENOENT, fsx.UnlinkReply()])
 
 
-def test_a_directory_fills_while_it_is_removed(slow: World) -> None:
-    upper = slow.client.server
-    together(upper, fsx.Unlink(1, b"x"))
-    directory = together(upper, fsx.Lookup(slow.root, b"dir"))[0].ino
-    sub = together(upper, fsx.Lookup(directory, b"sub"))[0].ino
-    results = together(
-        upper, fsx.Rmdir(directory, b"sub"), fsx.Mknod(sub, 0o600, 0, 0, 0, b"a"), fsx.Getattr(sub)
-    )
-    assert results[:2] in (
-        [errno.ENOTEMPTY, results[1]],
-        [fsx.RmdirReply(), errno.ENOENT],
-    )
+@pytest.mark.parametrize("late", range(8))
+def test_a_name_goes_while_it_is_looked_up(late: int, slow: World) -> None:
+    upper: Any = slow.client.server
+    removed, seen = together(upper, fsx.Unlink(slow.root, b"pipe"), fsx.Lookup(slow.root, b"pipe"), late=late)
+    assert removed == fsx.UnlinkReply()
+    assert seen == errno.ENOENT or stat.S_ISFIFO(seen.mode)
+    for node in list(upper._nodes.values()):
+        together(upper, fsx.Forget(node.ino, 100))
+    lower: Any = slow.below.server
+    counts = {ino: node.nlookup for ino, node in lower._nodes.items()}
+    assert counts[slow.below.walk(b"pipe")] == 1  # of the test itself, when it was made
 
 
-def test_a_victim_fills_while_it_is_replaced(slow: World) -> None:
+@pytest.mark.parametrize("late", range(12))
+def test_a_name_is_replaced_while_it_is_looked_up(late: int, slow: World) -> None:
+    rename = fsx.Rename(slow.root, slow.root, 0, b"file\0link")
+    moved, seen = together(slow.client.server, rename, fsx.Lookup(slow.root, b"link"), late=late)
+    assert moved == fsx.RenameReply()
+    assert stat.S_IFMT(seen.mode) in (stat.S_IFLNK, stat.S_IFREG)
+    assert together(slow.client.server, fsx.Lookup(slow.root, b"link"))[0].size == len(slow.content)
+
+
+@pytest.fixture
+def places(slow: World) -> tuple[Any, int, int]:
+    """The overlay, a directory from below and an empty one in it."""
     upper = slow.client.server
     directory = together(upper, fsx.Lookup(slow.root, b"dir"))[0].ino
-    sub = together(upper, fsx.Lookup(directory, b"sub"))[0].ino
+    return upper, directory, together(upper, fsx.Lookup(directory, b"sub"))[0].ino
+
+
+@pytest.mark.parametrize("late", range(12))
+def test_a_directory_fills_while_it_is_removed(late: int, places: tuple[Any, int, int]) -> None:
+    upper, directory, sub = places
+    results = together(upper, fsx.Rmdir(directory, b"sub"), fsx.Mknod(sub, 0o600, 0, 0, 0, b"a"), late=late)
+    if results[0] == fsx.RmdirReply():
+        assert results[1] == errno.ENOENT
+    else:
+        assert results[0] == errno.ENOTEMPTY
+        assert type(results[1]) is fsx.MknodReply
+
+
+@pytest.mark.parametrize("late", range(16))
+def test_a_victim_fills_while_it_is_replaced(late: int, places: tuple[Any, int, int]) -> None:
+    upper, directory, sub = places
     together(upper, fsx.Mkdir(directory, 0o700, 0, 0, b"other"))
-    results = together(
-        upper,
-        fsx.Mknod(sub, 0o600, 0, 0, 0, b"a"),
-        fsx.Rename(directory, directory, 0, b"other\0sub"),
-    )
-    assert results[1] in (errno.ENOTEMPTY, fsx.RenameReply())
-    if results[1] == fsx.RenameReply():
-        assert results[0] == errno.ENOENT
+    rename = fsx.Rename(directory, directory, 0, b"other\0sub")
+    results = together(upper, rename, fsx.Mknod(sub, 0o600, 0, 0, 0, b"a"), late=late)
+    if results[0] == fsx.RenameReply():
+        assert results[1] == errno.ENOENT
+    else:
+        assert results[0] == errno.ENOTEMPTY
+
+
+@pytest.mark.parametrize("late", range(16))
+def test_a_target_goes_while_something_moves_there(late: int, places: tuple[Any, int, int]) -> None:
+    upper, directory, sub = places
+    rename = fsx.Rename(directory, sub, 0, b"inner\0inner")
+    results = together(upper, rename, fsx.Rmdir(directory, b"sub"), late=late)
+    assert results in ([fsx.RenameReply(), errno.ENOTEMPTY], [errno.ENOENT, fsx.RmdirReply()])
 
 
 def test_writers_of_one_page(slow: World) -> None:

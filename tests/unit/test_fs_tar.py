@@ -136,7 +136,7 @@ def test_pax_headers(tmp_path: Path) -> None:
     )
     archive.add(b"a", b"x", pax_headers={"mtime": "1234.000000567"})
     archive.add(b"b", b"x", pax_headers={"mtime": "-1.5", "uid": "8"})
-    archive.add(b"c", b"x", pax_headers={"mtime": "12"})
+    archive.add(b"c", b"xyz", pax_headers={"mtime": "12", "size": "3"})
     client = archive.served()
     assert client.getattr(client.walk(b"a")).mtime_ns == 1234 * 10**9 + 567
     assert client.getattr(client.walk(b"a")).uid == 77
@@ -421,6 +421,20 @@ def test_unpacking_where_files_need_names(archive: Archive, monkeypatch: pytest.
     monkeypatch.setenv("TMPDIR", str(archive.path))  # not a directory
     client = Client(TarFs(str(archive.path)))
     assert client.contents(client.walk(b"f")) == b"x" * 5000
+
+
+def test_an_interrupt_while_unpacking(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive.tar.close()
+    archive.path.write_bytes(gzip.compress(archive.path.read_bytes()))
+    before = len(os.listdir("/proc/self/fd"))
+
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tarfs_module, "_unpacked", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        TarFs(str(archive.path))
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_no_room_to_unpack(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:

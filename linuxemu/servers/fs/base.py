@@ -222,7 +222,7 @@ class FsServer(Server, ABC, Generic[N]):
         """All entries of an open directory; ENOTDIR for anything else."""
 
     def _presence(self, node: N) -> Callable[[bytes], bool] | None:
-        """A function that tells whether a name is still in a directory; None if entries never go."""
+        """A function that tells whether a name is still in a listed directory; None if entries never go."""
         return None
 
     # -- the seed's calls by path --------------------------------------------------------------------

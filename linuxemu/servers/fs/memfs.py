@@ -100,14 +100,17 @@ class MemFs(MemTree):
             if parent.below is None or name in parent.hidden:
                 raise e.fail(e.ENOENT)
             reply: fsx.LookupReply = await self.port.call(self._lower, fsx.Lookup(parent.below, name))
+            below = self._adopt(reply, parent)
             node = parent.entries.get(name)
-            if node is None and name in parent.hidden:
-                raise e.fail(e.ENOENT)
+            if node is not None or name in parent.hidden:  # changed meanwhile
+                self._release(below)
+            else:
+                node = below
             if node is None:
-                node = self._adopt(reply, parent)
-                if not node.owned:
-                    node.nlookup += 1
-                    return reply if node.ino == reply.ino else new(fsx.LookupReply, (node.ino, *reply[1:]))
+                raise e.fail(e.ENOENT)
+            if not node.owned:
+                node.nlookup += 1
+                return reply if node.ino == reply.ino else new(fsx.LookupReply, (node.ino, *reply[1:]))
         node.nlookup += 1
         return new(fsx.LookupReply, node.attr())
 
@@ -233,14 +236,12 @@ class MemFs(MemTree):
         return new(fsx.SymlinkReply, node.attr())
 
     async def link(self, src: int, m: fsx.Link) -> fsx.LinkReply:
-        """Give an inode one more name; EPERM for directories, ENOENT for one that has lost its last name."""
+        """Give an inode one more name, even one that lost its last: O_TMPFILE files have none at first."""
         node = self._node(m.ino)
         if isinstance(node, DirNode):
             raise e.fail(e.EPERM)
         await self._own(node)
         parent = await self._vacant(m.newparent, m.name)
-        if not node.nlink:
-            raise e.fail(e.ENOENT)
         self._insert(parent, m.name, node)
         node.nlink += 1
         node.nlookup += 1
@@ -427,19 +428,22 @@ class MemFs(MemTree):
 
     async def read(self, src: int, m: fs.Read) -> fs.ReadReply:
         """Up to `len` bytes of an open file."""
-        node = self._handle(src, m.handle).node
+        number, offset, length = m
+        node = self._handle(src, number).node
         if type(node) is not FileNode:
             if type(node) is DirNode:
                 return fs.ReadReply(b"")
             raise e.fail(e.EINVAL)
-        offset = m.offset
-        length = min(m.len, MAX_READ)
+        if length > MAX_READ:
+            length = MAX_READ
         if not node.owned and node.lower_handle is not None:
             request = fs.Read(node.lower_handle, offset, length)
             reply: fs.ReadReply = await self.port.call(self._lower, request)
             return reply
         data = node.data
-        end = min(offset + length, data.size)
+        end = offset + length
+        if end > data.size:
+            end = data.size
         if offset >= end:
             return fs.ReadReply(b"")
         if offset < data.floor:
@@ -455,8 +459,8 @@ class MemFs(MemTree):
 
     async def write(self, src: int, m: fs.Write) -> fs.WriteReply:
         """Write all of `data`; ENOSPC, with nothing written, if it does not fit."""
-        node = self._open_file(src, m.handle, e.EINVAL)
-        offset, content = m.offset, m.data
+        number, offset, content = m
+        node = self._open_file(src, number, e.EINVAL)
         end = offset + len(content)
         if end > MAX_SIZE:
             raise e.fail(e.EFBIG)

@@ -16,7 +16,7 @@ from linuxemu.idl.codes import posix_errno
 from linuxemu.idl.runtime import new
 from linuxemu.messages import fs, fsx
 from linuxemu.servers.fs import errno as e
-from linuxemu.servers.fs.base import NAME_MAX, S_IFMT, Entry, FsServer, Handle, dirent_type
+from linuxemu.servers.fs.base import S_IFMT, Entry, FsServer, Handle, dirent_type
 from linuxemu.servers.fs.memnode import DirNode, FileNode, LinkNode, Node, make_node
 from linuxemu.servers.fs.pages import PAGE
 
@@ -84,12 +84,15 @@ class MemTree(FsServer[Node]):
             raise e.fail(e.ESTALE if node is None else e.ENOTDIR)
         return node
 
-    def _make(self, mode: int) -> Node:
-        """A new inode of our own."""
+    def _unused_ino(self) -> int:
         while self._next_ino in self._nodes:
             self._next_ino += 1
-        node = make_node(self._next_ino, mode)
         self._next_ino += 1
+        return self._next_ino - 1
+
+    def _make(self, mode: int) -> Node:
+        """A new inode of our own."""
+        node = make_node(self._unused_ino(), mode)
         self._nodes[node.ino] = node
         node.atime_ns = node.mtime_ns = node.ctime_ns = self._now()
         return node
@@ -121,10 +124,12 @@ class MemTree(FsServer[Node]):
             return
         if self._by_lower.get(node.lower) is node:
             del self._by_lower[node.lower]
-        try:
-            self.port.post(self._lower, fsx.Forget(node.lower, node.lower_refs))
-        except RpcError:
-            pass  # the lower server has ended, and its counts with it
+        references, node.lower_refs = node.lower_refs, 0
+        if references:
+            try:
+                self.port.post(self._lower, fsx.Forget(node.lower, references))
+            except RpcError:
+                pass  # the lower server has ended, and its counts with it
 
     def _unhold(self, *nodes: Node | None) -> None:
         """End the hold that `_find_held` began."""
@@ -184,8 +189,6 @@ class MemTree(FsServer[Node]):
         node = parent.entries.get(name)
         if node is not None or parent.below is None or name in parent.hidden:
             return node
-        if len(name) > NAME_MAX:
-            raise e.fail(e.ENAMETOOLONG)
         try:
             attr = await self.port.call(self._lower, fsx.Lookup(parent.below, name))
         except RpcError as error:
@@ -202,11 +205,10 @@ class MemTree(FsServer[Node]):
         return node
 
     def _presence(self, node: Node) -> Callable[[bytes], bool] | None:
-        if not isinstance(node, DirNode):
-            return None
-        if node.below is None:
-            return node.entries.__contains__
+        assert isinstance(node, DirNode)
         entries, hidden = node.entries, node.hidden
+        if node.below is None:
+            return entries.__contains__
         return lambda name: name in entries or name not in hidden
 
     async def _list(self, handle: Handle[Node]) -> Sequence[Entry]:
@@ -235,10 +237,7 @@ class MemTree(FsServer[Node]):
             return ino
         if lower not in self._nodes:
             return lower
-        while self._next_ino in self._nodes:
-            self._next_ino += 1
-        ino = self._renumbered[lower] = self._next_ino
-        self._next_ino += 1
+        ino = self._renumbered[lower] = self._unused_ino()
         return ino
 
     def _adopt(self, attr: Sequence[int], parent: DirNode | None) -> Node:

@@ -104,9 +104,9 @@ class StaticFs(FsServer[StaticNode]):
 
     async def read(self, src: int, m: fs.Read) -> fs.ReadReply:
         """Up to `len` bytes of an open file."""
-        attr, payload = self._handle(src, m.handle).node
-        offset = m.offset
-        length = min(m.len, MAX_READ, attr[6] - offset)
+        number, offset, length = m
+        attr, payload = self._handle(src, number).node
+        length = min(length, MAX_READ, attr[6] - offset)
         if type(payload) is int:
             return fs.ReadReply(self._pread(length, payload + offset) if length > 0 else b"")
         if type(payload) is tuple:

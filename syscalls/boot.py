@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from syscalls.abi.errno import E2BIG, EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOEXEC, ENOTDIR, ETXTBSY, errno_name
+from syscalls.abi.errno import (
+    E2BIG,
+    EACCES,
+    ELOOP,
+    ENAMETOOLONG,
+    ENOENT,
+    ENOEXEC,
+    ENOTDIR,
+    ETXTBSY,
+    errno_name,
+)
 from syscalls.abi.flags import AT_FDCWD, CLOCK_REALTIME, MS_RDONLY, S_IFDIR, S_IFREG
 from syscalls.errors import SysError
 from syscalls.objects.exec import execve
@@ -137,7 +147,9 @@ async def _mount_point(t: Task, where: bytes, kind: int, create: bool) -> Path |
         try:
             found = await lookup(t, AT_FDCWD, path)
             if path == where and (found.inode.kind == S_IFDIR) != (kind == S_IFDIR):
-                raise StartError(f"{where.decode(errors='replace')}: file and directory do not go together", 2)
+                raise StartError(
+                    f"{where.decode(errors='replace')}: file and directory do not go together", 2
+                )
             continue
         except SysError as error:
             if error.errno not in (ENOENT, ENOTDIR) or not create:

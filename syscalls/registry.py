@@ -57,7 +57,16 @@ class Syscall:
             if marks:
                 found.append((name, marks[0]))
             elif getattr(hint, "__origin__", hint) is UserPtr:
-                found.append((name, Arg(None, "pointer", getattr(hint.__args__[0], "__name__", "") if hasattr(hint, "__args__") else "")))
+                found.append(
+                    (
+                        name,
+                        Arg(
+                            None,
+                            "pointer",
+                            getattr(hint.__args__[0], "__name__", "") if hasattr(hint, "__args__") else "",
+                        ),
+                    )
+                )
             else:
                 raise TypeError(f"{self.name}: argument {name} has no system call type")
         return found

@@ -165,7 +165,8 @@ class LinuxServer(Server):
         except RpcError as error:
             rax = -errno_of(error.code) & _MASK
         except Exception as error:
-            return await self._oops(t, error)
+            await self._oops(t, error)
+            return None
         frame = t.frame
         frame = TrapFrame._make(frame[:5] + (rax,) + frame[6:])
         if t.attention or t.restart:
@@ -174,7 +175,8 @@ class LinuxServer(Server):
             except TaskExited:
                 return None
             except Exception as error:
-                return await self._oops(t, error)
+                await self._oops(t, error)
+                return None
         t.in_kernel = False
         return AbiHookReply(frame)
 
@@ -189,7 +191,8 @@ class LinuxServer(Server):
             except TaskExited:
                 return None
             except Exception as error:
-                return await self._oops(t, error)
+                await self._oops(t, error)
+                return None
         t.in_kernel = False
         return AbiHookReply(frame)
 
@@ -253,7 +256,9 @@ class LinuxServer(Server):
         frame = t.frame
         call = registry.TABLE.get(frame.rax)
         name = call.name if call is not None else f"syscall_{frame.rax}"
-        arguments = ", ".join(f"{value:#x}" for value in (frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9))
+        arguments = ", ".join(
+            f"{value:#x}" for value in (frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9)
+        )
         return f"{t.process.pid} {t.comm.decode(errors='replace')}: {name}({arguments})"
 
     def _first_call(self, number: int) -> registry.Invoke:
@@ -379,4 +384,3 @@ class LinuxServer(Server):
     async def console_signal(self, src: int, m: console.Signal) -> None:
         """The user of the host sent a signal to the foreground program."""
         self.console.signal(m.signo)
-

@@ -31,7 +31,19 @@ class FrameAllocator:
         flush: called with frames that held code before they are used again.
     """
 
-    __slots__ = ("_flush", "_free", "_limit", "_next", "_stale", "code", "epoch", "first", "ram", "refs", "zero")
+    __slots__ = (
+        "_flush",
+        "_free",
+        "_limit",
+        "_next",
+        "_stale",
+        "code",
+        "epoch",
+        "first",
+        "ram",
+        "refs",
+        "zero",
+    )
 
     def __init__(self, ram: Ram, first: int, flush: Callable[[list[int]], None]) -> None:
         count = ram.size // _PAGE

@@ -345,7 +345,9 @@ class Kernel(Rendezvous, Traps):
             old.cancel()
         if milliseconds > 0:
             deadline = self.host.now_ns() + milliseconds * 1_000_000
-            self._task_timers[task.tid] = self.timers.add(deadline, lambda: self.notify(task.tid, NOTIFY_TIMER))
+            self._task_timers[task.tid] = self.timers.add(
+                deadline, lambda: self.notify(task.tid, NOTIFY_TIMER)
+            )
 
     # -- the loop -------------------------------------------------------------------------------------
 
@@ -434,5 +436,3 @@ class Kernel(Rendezvous, Traps):
                 task.activity.coro.close()
             if task.server is not None:
                 task.server.stop()
-
-

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 POLL_READ, POLL_WRITE = 1, 4
+_LONGEST_SLEEP_MS = 1 << 30
+"""poll(2) takes an int; whoever sleeps longer is woken early and sleeps again."""
 
 
 class HostLoop:
@@ -68,7 +70,10 @@ class HostLoop:
 
     def sleep(self, timeout_ns: int | None) -> None:
         """See `linuxemu.kernel.host.Host.sleep`."""
-        self._dispatch(self._poll.poll(None if timeout_ns is None else max(0, -(-timeout_ns // 1_000_000))))
+        timeout_ms = (
+            None if timeout_ns is None else min(max(0, -(-timeout_ns // 1_000_000)), _LONGEST_SLEEP_MS)
+        )
+        self._dispatch(self._poll.poll(timeout_ms))
 
     def poll(self) -> None:
         """See `linuxemu.kernel.host.Host.poll`."""
@@ -85,7 +90,11 @@ class HostLoop:
                 self.woken()
                 continue
             entries = self._watches.pop(fd, [])
-            kept = [entry for entry in entries if not events & (entry[0] | select.POLLERR | select.POLLHUP | select.POLLNVAL)]
+            kept = [
+                entry
+                for entry in entries
+                if not events & (entry[0] | select.POLLERR | select.POLLHUP | select.POLLNVAL)
+            ]
             if kept:
                 self._watches[fd] = kept
             self._register(fd)

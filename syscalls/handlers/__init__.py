@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 FAMILIES = (
-    "directory", "exec", "fcntl", "file", "futex", "identity", "ioctl", "memory", "mount", "pipe", "poll", "prctl",
+    "directory", "epoll", "eventfd", "exec", "fcntl", "file", "futex", "identity", "ioctl", "memory", "mount", "pipe", "poll", "prctl",
     "process", "resource", "signal", "splice", "stat", "system", "thread", "time", "xattr",
 )  # fmt: skip
 

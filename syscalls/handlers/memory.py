@@ -75,7 +75,9 @@ async def brk(t: Task, addr: Address) -> int:
 
 
 @syscall("mmap", support=PARTIAL, notes="no huge pages, MAP_LOCKED only populates")
-async def mmap(t: Task, addr: Address, length: Size, prot: ProtFlags, flags: MapFlags, fd: Fd, offset: ULong) -> int:
+async def mmap(
+    t: Task, addr: Address, length: Size, prot: ProtFlags, flags: MapFlags, fd: Fd, offset: ULong
+) -> int:
     """Map a file or fresh memory (man 2 mmap)."""
     mm = t.mm
     file = None if flags & MAP_ANONYMOUS else t.files.get(fd)
@@ -203,14 +205,7 @@ async def mremap(
     t: Task, old_address: Address, old_size: Size, new_size: Size, flags: IntFlags, new_address: Address
 ) -> int:
     """Grow, shrink or move a mapping (man 2 mremap)."""
-    if flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP) or old_address & (PAGE - 1) or not new_size:
-        raise SysError(EINVAL)
-    if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) and not flags & MREMAP_MAYMOVE:
-        raise SysError(EINVAL)
-    old_size, new_size = page_up(old_size), page_up(new_size)
-    if flags & MREMAP_DONTUNMAP:
-        t.server.unsupported("mremap: MREMAP_DONTUNMAP", t)
-        raise SysError(EINVAL)
+    old_size, new_size = _check_mremap(t, old_address, old_size, new_size, flags)
     mm = t.mm
     if flags & MREMAP_FIXED:
         overlap = new_address < old_address + old_size and old_address < new_address + new_size
@@ -219,19 +214,20 @@ async def mremap(
     vma = mm.find(old_address)
     if vma is None:
         raise SysError(EFAULT)
+    target = new_address if flags & MREMAP_FIXED else None
     if not old_size:
         if not vma.shared or not flags & MREMAP_MAYMOVE:
             raise SysError(EINVAL)
-        return await _duplicate(t, vma, old_address, new_size, new_address if flags & MREMAP_FIXED else None)
-    if old_size >= new_size and not flags & MREMAP_FIXED:
-        if not mm.covered(old_address, old_address + old_size):
+        return await _duplicate(t, vma, old_address, new_size, target)
+    end = old_address + old_size
+    if old_size >= new_size and target is None:
+        if not mm.covered(old_address, end):
             raise SysError(EFAULT)
-        await mm.unmap(old_address + new_size, old_address + old_size)
+        await mm.unmap(old_address + new_size, end)
         return old_address
-    if old_address + old_size > vma.end:
+    if end > vma.end:
         raise SysError(EFAULT)
-    if not flags & MREMAP_FIXED:
-        end = old_address + old_size
+    if target is None:
         fits = end == vma.end and old_address + new_size <= USER_END
         if fits and not any(True for _ in mm.overlapping(end, old_address + new_size)):
             mm.check_growth(new_size - old_size, vma)
@@ -239,8 +235,24 @@ async def mremap(
             return old_address
         if not flags & MREMAP_MAYMOVE:
             raise SysError(ENOMEM)
-    target = new_address if flags & MREMAP_FIXED else mm.find_gap(new_size)
+        target = mm.find_gap(new_size)
     return await _move(t, vma, old_address, old_size, target, new_size)
+
+
+def _check_mremap(t: Task, old_address: int, old_size: int, new_size: int, flags: int) -> tuple[int, int]:
+    """Flags and alignment; returns both sizes in whole pages."""
+    if (
+        flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)
+        or old_address & (PAGE - 1)
+        or not new_size
+    ):
+        raise SysError(EINVAL)
+    if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) and not flags & MREMAP_MAYMOVE:
+        raise SysError(EINVAL)
+    if flags & MREMAP_DONTUNMAP:
+        t.server.unsupported("mremap: MREMAP_DONTUNMAP", t)
+        raise SysError(EINVAL)
+    return page_up(old_size), page_up(new_size)
 
 
 async def _duplicate(t: Task, vma: Vma, address: int, new_size: int, target: int | None) -> int:
@@ -294,7 +306,11 @@ async def madvise(t: Task, addr: Address, length: Size, advice: Int) -> int:
 @syscall("msync")
 async def msync(t: Task, addr: Address, length: Size, flags: IntFlags) -> int:
     """Write shared file mappings back (man 2 msync)."""
-    if flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) or addr & (PAGE - 1) or flags & (MS_ASYNC | MS_SYNC) == MS_ASYNC | MS_SYNC:
+    if (
+        flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)
+        or addr & (PAGE - 1)
+        or flags & (MS_ASYNC | MS_SYNC) == MS_ASYNC | MS_SYNC
+    ):
         raise SysError(EINVAL)
     end = addr + page_up(length)
     if end < addr or end > USER_END:
@@ -381,4 +397,3 @@ async def mlockall(t: Task, flags: IntFlags) -> int:
 async def munlockall(t: Task) -> int:
     """Undo mlockall (man 2 munlockall)."""
     return 0
-

@@ -146,9 +146,8 @@ async def _run_poll(t: Task, fds: int, nfds: int, deadline_ns: int | None, resta
         return found
 
     count = await wait_files(t, [(file, events) for _, file, events in watched], scan, deadline_ns, restart)
-    # Only revents is the kernel's to write, and another thread may be changing the rest.
-    for index in range(nfds):
-        await t.mem.write(fds + index * 8 + 6, bytes(raw[index * 8 + 6 : index * 8 + 8]))
+    if nfds:
+        await t.mem.write(fds, bytes(raw))
     return count
 
 
@@ -293,9 +292,7 @@ def _table_size(t: Task) -> int:
     return 64 if highest < 64 else 128 << (highest // 128).bit_length()
 
 
-async def _run_select(
-    t: Task, nfds: int, addresses: tuple[int, int, int], deadline_ns: int | None
-) -> int:
+async def _run_select(t: Task, nfds: int, addresses: tuple[int, int, int], deadline_ns: int | None) -> int:
     """The common part of select and pselect6."""
     if nfds < 0:
         raise SysError(EINVAL)

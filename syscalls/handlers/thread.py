@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from linuxemu.messages import TrapFrame
     from syscalls.objects.task import Task
 
-_NAMESPACES = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET
+_NAMESPACES = (
+    CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET
+)
 _CSIGNAL = 0xFF
 
 
@@ -56,7 +58,10 @@ async def _clone(
         child = table.add_thread(t)
     else:
         child = table.fork(
-            t, exit_signal=exit_signal, sibling=bool(flags & CLONE_PARENT), share_sighand=bool(flags & CLONE_SIGHAND)
+            t,
+            exit_signal=exit_signal,
+            sibling=bool(flags & CLONE_PARENT),
+            share_sighand=bool(flags & CLONE_SIGHAND),
         )
         if flags & CLONE_CLEAR_SIGHAND:
             child.process.sighand = child.process.sighand.exec_clone()
@@ -105,7 +110,12 @@ def _check(t: Task, flags: int, exit_signal: int) -> None:
         or (flags & CLONE_THREAD and not flags & CLONE_SIGHAND)
         or (flags & CLONE_SIGHAND and (not flags & CLONE_VM or flags & CLONE_CLEAR_SIGHAND))
         or not 0 <= exit_signal <= NSIG
-        or (flags & CLONE_PARENT and t.process.parent is not None and t.process.parent.unkillable and t.process.pid == 1)
+        or (
+            flags & CLONE_PARENT
+            and t.process.parent is not None
+            and t.process.parent.unkillable
+            and t.process.pid == 1
+        )
     ):
         raise SysError(EINVAL)
     if flags & _NAMESPACES:
@@ -180,5 +190,3 @@ async def clone3(t: Task, cl_args: UserPtr[bytes], size: Size) -> int:
         t.server.unsupported("clone3: set_tid or CLONE_INTO_CGROUP", t)
         raise SysError(EINVAL)
     return await _clone(t, flags, stack + stack_size, parent_tid, child_tid, tls, exit_signal)
-
-

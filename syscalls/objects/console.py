@@ -167,9 +167,7 @@ class Console:
         self._ready[stream] &= ~event
         await self._watch(stream, event)
         wanted = event | _ENDED
-        found = await t.wait(
-            [self.queues[stream]], lambda: self._ready[stream] & wanted or None, deadline_ns
-        )
+        found = await t.wait([self.queues[stream]], lambda: self._ready[stream] & wanted or None, deadline_ns)
         return found is not None
 
     async def try_read(self, stream: int, count: int) -> bytes | None:

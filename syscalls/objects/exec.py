@@ -52,6 +52,7 @@ from syscalls.vfs.walk import lookup
 
 if TYPE_CHECKING:
     from loader.image import Image
+    from loader.stack import InitialStack
     from syscalls.objects.credentials import Credentials
     from syscalls.objects.task import Task
     from syscalls.vfs.mount import Path
@@ -74,7 +75,9 @@ class Program(NamedTuple):
     """The dynamic linker (PT_INTERP), itself without one."""
 
 
-async def execve(t: Task, dirfd: int, name: bytes, argv: list[bytes], envp: list[bytes], flags: int = 0) -> None:
+async def execve(
+    t: Task, dirfd: int, name: bytes, argv: list[bytes], envp: list[bytes], flags: int = 0
+) -> None:
     """Replace the program of the calling process; its registers are in `t.frame` and in the kernel afterwards.
 
     Args:
@@ -249,16 +252,7 @@ async def _set_up(
     await _map_image(t, program, bias)
     mm.brk_start = mm.brk = brk_start(image, bias)
     entry = image.entry + bias
-    base = 0
-    if program.interpreter is not None:
-        linker = program.interpreter.image
-        length = linker.max_vaddr - linker.min_vaddr + PAGE
-        base = load_bias(linker, mm.find_gap((length + PAGE - 1) & -PAGE, MMAP_TOP))
-        await _map_image(t, program.interpreter, base)
-        start = linker.entry + base
-    else:
-        start = entry
-    prot = PROT_READ | PROT_WRITE | (PROT_EXEC if image.stack_exec else 0)
+    base, start = await _map_interpreter(t, program.interpreter, entry)
     creds = t.creds
     aux = AuxValues(
         phdr=image.phdr_vaddr + bias if image.phdr_vaddr else 0,
@@ -273,9 +267,27 @@ async def _set_up(
         secure=int(creds.is_secure_exec()),
         hwcap=_HWCAP,
     )
-    stack = build_stack(
-        STACK_TOP, argv, envp, aux, execfn, await random_bytes(t, RANDOM_SIZE), stack_limit=stack_limit
-    )
+    random = await random_bytes(t, RANDOM_SIZE)
+    stack = build_stack(STACK_TOP, argv, envp, aux, execfn, random, stack_limit=stack_limit)
+    await _map_stack(t, stack, PROT_READ | PROT_WRITE | (PROT_EXEC if image.stack_exec else 0))
+    t.frame = TrapFrame(0, 0, start, FLAGS_DEFAULT, *(0,) * 13, stack.sp)
+    if t.ktask:
+        t.server.port.set_regs(t.ktask, FullRegs(t.frame, 0, 0, INITIAL_FXSAVE))
+
+
+async def _map_interpreter(t: Task, interpreter: Program | None, entry: int) -> tuple[int, int]:
+    """Map the dynamic linker of a program; returns its base (AT_BASE), and where the process starts."""
+    if interpreter is None:
+        return 0, entry
+    linker = interpreter.image
+    length = linker.max_vaddr - linker.min_vaddr + PAGE
+    base = load_bias(linker, t.mm.find_gap((length + PAGE - 1) & -PAGE, MMAP_TOP))
+    await _map_image(t, interpreter, base)
+    return base, linker.entry + base
+
+
+async def _map_stack(t: Task, stack: InitialStack, prot: int) -> None:
+    mm = t.mm
     size = max(_STACK_PAGES * PAGE, (len(stack.blob) + PAGE - 1) & -PAGE)
     flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN
     await mm.map(STACK_TOP - size, size, prot, flags, name=b"[stack]")
@@ -284,9 +296,6 @@ async def _set_up(
     mm.env_start, mm.env_end = stack.env_start, stack.env_end
     mm.auxv = stack.auxv
     mm.start_stack = stack.sp
-    t.frame = TrapFrame(0, 0, start, FLAGS_DEFAULT, *(0,) * 13, stack.sp)
-    if t.ktask:
-        t.server.port.set_regs(t.ktask, FullRegs(t.frame, 0, 0, INITIAL_FXSAVE))
 
 
 async def _map_image(t: Task, program: Program, bias: int) -> None:
@@ -309,5 +318,3 @@ async def _map_image(t: Task, program: Program, bias: int) -> None:
             if mapping.prot & PROT_WRITE:
                 mm.start_data = mapping.start
                 mm.end_data = max(mm.end_data, mapping.file_bytes_end)
-
-

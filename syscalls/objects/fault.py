@@ -185,5 +185,3 @@ class Faults:
         around = [resident.get(i, 0) for i in range(start, start + ((high - low) >> 12))]
         space.map_missing(low, around, vma.entry_bits(writable=vma.shared))
         return None
-
-

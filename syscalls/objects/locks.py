@@ -42,11 +42,7 @@ class RecordLock:
 
     def conflicts(self, other: RecordLock) -> bool:
         """Whether the two cannot be held together by different owners."""
-        return (
-            self.start <= other.end
-            and other.start <= self.end
-            and F_WRLCK in (self.kind, other.kind)
-        )
+        return self.start <= other.end and other.start <= self.end and F_WRLCK in (self.kind, other.kind)
 
 
 class FileLocks:

@@ -152,7 +152,11 @@ class MemoryMap(Faults):
             raise SysError(ENOMEM)
         limit = self.rlimits[RLIMIT_DATA][0]
         if data and limit != RLIM_INFINITY:
-            used = sum(v.end - v.start for v in self.vmas if v.prot & PROT_WRITE and not v.shared and not v.flags & MAP_GROWSDOWN)
+            used = sum(
+                v.end - v.start
+                for v in self.vmas
+                if v.prot & PROT_WRITE and not v.shared and not v.flags & MAP_GROWSDOWN
+            )
             if used + more > limit:
                 raise SysError(ENOMEM)
 
@@ -315,7 +319,16 @@ class MemoryMap(Faults):
         for vma in other.vmas:
             if vma.pages is not None and vma.shared:
                 vma.pages.add_mapping(other)
-        for slot in ("brk_start", "brk", "start_code", "end_code", "start_data", "end_data", "start_stack", "auxv"):
+        for slot in (
+            "brk_start",
+            "brk",
+            "start_code",
+            "end_code",
+            "start_data",
+            "end_data",
+            "start_stack",
+            "auxv",
+        ):
             setattr(other, slot, getattr(self, slot))
         for slot in ("arg_start", "arg_end", "env_start", "env_end"):
             setattr(other, slot, getattr(self, slot))

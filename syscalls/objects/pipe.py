@@ -436,9 +436,7 @@ async def open_fifo(t: Task, inode: Inode, flags: int, path: Path | None) -> Fil
     return end
 
 
-async def _wait_for_partner(
-    t: Task, end: PipeEnd, queue: WaitQueue, came: Callable[[], bool | None]
-) -> None:
+async def _wait_for_partner(t: Task, end: PipeEnd, queue: WaitQueue, came: Callable[[], bool | None]) -> None:
     """Sleep in open(2) until the other side was opened; a signal undoes the open."""
     try:
         await t.wait([queue], came)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linuxemu.arch.x86_64 import PTE_ACCESSED, PTE_DIRTY, PTE_NX, PTE_PRESENT, PTE_SHARED, PTE_USER, PTE_WRITABLE
+from linuxemu.arch.x86_64 import (
+    PTE_ACCESSED,
+    PTE_DIRTY,
+    PTE_NX,
+    PTE_PRESENT,
+    PTE_SHARED,
+    PTE_USER,
+    PTE_WRITABLE,
+)
 from syscalls.abi.flags import MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE
 
 if TYPE_CHECKING:
@@ -100,5 +108,8 @@ class Vma:
             and self.pages is after.pages
             and (self.pages is None or not self.shared)
             and (self.pages is None or self.offset + (self.end - self.start) == after.offset)
-            and (self.file is after.file or (self.file is not None and after.file is not None and self.file.inode is after.file.inode))
+            and (
+                self.file is after.file
+                or (self.file is not None and after.file is not None and self.file.inode is after.file.inode)
+            )
         )

@@ -23,7 +23,7 @@ SESSIONS = {
         (b"tty >/dev/null && echo a terminal; stty size\n", PROMPT),
         (b"stty -echo; read y; stty echo; echo got $y\n", b"$y\r\n"),
         (b"secret\n", PROMPT),
-        (b"read -n 1 x; echo \" <$x>\"\n", b"\r\n"),
+        (b'read -n 1 x; echo " <$x>"\n', b"\r\n"),
         (b"q", PROMPT),
     ],
     "interrupt": [

@@ -88,7 +88,8 @@ def test_interrupt_can_be_handled() -> None:
 def test_quit_goes_to_the_guest() -> None:
     tool = Running("sh", "-c", "trap 'echo caught; exit 6' QUIT; echo ready; while :; do sleep 0.01; done")
     tool.process.send_signal(signal.SIGQUIT)
-    assert tool.finish() == (6, b"caught\n", b"")
+    # The shell may say that its sleep was ended by the same signal.
+    assert tool.finish()[:2] == (6, b"caught\n")
 
 
 def test_timeout_kills_everything() -> None:

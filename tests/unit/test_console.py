@@ -231,6 +231,12 @@ def test_writing_a_pipe_takes_what_there_is_room_for(pipe: list[int]) -> None:
     assert not fcntl.fcntl(pipe[1], fcntl.F_GETFL) & os.O_NONBLOCK
 
 
+def test_writing_a_pipe_with_room(pipe: list[int]) -> None:
+    client = Console(NullStream(), HostStream(pipe[1]))
+    assert client.write(b"x" * 10_000, 1) == 10_000
+    assert os.read(pipe[0], 20_000) == b"x" * 10_000
+
+
 def test_writing_nothing_is_no_wait(pipe: list[int]) -> None:
     assert Console(NullStream(), HostStream(pipe[1])).write(b"", 1) == 0
 

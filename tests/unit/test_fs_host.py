@@ -391,6 +391,13 @@ def test_attributes_of_the_root(client: Client, tree: Path) -> None:
     assert (tree / "dir").stat().st_mtime_ns == 7
 
 
+def test_removing_what_is_of_the_other_kind(client: Client) -> None:
+    fails(errno.EISDIR, client.unlink, client.root, b"dir")
+    fails(errno.ENOTDIR, client.rmdir, client.root, b"file")
+    fails(errno.ENOTEMPTY, client.rmdir, client.root, b"dir")
+    fails(errno.ENOENT, client.rmdir, client.root, b"none")
+
+
 def test_a_size_that_cannot_be(client: Client) -> None:
     fails(errno.EFBIG, lambda: client.setattr(client.walk(b"file"), size=1 << 63))
 

@@ -377,6 +377,22 @@ def test_rename_flags_that_cannot_be(client: Client) -> None:
         fails(errno.EINVAL, client.rename, 1, b"f", 1, b"g", flags)
 
 
+def test_rename_to_itself_changes_nothing(client: Client) -> None:
+    ino = client.create(b"f")
+    client.link(ino, 1, b"g")
+    for old, new in ((b"f", b"f"), (b"f", b"g")):
+        for flags in (0, 2):
+            client.rename(1, old, 1, new, flags)
+    assert client.names(1) == [b"f", b"g"]
+    assert client.getattr(ino).nlink == 2
+    fails(errno.EEXIST, client.rename, 1, b"f", 1, b"f", 1)
+    directory = client.mkdir(1, b"d")
+    client.rename(1, b"d", 1, b"d")
+    assert client.walk(b"d") == directory
+    fails(errno.ENOENT, client.rmdir, 1, b"none")
+    fails(errno.ENOENT, client.rename, 1, b"none", 1, b"f")
+
+
 def test_exchanging_counts_subdirectories(client: Client) -> None:
     one, two = client.mkdir(1, b"one"), client.mkdir(1, b"two")
     client.mkdir(one, b"dir")

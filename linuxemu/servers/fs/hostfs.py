@@ -333,7 +333,9 @@ class HostFs(HostTree):
             if kind == S_IFREG:
                 flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | O_NOFOLLOW | O_CLOEXEC
                 os.close(self._host_open(name, flags, dir_fd, m.mode & 0o777))
-            elif kind in (S_IFIFO, S_IFSOCK):
+            elif kind == S_IFIFO:
+                os.mkfifo(name, m.mode & 0o777, dir_fd=dir_fd)
+            elif kind == S_IFSOCK:
                 os.mknod(name, kind | (m.mode & 0o777), dir_fd=dir_fd)
             else:
                 raise e.fail(e.EINVAL)

@@ -217,7 +217,8 @@ class HostTree(FsServer[HostNode]):
         node.places.clear()
 
     def _forget_place(self, node: HostNode, place: tuple[HostNode, bytes]) -> None:
-        if node.places.pop(place, self) is None:
+        if place in node.places:
+            del node.places[place]
             place[0].pins -= 1
 
     # -- directories ---------------------------------------------------------------------------------

@@ -40,9 +40,12 @@ PROGRAMS = {
     "crowd": [],
     "forks": ["300"],
     "system": [],
+    "preempt": [],
+    "io": [],
+    "thread_ends": [],
 }
 # The C library makes no difference to these beyond what the others show.
-ONE_FLAVOUR = {"efault", "forks", "crowd", "compute", "stack", "timers", "limits"}
+ONE_FLAVOUR = {"preempt", "efault", "forks", "crowd", "compute", "stack", "timers", "limits"}
 FLAVOURS = ("glibc", "glibc-pie", "musl")
 
 CASES = [

@@ -15,7 +15,14 @@ import sys
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
-from linuxemu.arch.x86_64 import FLAGS_DEFAULT, PTE_PRESENT, PTE_USER, PTE_WRITABLE, VECTOR_PAGE_FAULT
+from linuxemu.arch.x86_64 import (
+    FLAGS_DEFAULT,
+    PTE_PRESENT,
+    PTE_USER,
+    PTE_WRITABLE,
+    VECTOR_GENERAL_PROTECTION,
+    VECTOR_PAGE_FAULT,
+)
 from linuxemu.errors import EngineError
 
 if TYPE_CHECKING:
@@ -25,7 +32,7 @@ if TYPE_CHECKING:
 
 _ARCH_X86, _MODE_64 = 4, 8
 _HOOK_INTR, _HOOK_INSN = 1, 2
-_INSN_SYSCALL, _INSN_CPUID = 699, 113
+_INSN_SYSCALL, _INSN_CPUID, _INSN_IN, _INSN_OUT = 699, 113, 218, 500
 
 # Register numbers of libunicorn's x86 interface.
 REG = {
@@ -103,6 +110,10 @@ class Emulator:
         self._contexts: list[int] = []
         self._trap_context = self._alloc_context()
         self._scratch = self._alloc_context()
+        self._port_context = self._alloc_context()
+        self._port_touched = False
+        self._keep: list[object] = []
+        """Callbacks that the emulator refers to."""
         self._pending_vector = -1
         self._during_fault: Callable[[], object] | None = None
         self._only_stop_between_blocks()
@@ -240,42 +251,43 @@ class Emulator:
         if error != INTERRUPTED or self._get("rip") != at:
             raise EngineError("libunicorn cannot be interrupted: unsupported version")
 
+    def _hook(self, kind: int, function: object, data: int | None = None, *instruction: int) -> None:
+        """Have a C function called at every event of a kind, everywhere."""
+        handle = ctypes.c_size_t()
+        self._keep.append(function)
+        code = ctypes.cast(function, ctypes.c_void_p)  # type: ignore[arg-type]
+        extra = [ctypes.c_int(number) for number in instruction]
+        error = self._lib.uc_hook_add(self._uc, ctypes.byref(handle), kind, code, data, 1, 0, *extra)
+        self._must(error, "add a hook")
+
     def _hooks(self) -> None:
-        """Stop at `syscall` without Python; note the vector of everything else in a callback."""
-        lib, uc = self._lib, self._uc
-        u64 = ctypes.c_uint64
-        self._hook_handles = [ctypes.c_size_t() for _ in range(3)]
-        none, everywhere = u64(1), u64(0)
-        stop = ctypes.cast(lib.uc_emu_stop, ctypes.c_void_p)
-        save = ctypes.cast(lib.uc_context_save, ctypes.c_void_p)
-        stop_now = self._stop
+        """Stop at `syscall` without Python; note the vector of everything else in callbacks."""
+        pointer, u32 = ctypes.c_void_p, ctypes.c_uint32
+        uc, stop_now, save = self._uc, self._stop, self._save
+        port_context = self._port_context
 
         def interrupted(_uc: int, vector: int, _data: int) -> None:
+            if self._port_touched:
+                return
             self._pending_vector = vector
             if self._during_fault is not None:
                 self._during_fault()
             stop_now(uc)
 
-        self._interrupt_callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p)(
-            interrupted
-        )
-        callback = ctypes.cast(self._interrupt_callback, ctypes.c_void_p)
-        add = lib.uc_hook_add
-        handles = self._hook_handles
-        trap = ctypes.c_void_p(self._trap_context)
-        pointer = ctypes.c_void_p(uc)
-        instruction = ctypes.c_int(_INSN_SYSCALL)
-        self._must(
-            add(pointer, ctypes.byref(handles[0]), _HOOK_INSN, save, trap, none, everywhere, instruction),
-            "hook",
-        )
-        self._must(
-            add(pointer, ctypes.byref(handles[1]), _HOOK_INSN, stop, None, none, everywhere, instruction),
-            "hook",
-        )
-        self._must(
-            add(pointer, ctypes.byref(handles[2]), _HOOK_INTR, callback, None, none, everywhere), "hook"
-        )
+        def port(*_arguments: int) -> int:
+            # User mode may not touch ports, but the emulator never asks: keep the registers of this moment.
+            if not self._port_touched:
+                save(uc, port_context)
+                self._port_touched = True
+                self._pending_vector = VECTOR_GENERAL_PROTECTION
+                stop_now(uc)
+            return 0
+
+        self._hook(_HOOK_INSN, self._lib.uc_context_save, self._trap_context, _INSN_SYSCALL)
+        self._hook(_HOOK_INSN, self._lib.uc_emu_stop, None, _INSN_SYSCALL)
+        self._hook(_HOOK_INTR, ctypes.CFUNCTYPE(None, pointer, u32, pointer)(interrupted))
+        self._hook(_HOOK_INSN, ctypes.CFUNCTYPE(u32, pointer, u32, u32, pointer)(port), None, _INSN_IN)
+        self._hook(_HOOK_INSN, ctypes.CFUNCTYPE(u32, pointer, u32, u32, u32, pointer)(port), None, _INSN_OUT)
 
     def _boot(self) -> None:
         """Enter long mode and ring 3, and learn where a context keeps what the interface does not offer.

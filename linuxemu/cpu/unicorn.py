@@ -181,6 +181,9 @@ class UnicornCpu(Emulator):
         uc = self._uc
         vector = self._pending_vector
         self._pending_vector = -1
+        if self._port_touched:
+            self._port_touched = False
+            self._restore(uc, self._port_context)
         self._read(uc, self._fault_ids_at, self._fault_pointers_at, 2)
         state.pc = self._fault_values[0]
         if vector < 0:

@@ -37,8 +37,8 @@ from loader.cache import ImageCache
 from syscalls import registry
 from syscalls.abi.errno import ENOSYS
 from syscalls.abi.flags import (
-    FPE_INTDIV,
     FPE_FLTINV,
+    FPE_INTDIV,
     ILL_ILLOPN,
     SI_KERNEL,
     SIGFPE,

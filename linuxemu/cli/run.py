@@ -197,8 +197,8 @@ def _parse_timeout(text: str | None) -> float | None:
     return seconds
 
 
-class _Ended(BaseException):
-    """A signal asks the tool itself to end."""
+class _Ended(KeyboardInterrupt):
+    """A signal asks the tool itself to end. A kind of KeyboardInterrupt: the kernel takes no other for its own."""
 
     def __init__(self, signo: int) -> None:
         super().__init__(signo)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _ARCH_X86, _MODE_64 = 4, 8
 _HOOK_INTR, _HOOK_INSN = 1, 2
-_INSN_SYSCALL, _INSN_CPUID, _INSN_IN, _INSN_OUT = 699, 113, 218, 500
+_INSN_SYSCALL, _INSN_SYSENTER, _INSN_CPUID, _INSN_IN, _INSN_OUT = 699, 700, 113, 218, 500
 
 # Register numbers of libunicorn's x86 interface.
 REG = {
@@ -45,6 +45,7 @@ _MSR_EFER, _MSR_STAR = 0xC000_0080, 0xC000_0081
 _EFER = 0xD01  # system calls, long mode enabled and active, no-execute
 _CR0, _CR4 = 0x8005_0033, 0x6A0
 _STAR = 0x1B << 48 | 0x08 << 32  # sysret loads cs 0x2b and ss 0x23
+_NO_GDT = 0xFFFF_8000_0000_0000
 _GDT = {1: 0x00AF9B000000FFFF, 2: 0x00CF93000000FFFF, 4: 0x00CFF3000000FFFF, 5: 0x00AFFB000000FFFF}
 
 # The first frames of guest-physical memory belong to the engine.
@@ -275,7 +276,7 @@ class Emulator:
             stop_now(uc)
 
         def port(*_arguments: int) -> int:
-            # User mode may not touch ports, but the emulator never asks: keep the registers of this moment.
+            # User mode may not do this, but the emulator never asks: keep the registers of this moment.
             if not self._port_touched:
                 save(uc, port_context)
                 self._port_touched = True
@@ -288,6 +289,7 @@ class Emulator:
         self._hook(_HOOK_INTR, ctypes.CFUNCTYPE(None, pointer, u32, pointer)(interrupted))
         self._hook(_HOOK_INSN, ctypes.CFUNCTYPE(u32, pointer, u32, u32, pointer)(port), None, _INSN_IN)
         self._hook(_HOOK_INSN, ctypes.CFUNCTYPE(u32, pointer, u32, u32, u32, pointer)(port), None, _INSN_OUT)
+        self._hook(_HOOK_INSN, ctypes.CFUNCTYPE(None, pointer, pointer)(port), None, _INSN_SYSENTER)
 
     def _boot(self) -> None:
         """Enter long mode and ring 3, and learn where a context keeps what the interface does not offer.
@@ -327,6 +329,10 @@ class Emulator:
             "cr2",
         ):
             self._set(name, 0)
+        # From now on no descriptor can be read, so that user code cannot show the CPU some of its own making.
+        gdtr = _Mmr(0, _NO_GDT, 0xFF, 0)
+        self._must(self._lib.uc_reg_write(self._uc, REG["gdtr"], ctypes.byref(gdtr)), "hide the GDT")
+        self._set("rip", 0)
         self._set("mxcsr", 0x1F80)
         self._set("fpcw", 0x37F)
         self._set("fptag", 0xFFFF)
@@ -338,6 +344,7 @@ class Emulator:
         self._find_stop_switches(user_page + 0x802)
         self._snapshot()
         self._repair(self._scratch)
+        self._pending_vector = -1
         self._prove_interrupt(user_page + 0x820)
 
     def _boot_memory(self) -> tuple[int, int, int]:

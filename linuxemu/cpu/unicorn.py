@@ -14,11 +14,15 @@ import struct
 from typing import TYPE_CHECKING
 
 from linuxemu.arch.x86_64 import (
+    FAULT_USER,
     FLAGS_DEFAULT,
     PTE_PRESENT,
     PTE_USER,
     PTE_WRITABLE,
+    VECTOR_BREAKPOINT,
+    VECTOR_GENERAL_PROTECTION,
     VECTOR_INVALID_OPCODE,
+    VECTOR_OVERFLOW,
     VECTOR_PAGE_FAULT,
     ZERO_FRAME,
     FullRegs,
@@ -40,6 +44,8 @@ _FRAME_REGS = (
 _CTL_REMOVE_CACHE = 9 | (2 << 26) | (1 << 30)
 _FXSAVE_LEGACY = struct.Struct("<HHBxHQQII")
 _MXCSR_MASK = 0xFFFF
+_USER_GATES = (VECTOR_BREAKPOINT, VECTOR_OVERFLOW)
+"""What `int $n` may raise, as Linux sets up the interrupt table; `int $0x80` is 32-bit Linux, which is not here."""
 
 
 class _State:
@@ -49,7 +55,7 @@ class _State:
 
     def __init__(self, context: int, frame: TrapFrame) -> None:
         self.context = context
-        self.frame: TrapFrame | None = frame
+        self.frame: TrapFrame | None = None
         """The 18 registers as the emulator holds them, None when they were not read since it ran."""
         self.next_frame: TrapFrame | None = frame
         self.pc = frame.rip
@@ -196,12 +202,24 @@ class UnicornCpu(Emulator):
             self.fault_code = 0
             return EXCEPTION
         self._save(uc, self._scratch)
-        self.fault_code = ctypes.c_uint32.from_address(self._scratch + self._code_at).value
+        code, by_int = struct.unpack("<II", ctypes.string_at(self._scratch + self._code_at, 8))
+        self.fault_code = code
         self._repair(self._scratch)
-        if vector == VECTOR_PAGE_FAULT:
+        if by_int and vector not in _USER_GATES:
+            return self._refuse_int(state, vector)
+        if vector == VECTOR_PAGE_FAULT and code & FAULT_USER:
             self.fault_vaddr, self.fault_ip = self._fault_values[1], state.pc
             return PAGE_FAULT
-        self.vector = vector
+        # A fault of the CPU's own is one at the descriptor of a segment that user code tried to load.
+        self.vector = vector if vector != VECTOR_PAGE_FAULT else VECTOR_GENERAL_PROTECTION
+        return EXCEPTION
+
+    def _refuse_int(self, state: _State, vector: int) -> int:
+        """`int $n` for an n that has no gate for user mode: a general protection fault at the instruction."""
+        state.pc -= 2
+        self._set("rip", state.pc)
+        self.vector = VECTOR_GENERAL_PROTECTION
+        self.fault_code = vector * 8 + 2
         return EXCEPTION
 
     def frame(self, state: _State) -> TrapFrame:
@@ -231,7 +249,9 @@ class UnicornCpu(Emulator):
             self._load_frame(state, state.next_frame)
             state.frame = None
         frame = self.frame(state)
-        return FullRegs(frame, self._get("rcx"), self._get("r11"), self._fxsave())
+        if state.exact or state.frame is None:
+            return FullRegs(frame, self._get("rcx"), self._get("r11"), self._fxsave())
+        return FullRegs(frame, frame[2], frame[3], self._fxsave())  # as `syscall` leaves them
 
     def set_regs(self, state: _State, regs: FullRegs) -> None:
         """Replace every user-visible register of a state."""

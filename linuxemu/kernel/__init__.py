@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from linuxemu.kernel.activity import WaitQueue as WaitQueue
 from linuxemu.kernel.activity import Waiter as Waiter
+from linuxemu.kernel.activity import WaitQueue as WaitQueue
 from linuxemu.kernel.activity import park as park
 from linuxemu.kernel.kernel import Kernel as Kernel
 from linuxemu.kernel.paging import AddressSpace as AddressSpace

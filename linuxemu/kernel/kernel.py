@@ -212,7 +212,7 @@ class Kernel(Rendezvous, Traps):
         owner = self.check_new_task(caller, tid, pager)
         if tid in self.tasks:
             raise RpcError(ERR_ALREADY_EXISTS)
-        if flags & ~(TASK_ALL_CAPS | TASK_ABI_EMU | TASK_HV) or flags & TASK_ABI_EMU and flags & TASK_HV:
+        if flags & ~(TASK_ALL_CAPS | TASK_ABI_EMU | TASK_HV) or (flags & TASK_ABI_EMU and flags & TASK_HV):
             raise RpcError(ERR_INVALID_ARG)
         if flags & TASK_HV:
             raise RpcError(ERR_UNAVAILABLE)

@@ -35,7 +35,7 @@ from linuxemu.idl.codes import (
 )
 from linuxemu.kernel.ipc import MAX_TASKS
 from linuxemu.kernel.server import NOTIFY_IRQ
-from linuxemu.kernel.task import BLOCKED, DEAD, DEFAULT_PRIORITY, PRIORITIES, RUNNABLE
+from linuxemu.kernel.task import DEAD, DEFAULT_PRIORITY, PRIORITIES
 from linuxemu.kernel.traps import (
     EXCEPTION_GRACE_EXIT,
     EXCEPTION_INVALID_MEMORY_ACCESS,

@@ -20,7 +20,6 @@ from linuxemu.arch.x86_64 import (
     TABLE_SHARED,
     TABLE_WRITABLE,
 )
-
 from linuxemu.errors import RpcError
 from linuxemu.idl.codes import ERR_NO_MEMORY
 

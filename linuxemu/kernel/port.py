@@ -90,7 +90,7 @@ class Port:
                 value, error = None, None
                 try:
                     value = yield waiter
-                except BaseException as caught:  # noqa: BLE001 (it belongs to the coroutine that sleeps)
+                except BaseException as caught:
                     error = caught
                 if target.status is DEAD:
                     serving.close()

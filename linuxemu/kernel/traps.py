@@ -83,9 +83,8 @@ class Traps:
         if on_hook is None:
             self._run_without_hooks(task)
             return
-        if task.fresh or task.interrupted:
-            if not self._side_hook(task):
-                return
+        if (task.fresh or task.interrupted) and not self._side_hook(task):
+            return
         left = now()
         while True:
             state, space = task.state, task.space

@@ -122,9 +122,9 @@ def _place(t: Task, addr: int, length: int, flags: int) -> int:
             raise SysError(EEXIST)
         return addr
     hint = page_up(addr)
-    if hint and MMAP_MIN <= hint and hint + length <= USER_END:
-        if not any(True for _ in t.mm.overlapping(hint, hint + length)):
-            return hint
+    fits = MMAP_MIN <= hint and hint + length <= USER_END
+    if fits and not any(True for _ in t.mm.overlapping(hint, hint + length)):
+        return hint
     return t.mm.find_gap(length, MMAP_TOP)
 
 

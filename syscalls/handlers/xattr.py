@@ -48,13 +48,15 @@ def _open_place(t: Task, fd: int) -> Path:
     return place_of_file(t.files.get(fd))
 
 
-async def _check_value(t: Task, value: int, size: int, flags: int) -> None:
-    """The checks of setxattr that come before the path is looked at."""
+async def _new_value(t: Task, name: int, value: int, size: int, flags: int) -> bytes:
+    """The checks of setxattr that come before the path is looked at; returns the name."""
+    key = await _name(t, name)
     if flags & ~(XATTR_CREATE | XATTR_REPLACE):
         raise SysError(EINVAL)
     if size > XATTR_SIZE_MAX:
         raise SysError(E2BIG)
     await t.mem.read(value, size)
+    return key
 
 
 def _check(t: Task, place: Path, name: bytes, refused: int) -> None:
@@ -76,8 +78,7 @@ async def setxattr(
     t: Task, path: UserPath, name: UserStr, value: UserPtr[bytes], size: Size, flags: IntFlags
 ) -> None:
     """Set an extended attribute (man 2 setxattr)."""
-    key = await _name(t, name)
-    await _check_value(t, value, size, flags)
+    key = await _new_value(t, name, value, size, flags)
     _change(t, await _at(t, path, True), key)
 
 
@@ -86,8 +87,7 @@ async def lsetxattr(
     t: Task, path: UserPath, name: UserStr, value: UserPtr[bytes], size: Size, flags: IntFlags
 ) -> None:
     """Set an extended attribute of a link itself (man 2 setxattr)."""
-    key = await _name(t, name)
-    await _check_value(t, value, size, flags)
+    key = await _new_value(t, name, value, size, flags)
     _change(t, await _at(t, path, False), key)
 
 
@@ -96,8 +96,7 @@ async def fsetxattr(
     t: Task, fd: Fd, name: UserStr, value: UserPtr[bytes], size: Size, flags: IntFlags
 ) -> None:
     """Set an extended attribute of an open file (man 2 setxattr)."""
-    key = await _name(t, name)
-    await _check_value(t, value, size, flags)
+    key = await _new_value(t, name, value, size, flags)
     _change(t, _open_place(t, fd), key)
 
 

@@ -279,6 +279,11 @@ class ConsoleFile(RemoteFile):
             await self._console.wait(t, self.stream, POLLIN)
         return b""
 
+    async def unread(self, data: bytes) -> None:
+        """Take the host's position back over what could not be delivered; elsewhere it is lost."""
+        if data and self.seekable:
+            await self._seek(-len(data), SEEK_CUR)
+
     async def write(self, t: Task, data: bytes) -> int:
         """Write at the host's position."""
         if self.flags & O_APPEND and not self._append and self.seekable:

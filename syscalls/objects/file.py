@@ -132,7 +132,7 @@ class File:
         """Write at `offset` and leave the position alone (man 2 pwrite)."""
         raise SysError(ESPIPE)
 
-    def unread(self, data: bytes) -> None:
+    async def unread(self, data: bytes) -> None:
         """The caller could not deliver `data`, the tail of the last read: it is to be read again."""
 
     async def lseek(self, t: Task, offset: int, whence: int) -> int:
@@ -181,6 +181,18 @@ class File:
         return b"anon_inode:[%s]" % type(self).__name__.encode().lower()
 
 
+def seek_plainly(file: File, offset: int, whence: int) -> int:
+    """Move a position that has no end to count from: SEEK_END and the like are EINVAL."""
+    if whence == SEEK_CUR:
+        offset += file.pos
+    elif whence != SEEK_SET:
+        raise SysError(EINVAL)
+    if offset < 0:
+        raise SysError(EINVAL)
+    file.pos = offset
+    return offset
+
+
 class DirectoryFile(File):
     """An opened directory. Subclasses say what is in it.
 
@@ -217,14 +229,7 @@ class DirectoryFile(File):
 
     async def lseek(self, t: Task, offset: int, whence: int) -> int:
         """Go to a position that getdents handed out, or back to 0."""
-        if whence == SEEK_CUR:
-            offset += self.pos
-        elif whence != SEEK_SET:
-            raise SysError(EINVAL)
-        if offset < 0:
-            raise SysError(EINVAL)
-        self.pos = offset
-        return offset
+        return seek_plainly(self, offset, whence)
 
     async def fsync(self, t: Task, datasync: bool) -> None:
         """Names are written through: nothing to do."""

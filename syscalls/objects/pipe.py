@@ -347,7 +347,7 @@ class PipeEnd(File):
             return written, True
         return written, False
 
-    def unread(self, data: bytes) -> None:
+    async def unread(self, data: bytes) -> None:
         """What a faulting reader did not get stays in the pipe."""
         self.pipe.give_back(data)
 

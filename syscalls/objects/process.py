@@ -14,6 +14,7 @@ from syscalls.abi.flags import (
     RLIM_INFINITY,
     RLIM_NLIMITS,
     RLIMIT_CORE,
+    RLIMIT_CPU,
     RLIMIT_MEMLOCK,
     RLIMIT_MSGQUEUE,
     RLIMIT_NICE,
@@ -43,6 +44,7 @@ PID_MAX_LIMIT = 4_194_304
 _RESERVED_PIDS = 300
 """After the first wrap-around, Linux gives out no pid below this."""
 _MIB = 1 << 20
+_NO_LIMIT = (RLIM_INFINITY, RLIM_INFINITY)
 
 
 def default_rlimits(tasks_max: int = 7823) -> dict[int, tuple[int, int]]:
@@ -51,7 +53,7 @@ def default_rlimits(tasks_max: int = 7823) -> dict[int, tuple[int, int]]:
     Args:
         tasks_max: RLIMIT_NPROC and RLIMIT_SIGPENDING, which Linux derives from the memory size (2 GiB: 7823).
     """
-    limits = dict.fromkeys(range(RLIM_NLIMITS), (RLIM_INFINITY, RLIM_INFINITY))
+    limits = dict.fromkeys(range(RLIM_NLIMITS), _NO_LIMIT)
     limits[RLIMIT_STACK] = (8 * _MIB, RLIM_INFINITY)
     limits[RLIMIT_CORE] = (0, RLIM_INFINITY)
     limits[RLIMIT_NPROC] = (tasks_max, tasks_max)
@@ -463,6 +465,10 @@ class ProcessTable:
         task = Task(self.server, child, pid)
         task.inherit(t)
         child.add_task(task)
+        if child.rlimits[RLIMIT_CPU] != _NO_LIMIT:
+            from syscalls.objects.timers import watch_cpu_limit
+
+            watch_cpu_limit(child)
         return task
 
     def add_thread(self, t: Task) -> Task:

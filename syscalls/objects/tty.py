@@ -320,7 +320,7 @@ class TtyFile(RemoteFile):
         """Write."""
         return await self.tty.write(t, data, self.flags & O_NONBLOCK != 0)
 
-    def unread(self, data: bytes) -> None:
+    async def unread(self, data: bytes) -> None:
         """Give back what could not be delivered."""
         self.tty.unread(data)
 

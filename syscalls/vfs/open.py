@@ -109,8 +109,6 @@ def check_flags(flags: int, resolve: int = 0) -> int:
         raise SysError(EAGAIN)
     if flags & O_SYNC & ~O_DSYNC:
         flags |= O_DSYNC
-    if flags & O_CREAT and flags & O_EXCL:
-        flags |= O_NOFOLLOW
     return flags
 
 

@@ -180,7 +180,7 @@ class RegularFile(File):
                 raise _failed(error) from None
         return b"".join(parts)
 
-    def unread(self, data: bytes) -> None:
+    async def unread(self, data: bytes) -> None:
         """Go back over what could not be delivered."""
         self.pos -= len(data)
 

@@ -65,7 +65,7 @@ async def deliver(t: Task, file: File, address: int, data: bytes, offset: int | 
             # A pipe gives a piece as a whole or not at all.
             written = 0
         if offset is None:
-            file.unread(data[written:])
+            await file.unread(data[written:])
         if not written:
             raise SysError(EFAULT)
     return written
@@ -148,7 +148,7 @@ async def readv_user(t: Task, file: File, vector: Vector, offset: int | None) ->
             break
     if done < len(data):
         if offset is None:
-            file.unread(data[done:])
+            await file.unread(data[done:])
         if not done:
             raise SysError(EFAULT)
     return done
@@ -220,7 +220,7 @@ async def send_file(t: Task, out: File, source: File, offset: int | None, count:
                 written = await out.write(t, data)
             finally:
                 if written < len(data) and offset is None:
-                    source.unread(data[written:])
+                    await source.unread(data[written:])
             done += written
             if written < len(data):
                 break
@@ -274,10 +274,10 @@ async def splice_to_pipe(
         written = await out.write(t, data)
     except SysError:
         if offset is None:
-            source.unread(data)
+            await source.unread(data)
         raise
     if written < len(data) and offset is None:
-        source.unread(data[written:])
+        await source.unread(data[written:])
     return written
 
 
@@ -291,10 +291,10 @@ async def splice_from_pipe(
     try:
         written = await _put(t, out, data, offset)
     except (SysError, Interrupted):
-        source.unread(data)
+        await source.unread(data)
         raise
     if written < len(data):
-        source.unread(data[written:])
+        await source.unread(data[written:])
     return written
 
 
@@ -304,7 +304,7 @@ async def duplicate(t: Task, source: PipeEnd, out: PipeEnd, count: int, nonblock
     data = await _get_from(t, source, min(count, room), None, nonblock)
     if not data:
         return 0
-    source.unread(data)
+    await source.unread(data)
     return await out.write(t, data)
 
 

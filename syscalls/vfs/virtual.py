@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from syscalls.abi.errno import EINVAL, EIO, ENOENT
-from syscalls.abi.flags import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, SEEK_CUR, SEEK_SET
+from syscalls.abi.errno import EIO, ENOENT
+from syscalls.abi.flags import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
 from syscalls.errors import SysError
-from syscalls.objects.file import DirectoryFile, File
+from syscalls.objects.file import DirectoryFile, File, seek_plainly
 from syscalls.vfs.filesystem import FileSystem, FsInfo
 from syscalls.vfs.inode import ATIME, CTIME, GID, MODE, MTIME, UID, Attr, Inode
 from syscalls.vfs.mutex import Mutex
@@ -235,7 +235,7 @@ class VirtualOpenFile(File):
             self._content = await self.inode.make(t)
         return self._content[offset : offset + count]
 
-    def unread(self, data: bytes) -> None:
+    async def unread(self, data: bytes) -> None:
         """Go back over what could not be delivered."""
         self.pos -= len(data)
 
@@ -259,14 +259,7 @@ class VirtualOpenFile(File):
 
     async def lseek(self, t: Task, offset: int, whence: int) -> int:
         """Move in the snapshot; its end is unknown, so SEEK_END fails as for /proc files."""
-        if whence == SEEK_CUR:
-            offset += self.pos
-        elif whence != SEEK_SET:
-            raise SysError(EINVAL)
-        if offset < 0:
-            raise SysError(EINVAL)
-        self.pos = offset
-        return offset
+        return seek_plainly(self, offset, whence)
 
 
 class VirtualLink(VirtualInode):

@@ -69,6 +69,15 @@ int main(void) {
     signo = sigsetjmp(back, 1);
     if (signo == 0) __asm__ volatile("hlt");
     else printf("hlt: signal %d code %d\n", signo, last.si_code);
+    signo = sigsetjmp(back, 1);
+    if (signo == 0) __asm__ volatile("outb %al, $0x80");
+    else printf("out: signal %d code %d\n", signo, last.si_code);
+    signo = sigsetjmp(back, 1);
+    if (signo == 0) __asm__ volatile("cli");
+    else printf("cli: signal %d code %d\n", signo, last.si_code);
+    signo = sigsetjmp(back, 1);
+    if (signo == 0) __asm__ volatile("mov %%cr3, %%rax" : : : "rax");
+    else printf("cr3: signal %d code %d\n", signo, last.si_code);
 
     /* Repairing the mapping in the handler and returning runs the instruction again. */
     CHILD("unhandled null", signal(SIGSEGV, SIG_DFL); *null = 1);

@@ -10,7 +10,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import syscalls.handlers.identity
 import syscalls.handlers.prctl
@@ -25,9 +25,9 @@ from syscalls.abi.structs import CapUserData, CapUserHeader
 from syscalls.errors import SysError
 from syscalls.objects.credentials import Credentials
 from syscalls.objects.fdtable import FdTable
-from syscalls.registry import TABLE
-from syscalls.types import DECODERS
 from tests.syscalls import iorig
+from tests.syscalls.jobs import invoke, named
+from tests.syscalls.native_calls import In, Out, Words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,24 +43,6 @@ BOOTED_EARLIER_NS = 5_000_000_000
 CAPABILITY_V3 = 0x2008_0522
 Step = tuple[Any, ...]
 Result = tuple[int, list[bytes]]
-
-
-class In(NamedTuple):
-    """A buffer to read."""
-
-    data: bytes
-
-
-class Out(NamedTuple):
-    """A buffer of zeros whose contents after the call are part of the result."""
-
-    size: int
-
-
-class Words(NamedTuple):
-    """A buffer whose contents after the call are part of the result."""
-
-    data: bytes
 
 
 class Memory(iorig.Memory):
@@ -165,7 +147,7 @@ class Rig(iorig.Rig):
         outs: list[tuple[int, int]] = []
         placed = [self._place(t, arg, outs) for arg in args]
         try:
-            result = self.run(self.invoke(name, t, placed)) or 0
+            result = self.run(invoke(name, t, placed)) or 0
         except SysError as error:
             result = -error.errno
         return result, [t.mem.get(at, size) for at, size in outs]
@@ -181,18 +163,6 @@ class Rig(iorig.Rig):
         if isinstance(arg, (Out, Words)):
             outs.append((at, len(data)))
         return at
-
-    @staticmethod
-    def invoke(name: str, t: Any, args: Sequence[int]) -> Any:
-        """The coroutine of a system call, its arguments decoded as from registers."""
-        call = TABLE[X86_64[name]]
-        kinds = [arg for _, arg in call.arguments()]
-        raw = [value & (1 << 64) - 1 for value in args] + [0] * (len(kinds) - len(args))
-        decoded = [
-            DECODERS[kind.decode](value) if kind.decode else value
-            for kind, value in zip(kinds, raw, strict=True)
-        ]
-        return call.handler(t, *decoded)
 
     def ok(self, name: str, *args: Any, t: Any = None) -> int:
         """Make a system call that works."""
@@ -265,9 +235,9 @@ def both(
     got = [rig.step(*step) for step in steps]
     for step, (want, want_outs), (have, have_outs) in zip(steps, expected, got, strict=True):
         if step[0] in loose and want >= 0:
-            assert have >= 0, f"{step}: {_named(have)}, natively {want}"
+            assert have >= 0, f"{step}: {named(have)}, natively {want}"
             continue
-        assert have == want, f"{step}: {_named(have)}, natively {_named(want)}"
+        assert have == want, f"{step}: {named(have)}, natively {named(want)}"
         if step[0] not in loose:
             assert have_outs == want_outs, f"{step}: {have_outs}, natively {want_outs}"
     return got
@@ -279,7 +249,3 @@ def _credentials(caps: bytes, groups: bytes, uid: int | None) -> Credentials:
     user, group = (os.getuid(), os.getgid()) if uid is None else (uid, uid)
     made = Credentials.user(user, group, tuple(memoryview(groups).cast("I")))
     return made._replace(effective=effective, permitted=permitted, inheritable=inheritable)
-
-
-def _named(result: int) -> str:
-    return errno_name(-result) if -4096 < result < 0 else str(result)

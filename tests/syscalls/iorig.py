@@ -7,7 +7,6 @@ one beside it. Sleeps end only through wait queues, signals and deadlines, as in
 from __future__ import annotations
 
 import struct
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from linuxemu.kernel import Waiter
@@ -23,6 +22,7 @@ from syscalls.vfs.context import FsContext
 from syscalls.vfs.mount import MountNamespace, Path
 from syscalls.vfs.open import open_path
 from syscalls.vfs.virtual import VirtualDirectory, VirtualFs
+from tests.syscalls.jobs import Job, Jobs
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -97,23 +97,6 @@ class Timer:
 
     def cancel(self) -> None:
         self.callback = None
-
-
-class Job:
-    """A coroutine in progress."""
-
-    def __init__(self, coro: Coroutine[Any, Any, Any]) -> None:
-        self.coro = coro
-        self.done = False
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-    def value(self) -> Any:
-        """Its result, or its exception raised."""
-        assert self.done, "still asleep"
-        if self.error is not None:
-            raise self.error
-        return self.result
 
 
 class Port:
@@ -208,12 +191,12 @@ class Mm:
         return self.total_vm // 2
 
 
-class Rig:
+class Rig(Jobs):
     """The whole of it. `answer(message)` plays every server."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.now = 1_000_000_000
-        self.ready: deque[Waiter] = deque()
         self.timers: list[Timer] = []
         self.messages: list[Any] = []
         self.answer: Callable[[Any], Any] | None = None
@@ -286,32 +269,6 @@ class Rig:
 
         names: dict[bytes, int] = self.run(whole())
         return {name: ino for name, ino in names.items() if name not in (b".", b"..")}
-
-    def spawn(self, coro: Coroutine[Any, Any, Any]) -> Job:
-        """Start a coroutine and run it until it sleeps."""
-        job = Job(coro)
-        self._step(job, None)
-        return job
-
-    def _step(self, job: Job, value: Any) -> None:
-        try:
-            waiter = job.coro.send(value)
-        except StopIteration as stop:
-            job.done, job.result = True, stop.value
-        except BaseException as error:  # noqa: BLE001
-            job.done, job.error = True, error
-        else:
-            waiter.activity = job
-            if waiter.woken:
-                self.ready.append(waiter)
-
-    def settle(self) -> None:
-        """Run until everybody sleeps; time stands still."""
-        while self.ready:
-            waiter = self.ready.popleft()
-            job: Any = waiter.activity
-            if not job.done:
-                self._step(job, waiter.value)
 
     def advance(self, ns: int) -> None:
         """Let time pass, with what becomes due meanwhile."""

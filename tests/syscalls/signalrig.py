@@ -174,3 +174,12 @@ class SignalRig(iorig.Rig):
 def result(frame: TrapFrame) -> int:
     """A call's result as a program sees it: negative for an error."""
     return frame.rax - (1 << 64) if frame.rax >> 63 else frame.rax
+
+
+def errno_of(rig: SignalRig, t: Any, name: str, *args: int) -> int:
+    """The error a call fails with, 0 if it does not."""
+    try:
+        rig.call(t, name, *args)
+    except SysError as error:
+        return error.errno
+    return 0

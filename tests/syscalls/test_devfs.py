@@ -22,6 +22,7 @@ from syscalls.vfs.virtual import VirtualNode
 from syscalls.vfs.walk import lookup
 from tests.syscalls import vfs_rig
 from tests.syscalls.iorig import UNMAPPED, Rig
+from tests.syscalls.jobs import error_of
 
 
 @pytest.fixture
@@ -35,9 +36,7 @@ def t(rig: Rig) -> Any:
 
 
 def fails(rig: Any, coro: Any) -> int:
-    with pytest.raises(SysError) as caught:
-        rig.run(coro)
-    return caught.value.errno
+    return error_of(rig.run, coro)
 
 
 def device(rig: Rig, t: Any, major: int, minor: int, kind: int = f.S_IFCHR) -> Any:

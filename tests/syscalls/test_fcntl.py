@@ -26,6 +26,7 @@ from syscalls.objects.siginfo import SigAction, SigInfo, bit
 from syscalls.objects.signal import send_signal
 from syscalls.vfs.virtual import VirtualNode
 from tests.syscalls.iorig import UNMAPPED, Rig
+from tests.syscalls.jobs import error_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,9 +57,7 @@ def open_plain(t: Any, inode: Any, flags: int = f.O_RDWR) -> int:
 
 
 def fails(rig: Rig, t: Any, *args: int) -> int:
-    with pytest.raises(SysError) as caught:
-        rig.call(t, "fcntl", *args)
-    return caught.value.errno
+    return error_of(rig.call, t, "fcntl", *args)
 
 
 # -- descriptors ---------------------------------------------------------------------------------------------

@@ -676,6 +676,7 @@ def test_descriptor_limit_comes_before_the_file_is_made() -> None:
     assert rig.call("open", b"new", O_CREAT | W, 0o644) == -EMFILE
     rig.task.process.rlimits[RLIMIT_NOFILE] = (4, 4)
     assert rig.call("open", b"new", O_CREAT | O_EXCL | W, 0o644) == 3
+    assert rig.task.files.get(3).flags & O_NOFOLLOW == 0
     assert rig.call("dup", 3) == -EMFILE
     assert rig.call("dup2", 3, 4) == -EBADF
     assert rig.call("close", 3) == 0

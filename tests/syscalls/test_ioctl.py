@@ -10,12 +10,12 @@ import pytest
 
 import syscalls.handlers.ioctl  # noqa: F401
 from syscalls.abi import flags as f
-from syscalls.errors import SysError
 from syscalls.objects.file import File, OPathFile
 from syscalls.objects.pipe import make_pipe
 from syscalls.objects.siginfo import SigAction, bit
 from syscalls.vfs.virtual import VirtualNode
 from tests.syscalls.iorig import UNMAPPED, Rig
+from tests.syscalls.jobs import error_of
 
 
 @pytest.fixture
@@ -38,9 +38,7 @@ def fd(rig: Rig, t: Any) -> int:
 
 
 def fails(rig: Rig, t: Any, *args: int) -> int:
-    with pytest.raises(SysError) as caught:
-        rig.call(t, "ioctl", *args)
-    return caught.value.errno
+    return error_of(rig.call, t, "ioctl", *args)
 
 
 def test_close_on_exec(rig: Rig, t: Any, fd: int) -> None:

@@ -46,6 +46,7 @@ from syscalls.objects.siginfo import SigAction, SigInfo, bit
 from syscalls.objects.signal import send_signal
 from syscalls.vfs.virtual import VirtualNode
 from tests.syscalls.iorig import UNMAPPED, Rig
+from tests.syscalls.jobs import error_of
 
 on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="compares with Linux")
 
@@ -61,9 +62,7 @@ def t(rig: Rig) -> Any:
 
 
 def fails(rig: Rig, coro: Any) -> int:
-    with pytest.raises(SysError) as caught:
-        rig.run(coro)
-    return caught.value.errno
+    return error_of(rig.run, coro)
 
 
 def make(rig: Rig, t: Any, flags: int = 0) -> tuple[int, int]:
@@ -226,10 +225,10 @@ def test_several_readers_share(rig: Rig, t: Any) -> None:
 def test_what_could_not_be_delivered_is_read_again(rig: Rig, t: Any) -> None:
     reader, writer = ends(t)
     rig.run(writer.write(t, b"abcdef"))
-    reader.unread(rig.run(reader.read(t, 4))[2:])
+    rig.run(reader.unread(rig.run(reader.read(t, 4))[2:]))
     assert rig.run(reader.read(t, 10)) == b"cdef"
     rig.run(writer.write(t, b"xyz"))
-    reader.unread(rig.run(reader.read(t, 3)))
+    rig.run(reader.unread(rig.run(reader.read(t, 3))))
     assert rig.run(reader.read(t, 10)) == b"xyz"
 
 
@@ -238,7 +237,7 @@ def test_giving_back_to_a_full_pipe_still_wakes_writers(rig: Rig, t: Any) -> Non
     rig.run(writer.write(t, bytes(65536)))
     data = rig.run(reader.read(t, 5000))
     rig.run(writer.write(t, bytes(4096)))
-    reader.unread(data)
+    rig.run(reader.unread(data))
     writer.flags &= ~O_NONBLOCK
     job = rig.spawn(writer.write(t, b"x"))
     found = 0
@@ -247,7 +246,7 @@ def test_giving_back_to_a_full_pipe_still_wakes_writers(rig: Rig, t: Any) -> Non
         rig.settle()
     found += len(rig.run(reader.read(t, 100_000)))
     assert found == 65536 + 4096 + 1
-    reader.unread(b"back again")
+    rig.run(reader.unread(b"back again"))
     assert rig.run(reader.read(t, 100)) == b"back again"
 
 

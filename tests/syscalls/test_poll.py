@@ -26,12 +26,13 @@ from syscalls.abi.flags import (
     RLIMIT_NOFILE,
     SIGUSR1,
 )
-from syscalls.errors import Interrupted, Restart, SysError
+from syscalls.errors import Interrupted, Restart
 from syscalls.objects.file import OPathFile
 from syscalls.objects.pipe import make_pipe
 from syscalls.objects.siginfo import SigAction, SigInfo, bit
 from syscalls.objects.signal import send_signal
 from tests.syscalls.iorig import UNMAPPED, Rig
+from tests.syscalls.jobs import error_of
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -55,9 +56,7 @@ def pipe(t: Any, flags: int = 0) -> tuple[int, int]:
 
 
 def fails(rig: Rig, t: Any, name: str, *args: int) -> int:
-    with pytest.raises(SysError) as caught:
-        rig.call(t, name, *args)
-    return caught.value.errno
+    return error_of(rig.call, t, name, *args)
 
 
 def pollfds(t: Any, *entries: tuple[int, int]) -> int:

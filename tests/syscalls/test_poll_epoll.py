@@ -24,6 +24,7 @@ from syscalls.objects.siginfo import SigAction, SigInfo, bit
 from syscalls.objects.signal import send_signal
 from syscalls.vfs.virtual import VirtualNode
 from tests.syscalls.iorig import BASE, SIZE, UNMAPPED, Rig
+from tests.syscalls.jobs import error_of
 
 IN, OUT, ERR, HUP = f.EPOLLIN, f.EPOLLOUT, f.EPOLLERR, f.EPOLLHUP
 
@@ -76,9 +77,7 @@ def wait(rig: Rig, t: Any, ep: int, maxevents: int = 16, timeout: int = 0) -> di
 
 
 def fails(rig: Rig, t: Any, name: str, *args: int) -> int:
-    with pytest.raises(SysError) as caught:
-        rig.call(t, name, *args)
-    return caught.value.errno
+    return error_of(rig.call, t, name, *args)
 
 
 # -- instances -----------------------------------------------------------------------------------------------

@@ -35,11 +35,10 @@ from syscalls.abi.flags import (
     WSTOPPED,
     WUNTRACED,
 )
-from syscalls.errors import SysError
 from syscalls.objects.siginfo import SigAction, SigInfo
 from syscalls.objects.signal import send_signal
 from tests.syscalls.iorig import UNMAPPED
-from tests.syscalls.signalrig import CODE, SignalRig, result
+from tests.syscalls.signalrig import CODE, SignalRig, errno_of, result
 
 WNOTHREAD: int = flags.__WNOTHREAD
 WALL: int = flags.__WALL
@@ -54,14 +53,6 @@ def rig() -> SignalRig:
 @pytest.fixture
 def t(rig: SignalRig) -> Any:
     return rig.task()
-
-
-def errno_of(rig: SignalRig, t: Any, name: str, *args: int) -> int:
-    try:
-        rig.call(t, name, *args)
-    except SysError as error:
-        return error.errno
-    return 0
 
 
 def wait4(rig: SignalRig, t: Any, pid: int = -1, options: int = WNOHANG) -> tuple[int, int]:

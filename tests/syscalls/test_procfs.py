@@ -20,6 +20,7 @@ from syscalls.objects.vma import Vma
 from syscalls.vfs.open import open_path
 from syscalls.vfs.walk import lookup
 from tests.syscalls.iorig import Mm, Rig
+from tests.syscalls.jobs import error_of
 
 on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="compares with Linux")
 
@@ -40,9 +41,7 @@ def t(rig: Rig) -> Any:
 
 
 def fails(rig: Rig, coro: Any) -> int:
-    with pytest.raises(SysError) as caught:
-        rig.run(coro)
-    return caught.value.errno
+    return error_of(rig.run, coro)
 
 
 def at(rig: Rig, t: Any, path: bytes, follow: bool = True) -> Any:

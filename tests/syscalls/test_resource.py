@@ -254,6 +254,20 @@ def test_cpu_limit_warns_every_second_and_then_kills() -> None:
     assert tenth == 41
 
 
+def test_cpu_limit_holds_for_children() -> None:
+    rig = Rig()
+    rig.ok("setrlimit", RLIMIT_CPU, limit(1, 2))
+    rig.t.user_ns = SECOND // 2
+    child = rig.fork(rig.t)
+    child.user_ns = SECOND * 3 // 4
+    rig.advance(SECOND)
+    assert not child.process.pending.has(SIGXCPU)
+    child.user_ns = SECOND * 5 // 4
+    rig.advance(SECOND)
+    assert child.process.pending.has(SIGXCPU)
+    assert not rig.t.process.pending.has(SIGXCPU)
+
+
 def test_cpu_limit_can_be_lifted() -> None:
     rig = Rig()
     rig.ok("setrlimit", RLIMIT_CPU, limit(1, RLIM_INFINITY))

@@ -31,7 +31,7 @@ from syscalls.objects.signal import send_signal
 from syscalls.objects.task import AltStack
 from tests.helpers import ROOT
 from tests.syscalls import signalcalls
-from tests.syscalls.signalrig import CODE, HANDLER, SignalRig, result
+from tests.syscalls.signalrig import CODE, HANDLER, SignalRig, errno_of, result
 
 SECOND = 1_000_000_000
 
@@ -44,15 +44,6 @@ def rig() -> SignalRig:
 @pytest.fixture
 def t(rig: SignalRig) -> Any:
     return rig.task()
-
-
-def errno_of(rig: SignalRig, t: Any, name: str, *args: int) -> int:
-    """The error a call fails with, 0 if it does not."""
-    try:
-        rig.call(t, name, *args)
-    except SysError as error:
-        return error.errno
-    return 0
 
 
 def sigset(t: Any, *signos: int) -> int:

@@ -24,6 +24,7 @@ from syscalls.objects.siginfo import SigAction, bit
 from syscalls.vfs.virtual import VirtualNode
 from syscalls.vfs.walk import lookup
 from tests.syscalls.iorig import UNMAPPED, Rig
+from tests.syscalls.jobs import error_of
 
 _KEYS = bytes([3, 28, 127, 21, 4, 0, 1, *[0] * 12])
 COOKED = Termios(0, 0, f.B38400 | f.CS8, f.ISIG | f.ICANON | f.ECHO, 0, _KEYS)
@@ -169,9 +170,7 @@ def term() -> tuple[Rig, Any, Host]:
 
 
 def fails(rig: Rig, coro: Any) -> int:
-    with pytest.raises(SysError) as caught:
-        rig.run(coro)
-    return caught.value.errno
+    return error_of(rig.run, coro)
 
 
 def refused(rig: Rig, t: Any, cmd: int, arg: int, fd: int = 0) -> int:
@@ -357,6 +356,25 @@ def test_files_of_the_host_have_a_position_and_a_size() -> None:
     assert file.poll() & f.POLLIN
 
 
+def test_what_a_file_of_the_host_could_not_deliver_is_read_again() -> None:
+    rig, t, host = boot("file", "pipe", "pipe")
+    host.file = b"0123456789"
+    t.files.get(1).flags |= f.O_NONBLOCK
+    host.room[1] = 4
+    assert rig.run(t.files.get(0).read(t, 2)) == b"01"
+    assert rig.call(t, "sendfile", 1, 0, 0, 100) == 4
+    assert (host.output[1], host.position) == (b"2345", 6)
+    with pytest.raises(SysError):
+        rig.call(t, "sendfile", 1, 0, 0, 100)
+    assert host.position == 6
+
+
+def test_what_a_pipe_of_the_host_could_not_deliver_is_gone() -> None:
+    rig, t, host = boot("pipe", "pipe", "pipe")
+    rig.run(t.files.get(0).unread(b"abc"))
+    assert not any(isinstance(q, m.Seek) for q in host.log)
+
+
 def test_append_mode_set_by_the_guest() -> None:
     rig, t, host = boot("file", "file", "pipe")
     host.file = b"abc"
@@ -487,7 +505,7 @@ def test_bytes_that_wait(term: Any) -> None:
     assert rig.run(t.mem.u32(at)) == 6
     assert t.files.get(0).poll() & f.POLLIN
     assert rig.run(t.files.get(0).read(t, 4)) == b"abcd"
-    t.files.get(0).unread(b"cd")
+    rig.run(t.files.get(0).unread(b"cd"))
     assert rig.run(t.files.get(0).read(t, 10)) == b"cdef"
     host.type(None)
     rig.call(t, "ioctl", 0, f.FIONREAD, at)

@@ -12,7 +12,6 @@ import pickle
 import subprocess
 import sys
 import tempfile
-from collections import deque
 from pathlib import Path
 from struct import unpack_from
 from typing import Any, NamedTuple
@@ -22,7 +21,7 @@ from linuxemu.idl.codes import ERR_INVALID_TASK
 from linuxemu.kernel import Waiter
 from linuxemu.messages import clock
 from linuxemu.servers.fs.memfs import MemFs
-from syscalls.abi.errno import EFAULT, EINVAL, ENAMETOOLONG, errno_name
+from syscalls.abi.errno import EFAULT, EINVAL, ENAMETOOLONG
 from syscalls.abi.flags import S_IFCHR
 from syscalls.abi.numbers import X86_64
 from syscalls.abi.structs import Stat, Statx
@@ -32,14 +31,13 @@ from syscalls.objects.device import DeviceTable
 from syscalls.objects.fdtable import FdTable
 from syscalls.objects.file import File
 from syscalls.objects.process import ProcessTable
-from syscalls.registry import TABLE
-from syscalls.types import DECODERS
 from syscalls.vfs.context import FsContext
 from syscalls.vfs.mount import MountNamespace
 from syscalls.vfs.mount import Path as VfsPath
 from syscalls.vfs.rpcfs import RpcFs, file_system_of
 from syscalls.vfs.virtual import VirtualFs, VirtualNode
 from syscalls.vfs.walk import lookup
+from tests.syscalls.jobs import Job, Jobs, invoke, named
 from tests.syscalls.native_calls import BAD, Edge, In, Iov, Out, Step, Words
 
 for _family in ("directory", "file", "mount", "stat", "xattr"):
@@ -212,27 +210,11 @@ class Server:
         self.complaints.append(what)
 
 
-class Job:
-    """A coroutine in progress."""
-
-    def __init__(self, coro: Any) -> None:
-        self.coro = coro
-        self.done = False
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-    def value(self) -> Any:
-        assert self.done, "still asleep"
-        if self.error is not None:
-            raise self.error
-        return self.result
-
-
-class Rig:
+class Rig(Jobs):
     """A Linux server's VFS on a memory file server, and one task."""
 
     def __init__(self, creds: Credentials | None = None, **options: Any) -> None:
-        self.ready: deque[Waiter] = deque()
+        super().__init__()
         self.servers: dict[int, Any] = {7: Clock()}
         self.server: Any = Server(self)
         self.table = self.server.table_of_processes = ProcessTable(self.server, Credentials())
@@ -268,47 +250,11 @@ class Rig:
 
     # -- running -------------------------------------------------------------------------------------
 
-    def spawn(self, coro: Any) -> Job:
-        """Start a coroutine and run it until it sleeps."""
-        job = Job(coro)
-        self._step(job, None)
-        return job
-
-    def _step(self, job: Job, value: Any) -> None:
-        try:
-            waiter = job.coro.send(value)
-        except StopIteration as stop:
-            job.done, job.result = True, stop.value
-        except BaseException as error:  # noqa: BLE001
-            job.done, job.error = True, error
-        else:
-            waiter.activity = job
-            if waiter.woken:
-                self.ready.append(waiter)
-
     def run(self, coro: Any) -> Any:
         """Run a coroutine to its end."""
         job = self.spawn(coro)
         self.settle()
         return job.value()
-
-    def settle(self) -> None:
-        """Run until everybody sleeps."""
-        while self.ready:
-            waiter = self.ready.popleft()
-            job: Any = waiter.activity
-            if not job.done:
-                self._step(job, waiter.value)
-
-    def invoke(self, name: str, t: Any, args: list[int]) -> Any:
-        """The coroutine of a system call, its arguments decoded as from registers."""
-        call = TABLE[X86_64[name]]
-        kinds = [arg for _, arg in call.arguments()]
-        raw = [value & (1 << 64) - 1 for value in args] + [0] * (len(kinds) - len(args))
-        decoded = []
-        for arg, value in zip(kinds, raw, strict=True):
-            decoded.append(DECODERS[arg.decode](value) if arg.decode else value)
-        return call.handler(t, *decoded)
 
     def call(self, name: str, *args: Any, t: Any = None) -> int:
         """Make a system call; the result, or negative errno."""
@@ -318,14 +264,14 @@ class Rig:
         """Begin a system call that may sleep."""
         self.memory.reset()
         placed, _ = self._place(args)
-        return self.spawn(self.invoke(name, t or self.task, placed))
+        return self.spawn(invoke(name, t or self.task, placed))
 
     def step(self, name: str, *args: Any, t: Any = None) -> tuple[int, list[bytes]]:
         """Make a system call: result or negative errno, and the output buffers."""
         self.memory.reset()
         placed, outs = self._place(args)
         try:
-            result = self.run(self.invoke(name, t or self.task, placed)) or 0
+            result = self.run(invoke(name, t or self.task, placed)) or 0
         except SysError as error:
             result = -error.errno
         data = self.memory.data
@@ -421,10 +367,10 @@ def both(steps: list[Any], uid: int | None = None) -> Rig:
     for step, (want, want_outs) in zip(steps, expected, strict=True):
         if isinstance(step, New):
             have, have_outs = rig.step(*step.step)
-            _check(step.step, _named(have), _named(step.result))
+            _check(step.step, named(have), named(step.result))
         else:
             have, have_outs = rig.step(*step)
-            _check(step, _named(have), _named(want))
+            _check(step, named(have), named(want))
             _check(step, _comparable(step[0], have_outs), _comparable(step[0], want_outs))
         rig.results.append((have, have_outs))
     return rig
@@ -461,7 +407,3 @@ def entries64(data: bytes) -> list[tuple[int, int, int, bytes]]:
         found.append((ino, position, kind, data[at + 19 : at + length].partition(b"\0")[0]))
         at += length
     return found
-
-
-def _named(result: int) -> str:
-    return errno_name(-result) if -4096 < result < 0 else str(result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import tarfile
 from typing import TYPE_CHECKING
@@ -229,6 +230,33 @@ def test_dynamic_and_foreign_programs_are_refused(tmp_path: Path) -> None:
 def test_nothing_is_left_of_a_run() -> None:
     assert cli("run", "sh", "-c", "echo x > /etc/left; echo y > /tmp/left").status == 0
     assert cli("run", "sh", "-c", "ls /etc/left /tmp/left 2>/dev/null").stdout == b""
+
+
+def test_standard_input_read_by_two_ways_is_read_once(tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(b"one\ntwo\nthree\n")
+    # cat uses sendfile(2), which a pipe and a terminal take alike.
+    with (tmp_path / "in").open("rb") as source:
+        line = cli_words("run", "sh", "-c", "read first; cat; cat")
+        done = subprocess.run(line, stdin=source, stdout=subprocess.PIPE, env=tool_environment())
+    assert (done.returncode, done.stdout) == (0, b"two\nthree\n")
+
+
+def test_unknown_calls_are_refused_and_recorded(tmp_path: Path) -> None:
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("no gcc to compile with")
+    (tmp_path / "ask.c").write_text(
+        "#include <errno.h>\n#include <stdio.h>\n#include <sys/syscall.h>\n#include <unistd.h>\n"
+        'int main(void) { long r = syscall(SYS_memfd_create, "x", 0); printf("%ld %d\\n", r, errno == ENOSYS);\n'
+        'r = syscall(999); printf("%ld %d\\n", r, errno == ENOSYS); return 0; }\n'
+    )
+    subprocess.run([compiler, "-static", "-o", str(tmp_path / "ask"), str(tmp_path / "ask.c")], check=True)
+    outcome = cli(
+        "run", "--bind", f"{tmp_path}:/b:ro", "/b/ask", env={**tool_environment(), "LINUXEMU_REPORT": "1"}
+    )
+    assert (outcome.status, outcome.stdout) == (0, b"-1 1\n-1 1\n")
+    assert b"memfd_create (by ask)" in outcome.stderr
+    assert b"syscall_999 (by ask)" in outcome.stderr
 
 
 def test_unsupported_requests_are_reported_when_asked_for() -> None:

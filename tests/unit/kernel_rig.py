@@ -12,7 +12,7 @@ from linuxemu.kernel.task import TASK_ABI_EMU, TASK_ALL_CAPS, Task
 from linuxemu.messages import AbiHook, AbiHookReply, Exception_, PageFault, PageFaultReply, TrapFrame
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
 
     from linuxemu.cpu.fake import Step
 

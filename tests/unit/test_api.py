@@ -9,7 +9,8 @@ import linuxemu
 
 def test_public_names() -> None:
     assert linuxemu.__all__ == [
-        "Bind", "BootError", "DeadlockError", "EngineError", "GuestStartError", "LinuxEmuError", "Machine", "Result", "RpcError",
+        "Bind", "BootError", "DeadlockError", "EngineError", "GuestStartError", "LinuxEmuError", "Machine", "Result",
+        "RpcError",
     ]  # fmt: skip
 
 

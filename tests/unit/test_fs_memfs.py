@@ -532,6 +532,18 @@ def test_zeroing(client: Client) -> None:
     assert client.contents(ino) == bytes(5 * PAGE)
 
 
+@pytest.mark.parametrize("mode", [0, 1, 3, 16])
+def test_fallocate_is_a_change_of_the_contents(client: Client, clock: Clock, mode: int) -> None:
+    ino = client.create(b"f", bytes(100))
+    before = client.getattr(ino)
+    clock.now += 5
+    client.fallocate(client.open(ino), mode, 10, 20)
+    after = client.getattr(ino)
+    assert (after.mtime_ns, after.ctime_ns) == (clock.now, clock.now)
+    assert after.atime_ns == before.atime_ns
+    assert after.version != before.version
+
+
 def test_modes_of_fallocate(client: Client) -> None:
     handle = client.open(client.create(b"f", b"abc"))
     for mode in (2, 4, 8, 16 | 3, 32, 64, 1 << 31):

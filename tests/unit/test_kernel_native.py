@@ -48,9 +48,8 @@ from tests.unit.kernel_rig import Rig
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NOP, KDEBUG, IPC, NOTIFY, TIMER, WRITE, READ, CREATE, DESTROY, EXIT, SELF, SCHEDULE, MAP, UNMAP, ACQUIRE, RELEASE = range(
-    1, 17
-)
+NOP, KDEBUG, IPC, NOTIFY, TIMER, WRITE, READ, CREATE = range(1, 9)
+DESTROY, EXIT, SELF, SCHEDULE, MAP, UNMAP, ACQUIRE, RELEASE = range(9, 17)
 SEND, RECV, NOBLOCK, KERNEL = 1, 2, 4, 8
 CALL = SEND | RECV
 DATA = 0x10_0000
@@ -505,7 +504,8 @@ def test_server_dies_during_a_call(rig: Rig, pager: Memory) -> None:
 
 def test_server_calls_a_native_task(rig: Rig, pager: Memory) -> None:
     program = Program(rig, pager)
-    answers = [clock.GettimeReply(7).pack(), struct.pack("<i", ERR_NOT_FOUND).ljust(256, b"\0"), b"\x77\x77" + bytes(254)]
+    refusal, nonsense = struct.pack("<i", ERR_NOT_FOUND).ljust(256, b"\0"), b"\x77\x77" + bytes(254)
+    answers = [clock.GettimeReply(7).pack(), refusal, nonsense]
     port = rig.port()
 
     def reply(data: bytes) -> Any:
@@ -619,7 +619,8 @@ def test_native_pager_serves_faults_and_hears_of_the_end(rig: Rig, pager: Memory
         messages.append(unpack(boss.peek(DATA, 256)))
         return native_call(DESTROY, 500)
 
-    boss.play(native_call(CREATE, 500, DATA, 0x5000, boss.tid, 0), native_call(IPC, 0, 0, DATA, RECV), map_page, answer, look)
+    create, receive = native_call(CREATE, 500, DATA, 0x5000, boss.tid, 0), native_call(IPC, 0, 0, DATA, RECV)
+    boss.play(create, receive, map_page, answer, look)
     rig.cpu.script.extend([fault(0x9123, 6), native_call(EXIT)])
     rig.settle()
     assert boss.results == [0, 0, 0, 0, 0]
@@ -692,7 +693,8 @@ def test_vm_map(rig: Rig, pager: Memory) -> None:
     assert target.space is not None
     assert program.task.space is not None
     frame = program.task.space.entry(DATA) & PTE_ADDRESS
-    assert [target.space.entry(v) & (PTE_ADDRESS | RW) for v in (0x5000, 0x6000)] == [frame | RW, frame | RW & ~PTE_WRITABLE]
+    found = [target.space.entry(v) & (PTE_ADDRESS | RW) for v in (0x5000, 0x6000)]
+    assert found == [frame | RW, frame | RW & ~PTE_WRITABLE]
     assert rig.kernel.frames.refs[frame >> 12] == 4  # one is the test's own
 
 

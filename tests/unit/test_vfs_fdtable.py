@@ -194,7 +194,7 @@ def test_file_without_operations_refuses_as_linux_does() -> None:
     for kind, error in ((S_IFDIR, EISDIR), (S_IFIFO, ESPIPE), (S_IFCHR, ENODEV)):
         file.inode.kind = kind
         assert errno_of(file.fallocate(t, 0, 0, 1)) == error  # type: ignore[arg-type]
-    file.unread(b"x")
+    run(file.unread(b"x"))
     assert file.wait_queues() == ()
     assert file.poll() & 5 == 5
     assert file.proc_name() == b"anon_inode:[tracked]"

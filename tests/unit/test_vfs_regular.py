@@ -134,6 +134,19 @@ def test_failure_after_a_part_is_a_short_result(rig: Rig) -> None:
     assert rig.call("copy_file_range", 3, Words(bytes(8)), 4, Words(bytes(8)), BIG, 0) == -EIO
 
 
+@pytest.mark.parametrize("copy", ["sendfile", "copy_file_range"])
+def test_copying_is_reading(rig: Rig, copy: str) -> None:
+    rig.call("pwrite64", 3, b"abc", 3, 0)
+    rig.call("utimensat", AT_FDCWD, b"f", In(bytes(32)), 0)
+    rig.call("open", b"f", O_RDONLY, 0)
+    rig.call("open", b"g", O_CREAT | O_WRONLY, 0o600)
+    words = (5, 4, 0, 3) if copy == "sendfile" else (4, 0, 5, 0, 3, 0)
+    assert rig.call(copy, *words) == 3
+    attr = rig.place(b"f").inode.attr
+    assert attr.atime_ns > 0
+    assert attr.mtime_ns == 0
+
+
 def test_bad_memory_after_a_part_is_a_short_result(rig: Rig) -> None:
     data = bytes(range(256)) * (BIG // 256)
     rig.call("pwrite64", 3, In(data), BIG, 0)

@@ -499,7 +499,6 @@ class MemFs(MemTree):
             for index, page in (await self._fetch(node, m.offset, end)).items():
                 data.fill(index, page)
             data.punch(m.offset, end)
-            node.mtime_ns = self._now()
         self._used_pages += data.allocated - before
         if not mode & _PUNCH_HOLE:
             self._charge(data.missing(m.offset, end))
@@ -508,7 +507,7 @@ class MemFs(MemTree):
             self._used_pages += data.allocated - before
         if not mode & _KEEP_SIZE and end > data.size:
             data.truncate(end)
-        node.ctime_ns = self._now()
+        node.mtime_ns = node.ctime_ns = self._now()
         node.version += 1
         return fsx.FallocateReply()
 

@@ -63,6 +63,9 @@ class Node:
 
     def attr(self) -> tuple[int, ...]:
         """The attributes in the order of the messages; of an owned node."""
+        return self._attr(0, 0)
+
+    def _attr(self, size: int, blocks: int) -> tuple[int, ...]:
         return (
             self.ino,
             self.mode,
@@ -70,8 +73,8 @@ class Node:
             self.uid,
             self.gid,
             self.rdev,
-            0,
-            0,
+            size,
+            blocks,
             PAGE,
             self.atime_ns,
             self.mtime_ns,
@@ -104,21 +107,7 @@ class FileNode(Node):
         blocks = data.allocated * _SECTORS
         if data.floor:
             blocks = min(blocks + self.lower_blocks, max(blocks, (data.size + PAGE - 1) // PAGE * _SECTORS))
-        return (
-            self.ino,
-            self.mode,
-            self.nlink,
-            self.uid,
-            self.gid,
-            0,
-            data.size,
-            blocks,
-            PAGE,
-            self.atime_ns,
-            self.mtime_ns,
-            self.ctime_ns,
-            self.version,
-        )
+        return self._attr(data.size, blocks)
 
     def take(self, attr: Sequence[int]) -> None:
         """As `Node.take`."""
@@ -152,21 +141,7 @@ class DirNode(Node):
     def attr(self) -> tuple[int, ...]:
         """As `Node.attr`."""
         size = self.lower_size or (2 + len(self.entries)) * _DIRENT_SIZE
-        return (
-            self.ino,
-            self.mode,
-            self.nlink,
-            self.uid,
-            self.gid,
-            0,
-            size,
-            0,
-            PAGE,
-            self.atime_ns,
-            self.mtime_ns,
-            self.ctime_ns,
-            self.version,
-        )
+        return self._attr(size, 0)
 
     def take(self, attr: Sequence[int]) -> None:
         """As `Node.take`."""

@@ -7,8 +7,6 @@ import stat
 from typing import TYPE_CHECKING
 
 from linuxemu.errors import BootError
-from loader.cache import ImageCache
-from rootfs.cache import EXEC_CACHE
 
 if TYPE_CHECKING:
     from linuxemu.kernel import Server
@@ -45,17 +43,6 @@ def open_root(spec: str, name: str = "fs") -> Server:
 
         return TarFs(spec, name=name)
     raise BootError(f"cannot use {spec!r} as root file system: it is neither a directory nor a tar archive")
-
-
-def load_exec_cache(spec: str) -> ImageCache:
-    """The parsed programs that an image directory came with; an empty cache for every other root."""
-    try:
-        if _is_image(spec):
-            with open(os.path.join(spec, EXEC_CACHE), "rb") as file:
-                return ImageCache.from_bytes(file.read())
-    except (OSError, ValueError):
-        pass
-    return ImageCache()
 
 
 def _is_image(directory: str) -> bool:

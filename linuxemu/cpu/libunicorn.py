@@ -170,23 +170,29 @@ class Emulator:
             raise EngineError("libunicorn's switches are not where they are expected: unsupported version")
         ctypes.c_uint8.from_address(self._uc + at + 22).value = 1
 
-    def _prove_whole_instructions(self, at: int) -> None:
-        """Ask for a stop in the middle of a block and see that the block is finished first.
+    def _prove_interrupt(self, at: int) -> None:
+        """Interrupt the emulator in the middle of a block, and see that it finishes the block and says so.
 
         Args:
             at: address of `cpuid; incq (%rdi); jmp .+2`.
         """
         handle = ctypes.c_size_t()
-        stop = ctypes.cast(self._lib.uc_emu_stop, ctypes.c_void_p)
-        pointer, none, everywhere = ctypes.c_void_p(self._uc), ctypes.c_uint64(1), ctypes.c_uint64(0)
-        add = self._lib.uc_hook_add
+        callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(self._interrupt_once)
+        code = ctypes.cast(callback, ctypes.c_void_p)
         insn = ctypes.c_int(_INSN_CPUID)
-        self._must(add(pointer, ctypes.byref(handle), _HOOK_INSN, stop, None, none, everywhere, insn), "hook")
+        self._must(
+            self._lib.uc_hook_add(self._uc, ctypes.byref(handle), _HOOK_INSN, code, None, 1, 0, insn),
+            "add a hook",
+        )
         self._set("rdi", at - at % PAGE + PAGE)
-        self._start(self._uc, at, 0, 0, 0)
-        if self._get("rip") != at + 7:
+        error = self._start(self._uc, at, 0, 0, 0)
+        if error != INTERRUPTED or self._get("rip") != at + 7:
             raise EngineError("libunicorn stops in the middle of instructions: unsupported version")
-        self._must(self._lib.uc_hook_del(pointer, handle), "remove a hook")
+        self._must(self._lib.uc_hook_del(ctypes.c_void_p(self._uc), handle), "remove a hook")
+
+    def _interrupt_once(self, _uc: int, _data: int) -> int:
+        self.interrupt()
+        return 0
 
     def _find_stop_switches(self, store_at: int) -> None:
         """Find out how to stop the emulator from another thread without `uc_emu_stop`.
@@ -229,28 +235,6 @@ class Emulator:
         self._error_switch = ctypes.c_int32.from_address(error)
         self._exit_switch = ctypes.c_uint8.from_address(exit_request)
         self._countdown_switch = ctypes.c_uint16.from_address(countdown)
-
-    def _prove_interrupt(self, at: int) -> None:
-        """Interrupt an endless loop from another thread.
-
-        Args:
-            at: address of `jmp .`.
-        """
-        import _thread
-        from time import sleep
-
-        ended = False
-
-        def interrupt() -> None:
-            while not ended:
-                self.interrupt()
-                sleep(0.0002)
-
-        _thread.start_new_thread(interrupt, ())
-        error = self._start(self._uc, at, 0, 0, 0)
-        ended = True
-        if error != INTERRUPTED or self._get("rip") != at:
-            raise EngineError("libunicorn cannot be interrupted: unsupported version")
 
     def _hook(self, kind: int, function: object, data: int | None = None, *instruction: int) -> None:
         """Have a C function called at every event of a kind, everywhere."""
@@ -339,13 +323,12 @@ class Emulator:
 
     def _explore(self, user_page: int) -> None:
         """Find and prove what has no interface, with the code that `_boot_memory` wrote."""
-        self._prove_whole_instructions(user_page + 0x810)
         self._find_offsets(user_page + 0x802)
         self._find_stop_switches(user_page + 0x802)
         self._snapshot()
         self._repair(self._scratch)
         self._pending_vector = -1
-        self._prove_interrupt(user_page + 0x820)
+        self._prove_interrupt(user_page + 0x810)
 
     def _boot_memory(self) -> tuple[int, int, int]:
         """Write descriptors, boot code and its page tables; returns the top table and the two code addresses."""
@@ -357,7 +340,6 @@ class Emulator:
         self._ram.data[_CODE_AT : _CODE_AT + 3] = b"\x48\x0f\x07"  # sysretq
         user_code = b"\x0f\x05" + b"\x48\x89\x07" + b"\x48\x8b\x06"  # syscall; mov [rdi],rax; mov rax,[rsi]
         self._ram.data[_CODE_AT + 0x800 : _CODE_AT + 0x800 + len(user_code)] = user_code
-        self._ram.data[_CODE_AT + 0x820 : _CODE_AT + 0x822] = b"\xeb\xfe"  # jmp .
         proof = (
             b"\x0f\xa2" + b"\x48\xff\x07" + b"\xeb\x00" + b"\x0f\x05"
         )  # cpuid; incq (%rdi); jmp .+2; syscall

@@ -238,7 +238,6 @@ async def set_robust_list(t: Task, head: UserPtr[RobustListHead], len: Size) -> 
     if len != RobustListHead.SIZE:
         raise SysError(EINVAL)
     t.robust_list = head
-    t.robust_list_len = len
 
 
 @syscall("get_robust_list")

@@ -225,7 +225,7 @@ async def _point_of_no_return(t: Task, program: Program, creds: Credentials, sho
             t.files = private
     process.sighand = process.sighand.exec_clone()
     t.sigaltstack = NO_ALTSTACK
-    t.robust_list = t.robust_list_len = 0
+    t.robust_list = 0
     t.restart_block = None
     for timer in list(process.posix_timers.values()):
         timer.cancel()

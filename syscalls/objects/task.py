@@ -96,7 +96,6 @@ class Task:
         "restart",
         "restart_block",
         "robust_list",
-        "robust_list_len",
         "saved_blocked",
         "sched_policy",
         "sched_priority",
@@ -140,7 +139,6 @@ class Task:
         self.exit_status: int | None = None
         """Status word of man 2 wait4 once the task has begun to exit."""
         self.robust_list = 0
-        self.robust_list_len = 0
         self.clear_child_tid = 0
         self.no_new_privs = False
         self._init_signals()

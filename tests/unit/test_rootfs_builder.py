@@ -15,11 +15,10 @@ import pytest
 
 import rootfs.cache
 from linuxemu.errors import BootError
-from loader.cache import HEAD_SIZE
+from loader.cache import HEAD_SIZE, ImageCache
 from rootfs.builder import build_default_root, build_root
 from rootfs.busybox import BusyBox
-from rootfs.cache import cache_dirs, current_root, ensure_default_root
-from rootfs.source import load_exec_cache
+from rootfs.cache import EXEC_CACHE, cache_dirs, current_root, ensure_default_root
 from tests.helpers import ROOT
 from tests.unit.loader_files import write_program
 from tests.unit.rootfs_files import APPLETS, Reader, fake_busybox
@@ -75,7 +74,8 @@ def test_root_holds_busybox_its_links_and_the_skeleton(cache: Path) -> None:
 
 
 def test_root_comes_with_its_parsed_program(cache: Path) -> None:
-    image = load_exec_cache(ensure_default_root()).find(fake_busybox()[:HEAD_SIZE])
+    parsed = Path(ensure_default_root(), EXEC_CACHE).read_bytes()
+    image = ImageCache.from_bytes(parsed).find(fake_busybox()[:HEAD_SIZE])
     assert image is not None
     assert image.entry == 0x400000
 

@@ -13,8 +13,7 @@ from linuxemu.messages import fsx
 from linuxemu.servers.fs.hostfs import HostFs
 from linuxemu.servers.fs.imagefs import ImageFs, write_image
 from linuxemu.servers.fs.tarfs import TarFs
-from loader.cache import ImageCache
-from rootfs.source import load_exec_cache, open_root
+from rootfs.source import open_root
 from tests.helpers import run
 
 
@@ -110,11 +109,3 @@ def test_damaged_image(tmp_path: Path) -> None:
     index = tmp_path / "image" / "index"
     index.write_bytes(index.read_bytes()[:-1])
     assert "damaged" in refusal(str(tmp_path / "image"))
-
-
-def test_exec_cache_of_anything_else_is_empty(tree: Path) -> None:
-    empty = ImageCache().to_bytes()
-    for spec in (str(tree), "/no/such/root", "a\0b", "/dev/null"):
-        assert load_exec_cache(spec).to_bytes() == empty
-    write_image(str(tree), [])
-    assert load_exec_cache(str(tree)).to_bytes() == empty

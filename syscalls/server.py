@@ -25,6 +25,7 @@ from linuxemu.messages import (
     AbiHook,
     AbiHookReply,
     Exception_,
+    ExceptionType,
     PageFault,
     PageFaultReply,
     TrapFrame,
@@ -237,6 +238,9 @@ class LinuxServer(Server):
         t = self.by_ktask.get(m.task)
         if t is None:
             return
+        if m.exception != ExceptionType.INVALID_OP:  # the kernel cannot run it any more
+            await exit_group(t, SIGKILL)
+            return
         vector, error_code = self.port.last_exception(m.task)
         signo, code = _EXCEPTION_SIGNALS.get(vector, (SIGSEGV, SI_KERNEL))
         address = self.port.get_frame(t.ktask).rip if vector in (VECTOR_DIVIDE, VECTOR_INVALID_OPCODE) else 0
@@ -286,13 +290,25 @@ class LinuxServer(Server):
         self.missing[key] = self.missing.get(key, 0) + 1
 
     async def refill_pool(self) -> None:
-        """Ask vm for more frames.
+        """Ask vm for more frames, at the cost of cached file pages if need be.
 
         Raises:
             RpcError: ERR_NO_MEMORY.
         """
-        reply = await self.port.call(self.peers.vm, vmx.AllocFrames(_POOL_PAGES))
-        self.pool.extend(memoryview(reply.frames).cast("I"))
+        for count in (_POOL_PAGES, _POOL_PAGES, 1):
+            try:
+                reply = await self.port.call(self.peers.vm, vmx.AllocFrames(count))
+            except RpcError:
+                if count == 1:
+                    raise
+                self.shrink_caches()
+            else:
+                self.pool.extend(memoryview(reply.frames).cast("I"))
+                return
+
+    def shrink_caches(self) -> int:
+        """Memory is short: forget file pages that nothing maps. Returns how many."""
+        return sum(inode.pages.shrink() for inode in self._kept if inode.pages is not None)
 
     async def memory_pages(self) -> tuple[int, int]:
         """Total and free memory, pages."""

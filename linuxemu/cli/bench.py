@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from linuxemu.bench.figures import LINUXEMU, Figure, Host, figures, find_qemu, linuxemu_command
+from linuxemu.bench.figures import Figure, Host, figures, find_qemu, linuxemu_command
 from linuxemu.bench.launch import Launcher, write_program
 from linuxemu.bench.report import Line, Sample, as_json, host_text, limits, limits_text, table, update_readme
 from linuxemu.errors import LinuxEmuError
@@ -81,26 +81,29 @@ def _measure(host: Host, only: list[str], runs: int) -> list[Line]:
     wanted = [figure for figure in known if not only or figure.name in only]
     _say("warming up")
     host.launcher.run(linuxemu_command("run", "busybox", "true"))
-    return [_line(figure, runs) for figure in wanted if figure.measures]
-
-
-def _line(figure: Figure, runs: int) -> Line:
-    values: dict[str, list[float]] = {subject: [] for subject in figure.measures}
+    values: dict[str, dict[str, list[float]]] = {
+        figure.name: {subject: [] for subject in figure.measures} for figure in wanted
+    }
+    # All figures in every round, and within each all subjects in turn: what slows the machine down for a while
+    # slows down all of them, and the ratios between figures hold too.
     for number in range(runs):
-        _say(f"{figure.name}: run {number + 1} of {runs}")
-        # In turn: what slows the machine down for a while slows down all of them.
-        for subject, measure in figure.measures.items():
-            values[subject].append(measure())
+        for figure in wanted:
+            _say(f"round {number + 1} of {runs}: {figure.title}")
+            for subject, measure in figure.measures.items():
+                values[figure.name][subject].append(measure())
+    _say("")
+    return [_line(figure, values[figure.name]) for figure in wanted if figure.measures]
+
+
+def _line(figure: Figure, values: dict[str, list[float]]) -> Line:
     samples = {subject: Sample(tuple(numbers)) for subject, numbers in values.items()}
-    shown = samples.get(LINUXEMU) or next(iter(samples.values()))
-    _say(f"{figure.name}: {shown.median:.4g} {figure.unit}", end=True)
     return Line(figure.name, figure.title, figure.unit, samples)
 
 
-def _say(text: str, *, end: bool = False) -> None:
-    """Progress, on a line of its own that the next one replaces; to people only."""
+def _say(text: str) -> None:
+    """Progress, on one line that the next replaces; lines of their own where nobody watches."""
     if sys.stderr.isatty():
-        sys.stderr.write(f"\r\033[K{text}" + ("\n" if end else ""))
-    elif end:
+        sys.stderr.write(f"\r\033[K{text}")
+    elif text:
         sys.stderr.write(f"{text}\n")
     sys.stderr.flush()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linuxemu.arch.x86_64 import PTE_PRESENT, USER_END
+from linuxemu.arch.x86_64 import FAULT_WRITE, PTE_PRESENT, PTE_WRITABLE, USER_END
 from syscalls.abi.errno import EACCES, EEXIST, EFAULT, EINVAL, ENODEV, ENOMEM, EOPNOTSUPP, EOVERFLOW, EPERM
 from syscalls.abi.flags import (
     MADV_COLD,
@@ -46,6 +46,7 @@ from syscalls.abi.flags import (
     PROT_GROWSDOWN,
     PROT_GROWSUP,
     PROT_WRITE,
+    SIGKILL,
 )
 from syscalls.errors import SysError
 from syscalls.objects.mm import MMAP_MIN, MMAP_TOP, PAGE, check_range, page_up
@@ -65,7 +66,10 @@ _IGNORED_ADVICE = {
     MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_DONTDUMP, MADV_DODUMP, MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_COLD,
     MADV_PAGEOUT, MADV_MERGEABLE, MADV_UNMERGEABLE,
 }  # fmt: skip
+_LEGACY_FLAGS = 0x7FFFF
+"""What MAP_SHARED_VALIDATE accepts beside itself; other bits need a file system that knows them."""
 _ZERO_DEVICE = 0x105
+_MASK = (1 << 64) - 1
 
 
 @syscall("brk")
@@ -80,21 +84,18 @@ async def mmap(
 ) -> int:
     """Map a file or fresh memory (man 2 mmap)."""
     mm = t.mm
+    if offset & (PAGE - 1):
+        raise SysError(EINVAL)
     file = None if flags & MAP_ANONYMOUS else t.files.get(fd)
-    if offset & (PAGE - 1) or not length:
+    if not length:
         raise SysError(EINVAL)
     length = page_up(length)
     if length >= USER_END:
         raise SysError(ENOMEM)
     if offset + length >= 1 << 63:
         raise SysError(EOVERFLOW)
-    kind = flags & MAP_SHARED_VALIDATE
-    if kind == MAP_SHARED_VALIDATE and flags & ~0x7FFFF:
-        raise SysError(EOPNOTSUPP)
-    if kind not in (MAP_SHARED, MAP_PRIVATE, MAP_SHARED_VALIDATE):
-        raise SysError(EINVAL)
     start = _place(t, addr, length, flags)
-    shared = kind != MAP_PRIVATE
+    shared = _is_shared(flags)
     kept = (flags & _KEPT_FLAGS & ~(MAP_SHARED | MAP_PRIVATE)) | (MAP_SHARED if shared else MAP_PRIVATE)
     if file is None or (file.inode.attr.rdev == _ZERO_DEVICE and not isinstance(file, RegularFile)):
         await _check_overcommit(t, length, prot, flags)
@@ -109,6 +110,19 @@ async def mmap(
     return start
 
 
+def _is_shared(flags: int) -> bool:
+    """Whether a mapping is shared, after a check of its flags."""
+    kind = flags & MAP_SHARED_VALIDATE
+    if flags & MAP_ANONYMOUS:
+        if kind not in (MAP_SHARED, MAP_PRIVATE) or (kind == MAP_SHARED and flags & MAP_GROWSDOWN):
+            raise SysError(EINVAL)
+    elif kind == MAP_SHARED_VALIDATE and flags & ~_LEGACY_FLAGS:
+        raise SysError(EOPNOTSUPP)
+    elif not kind or flags & MAP_GROWSDOWN:
+        raise SysError(EINVAL)
+    return kind != MAP_PRIVATE
+
+
 def _place(t: Task, addr: int, length: int, flags: int) -> int:
     """Where a mapping goes: exactly at `addr`, near it, or in the highest gap."""
     if flags & (MAP_FIXED | MAP_FIXED_NOREPLACE):
@@ -121,7 +135,7 @@ def _place(t: Task, addr: int, length: int, flags: int) -> int:
         if flags & MAP_FIXED_NOREPLACE and any(True for _ in t.mm.overlapping(addr, addr + length)):
             raise SysError(EEXIST)
         return addr
-    hint = page_up(addr)
+    hint = addr & -PAGE
     fits = MMAP_MIN <= hint and hint + length <= USER_END
     if fits and not any(True for _ in t.mm.overlapping(hint, hint + length)):
         return hint
@@ -149,8 +163,6 @@ def _mappable(file: File, prot: int, shared: bool) -> RegularFile:
 
 async def _populate(t: Task, vma: Vma, start: int, end: int) -> None:
     """Make pages resident ahead of use; failures show at the touch."""
-    from linuxemu.arch.x86_64 import FAULT_WRITE
-
     write = FAULT_WRITE if vma.prot & PROT_WRITE and not vma.shared else 0
     if not vma.prot & PROT_BITS:
         return
@@ -158,6 +170,18 @@ async def _populate(t: Task, vma: Vma, start: int, end: int) -> None:
         entry = t.mm.space.entry(address)
         if not entry & PTE_PRESENT and await t.mm.fault(address, write) is not None:
             return
+
+
+async def _populate_as_asked(t: Task, vma: Vma, start: int, end: int, write: bool) -> None:
+    """MADV_POPULATE_READ and MADV_POPULATE_WRITE: unlike MAP_POPULATE they tell what goes wrong."""
+    if not vma.prot & (PROT_WRITE if write else PROT_BITS):
+        raise SysError(EINVAL)
+    ready = PTE_PRESENT | (PTE_WRITABLE if write else 0)
+    for address in range(start, end, PAGE):
+        if t.mm.space.entry(address) & ready != ready:
+            bad = await t.mm.fault(address, FAULT_WRITE if write else 0)
+            if bad is not None:
+                raise SysError(ENOMEM if bad.signo == SIGKILL else EFAULT)
 
 
 @syscall("munmap")
@@ -181,6 +205,8 @@ async def mprotect(t: Task, addr: Address, length: Size, prot: ProtFlags) -> int
     if prot & ~(PROT_BITS | PROT_GROWSDOWN | PROT_GROWSUP | 8):
         raise SysError(EINVAL)
     mm = t.mm
+    if grows == PROT_GROWSUP:
+        raise SysError(EINVAL if mm.find(addr) is not None else ENOMEM)
     if grows & PROT_GROWSDOWN:
         vma = mm.find(addr)
         if vma is None or not vma.flags & MAP_GROWSDOWN:
@@ -216,13 +242,13 @@ async def mremap(
         raise SysError(EFAULT)
     target = new_address if flags & MREMAP_FIXED else None
     if not old_size:
-        if not vma.shared or not flags & MREMAP_MAYMOVE:
+        if not vma.shared:
             raise SysError(EINVAL)
+        if not flags & MREMAP_MAYMOVE:
+            raise SysError(ENOMEM)
         return await _duplicate(t, vma, old_address, new_size, target)
     end = old_address + old_size
     if old_size >= new_size and target is None:
-        if not mm.covered(old_address, end):
-            raise SysError(EFAULT)
         await mm.unmap(old_address + new_size, end)
         return old_address
     if end > vma.end:
@@ -252,7 +278,10 @@ def _check_mremap(t: Task, old_address: int, old_size: int, new_size: int, flags
     if flags & MREMAP_DONTUNMAP:
         t.server.unsupported("mremap: MREMAP_DONTUNMAP", t)
         raise SysError(EINVAL)
-    return page_up(old_size), page_up(new_size)
+    old_size, new_size = page_up(old_size), page_up(new_size)
+    if old_size > USER_END or new_size > USER_END:
+        raise SysError(EINVAL)
+    return old_size, new_size
 
 
 async def _duplicate(t: Task, vma: Vma, address: int, new_size: int, target: int | None) -> int:
@@ -265,11 +294,12 @@ async def _duplicate(t: Task, vma: Vma, address: int, new_size: int, target: int
 
 async def _move(t: Task, vma: Vma, old: int, old_size: int, target: int, new_size: int) -> int:
     mm = t.mm
-    await mm.unmap(target, target + new_size)
-    kept = min(old_size, new_size)
+    mm.check_growth(max(new_size - old_size, 0), vma)
     offset = vma.offset + old - vma.start if vma.pages is not None else 0
-    await mm.map(target, new_size, vma.prot, vma.flags, vma.file, offset, vma.pages, vma.name)
-    mm.space.move(old, target, kept)
+    await mm.map(
+        target, new_size, vma.prot, vma.flags, vma.file, offset, vma.pages, vma.name, checked=True
+    )
+    mm.space.move(old, target, min(old_size, new_size))
     await mm.unmap(old, old + old_size)
     return target
 
@@ -295,9 +325,11 @@ async def madvise(t: Task, addr: Address, length: Size, advice: Int) -> int:
         if advice == MADV_FREE and (vma.file is not None or vma.shared):
             raise SysError(EINVAL)
         if advice in (MADV_DONTNEED, MADV_FREE):
+            if vma.shared and vma.pages is not None:
+                await vma.pages.write_back_area(mm.space, vma, low, high)
             mm.space.unmap(low, high)
         elif advice in (MADV_POPULATE_READ, MADV_POPULATE_WRITE):
-            await _populate(t, vma, low, high)
+            await _populate_as_asked(t, vma, low, high, advice == MADV_POPULATE_WRITE)
     if not covered:
         raise SysError(ENOMEM)
     return 0
@@ -312,14 +344,13 @@ async def msync(t: Task, addr: Address, length: Size, flags: IntFlags) -> int:
         or flags & (MS_ASYNC | MS_SYNC) == MS_ASYNC | MS_SYNC
     ):
         raise SysError(EINVAL)
-    end = addr + page_up(length)
-    if end < addr or end > USER_END:
+    end = addr + (page_up(length) & _MASK)
+    if end > USER_END:
         raise SysError(ENOMEM)
-    covered = not length or t.mm.covered(addr, end)
+    covered = end == addr or t.mm.covered(addr, end)
     for vma in list(t.mm.overlapping(addr, end)):
         if vma.shared and vma.pages is not None and vma.file is not None:
-            low, high = max(vma.start, addr), min(vma.end, end)
-            await vma.pages.write_back_range(t.mm.space, low, high, vma.start - vma.offset)
+            await vma.pages.write_back_area(t.mm.space, vma, max(vma.start, addr), min(vma.end, end))
             if flags & MS_SYNC:
                 await vma.file.fsync(t, False)
     if not covered:
@@ -354,10 +385,10 @@ def _resident(t: Task, address: int) -> int:
 async def _lock(t: Task, addr: int, length: int, populate: bool) -> int:
     """mlock makes pages resident, where they stay anyway: nothing is ever swapped out here."""
     start = addr & -PAGE
-    end = page_up(addr + length)
-    if end > USER_END or end < start:
-        raise SysError(EINVAL if end < start else ENOMEM)
-    if not t.mm.covered(start, end):
+    end = start + (page_up(length + addr - start) & _MASK)
+    if end > 1 << 64:
+        raise SysError(EINVAL)
+    if end > USER_END or not t.mm.covered(start, end):
         raise SysError(ENOMEM)
     if populate:
         for vma in list(t.mm.overlapping(start, end)):

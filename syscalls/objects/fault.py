@@ -40,6 +40,8 @@ PAGE = 4096
 AROUND = 16
 """Pages that one fault maps at most."""
 _ZERO_PAGE = bytes(PAGE)
+_TRIES = 3
+"""How often a fault that finds no memory is tried again after cached file pages were given up."""
 
 
 class BadAccess(NamedTuple):
@@ -85,19 +87,31 @@ class Faults:
         if not vma.allows(write, bool(code & FAULT_FETCH)):
             return BadAccess(SIGSEGV, SEGV_ACCERR, vaddr)
         page = vaddr & ~(PAGE - 1)
+        for _ in range(_TRIES):
+            try:
+                return await self._make_resident(vma, page, write)
+            except RpcError:
+                if not self.server.shrink_caches():
+                    break
+        return BadAccess(SIGKILL, 0, vaddr)
+
+    async def _make_resident(self, vma: Vma, page: int, write: bool) -> BadAccess | None:
+        """Bring in a page that the area's protection lets the program touch.
+
+        Raises:
+            RpcError: there is no memory for it.
+        """
         entry = self.space.entry(page)
-        try:
-            if entry:
-                if write and not entry & PTE_WRITABLE:
-                    await self._write_resident(vma, page, entry)
-                elif not entry & PTE_PRESENT:
-                    self.space.grant(page, vma.entry_bits(writable=False))
-            elif vma.pages is None:
-                await self._anonymous(vma, page, write)
-            else:
-                return await self._cached(vma, page, write)
-        except RpcError:
-            return BadAccess(SIGKILL, 0, vaddr)
+        if entry:
+            if write and not entry & PTE_WRITABLE:
+                await self._write_resident(vma, page, entry)
+            elif not entry & PTE_PRESENT:
+                self.space.grant(page, vma.entry_bits(writable=False))
+            return None
+        self.space.reserve(page)
+        if vma.pages is not None:
+            return await self._cached(vma, page, write)
+        await self._anonymous(vma, page, write)
         return None
 
     def _grow_stack(self, vaddr: int) -> Vma | None:
@@ -170,6 +184,8 @@ class Faults:
                 await pages.load(vma.file, first, count)
             except SysError as error:
                 return BadAccess(SIGKILL if error.errno == ENOMEM else SIGBUS, BUS_ADRERR, page)
+            if self.find(page) is not vma:
+                return None  # somebody else changed the area meanwhile: look again
             if index not in resident:
                 return BadAccess(SIGBUS, BUS_ADRERR, page)
         if write and not vma.shared:

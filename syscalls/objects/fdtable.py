@@ -97,11 +97,14 @@ class FdTable:
         if fd < self._lowest:
             self._lowest = fd
         # A process's record locks on a file go with any of its descriptors of that file (man 2 fcntl).
-        if file.inode.locks is not None:
-            file.inode.locks.release(self)
+        locks = file.inode.locks
+        if locks is not None:
+            locks.release(self)
         file.refs -= 1
         if file.refs == 0:
-            await file._last_put()
+            if locks is not None:
+                locks.release(file)
+            await file.release()
 
     async def _put(self, file: File) -> None:
         if file.inode.locks is not None:

@@ -105,13 +105,9 @@ class File:
         """One descriptor less; the last one releases the file."""
         self.refs -= 1
         if self.refs == 0:
-            await self._last_put()
-
-    async def _last_put(self) -> None:
-        inode = self.inode
-        if inode.locks is not None:
-            inode.locks.release(self)
-        await self.release()
+            if self.inode.locks is not None:
+                self.inode.locks.release(self)
+            await self.release()
 
     async def release(self) -> None:
         """The last descriptor is gone: give back what the file holds. Called once."""

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from linuxemu.arch.x86_64 import PTE_ADDRESS, USER_END
+from linuxemu.errors import RpcError
 from syscalls.abi.errno import EINVAL, ENOMEM
 from syscalls.abi.flags import (
     MAP_ANONYMOUS,
@@ -187,6 +188,8 @@ class MemoryMap(Faults):
         """An area was joined into its neighbour, which keeps the same file open."""
         if vma.file is not None:
             vma.file.refs -= 1
+        if vma.pages is not None:
+            vma.pages.remove_mapping(self, vma.shared)
 
     def split(self, address: int) -> None:
         """Make `address` a border between areas."""
@@ -195,8 +198,8 @@ class MemoryMap(Faults):
             return
         after = vma.copy(address, vma.end)
         vma.end = address
-        if after.shared and after.pages is not None:
-            after.pages.add_mapping(self)
+        if after.pages is not None:
+            after.pages.add_mapping(self, after.shared)
         index = bisect_right(self.starts, address)
         self.vmas.insert(index, after)
         self.starts.insert(index, address)
@@ -217,16 +220,20 @@ class MemoryMap(Faults):
     async def unmap(self, start: int, end: int) -> None:
         """Remove every mapping of [start, end), writing shared file pages back (man 2 munmap)."""
         taken = self.take(start, end)
-        for vma in taken:
-            if vma.shared and vma.pages is not None:
-                if vma.file is not None:
-                    await vma.pages.write_back_range(self.space, vma.start, vma.end, vma.start - vma.offset)
-                vma.pages.remove_mapping(self)
         if taken:
+            dirty = self._take_dirty(taken)
             self.space.unmap(start, end)
-        for vma in taken:
-            if vma.file is not None:
-                await vma.file.put()
+            await _give_up(taken, dirty)
+
+    def _take_dirty(self, areas: list[Vma]) -> list[tuple[Vma, list[int]]]:
+        """Changed pages of the shared file areas that end; whoever maps something there next must not wait for them."""
+        dirty = []
+        for vma in areas:
+            if vma.pages is not None:
+                if vma.shared:
+                    dirty.append((vma, vma.pages.take_dirty(self.space, vma, vma.start, vma.end)))
+                vma.pages.remove_mapping(self, vma.shared)
+        return dirty
 
     async def map(
         self,
@@ -238,26 +245,28 @@ class MemoryMap(Faults):
         offset: int = 0,
         pages: PageCache | None = None,
         name: bytes = b"",
+        *,
+        checked: bool = False,
     ) -> Vma:
         """Map [address, address + length), replacing what is there; the caller has checked everything else.
 
         Args:
             file: backing file; this takes one more reference.
             pages: its page cache, or that of shared anonymous memory.
+            checked: the limits were looked at already.
         Raises:
             SysError: ENOMEM beyond a limit.
         """
-        self._check_limits(length, bool(prot & PROT_WRITE) and bool(flags & MAP_PRIVATE))
+        if not checked:
+            self._check_limits(length, bool(prot & PROT_WRITE) and bool(flags & MAP_PRIVATE))
         if len(self.vmas) >= MAX_MAP_COUNT:
             raise SysError(ENOMEM)
         await self.unmap(address, address + length)
         if file is not None:
             file.get()
         vma = Vma(address, address + length, prot, flags, file, offset, pages, name)
-        if pages is not None and vma.shared:
-            pages.add_mapping(self)
-            if file is not None:
-                pages.backing = file
+        if pages is not None:
+            pages.add_mapping(self, vma.shared)
         self.insert(vma)
         return vma
 
@@ -287,8 +296,10 @@ class MemoryMap(Faults):
         if new < old:
             await self.unmap(new, old)
         elif new > old:
-            if any(True for _ in self.overlapping(old, new + STACK_GUARD)):
-                return self.brk
+            for vma in self.overlapping(old, new + PAGE + STACK_GUARD):
+                guard = STACK_GUARD if vma.flags & MAP_GROWSDOWN else 0
+                if new + PAGE > vma.start - guard:
+                    return self.brk
             try:
                 self._check_limits(new - old, data=True)
             except SysError:
@@ -310,15 +321,24 @@ class MemoryMap(Faults):
     # -- life -------------------------------------------------------------------------------------------------------
 
     def clone(self, rlimits: dict[int, tuple[int, int]]) -> MemoryMap:
-        """A copy for fork: private pages are copied when either side writes to them."""
-        space = self.space.clone()
+        """A copy for fork: private pages are copied when either side writes to them.
+
+        Raises:
+            RpcError: ERR_NO_MEMORY; nothing has changed then.
+        """
+        try:
+            space = self.space.clone()
+        except RpcError:
+            if not self.server.shrink_caches():
+                raise
+            space = self.space.clone()
         space.users = 0
         other = MemoryMap(self.server, space, rlimits)
         other.vmas = [vma.copy(vma.start, vma.end) for vma in self.vmas]
         other.starts = list(self.starts)
         for vma in other.vmas:
-            if vma.pages is not None and vma.shared:
-                vma.pages.add_mapping(other)
+            if vma.pages is not None:
+                vma.pages.add_mapping(other, vma.shared)
         for slot in (
             "brk_start",
             "brk",
@@ -346,15 +366,8 @@ class MemoryMap(Faults):
         self.users -= 1
         if self.users:
             return
-        for vma in self.vmas:
-            if vma.shared and vma.pages is not None:
-                if vma.file is not None:
-                    await vma.pages.write_back_range(self.space, vma.start, vma.end, vma.start - vma.offset)
-                vma.pages.remove_mapping(self)
-            if vma.file is not None:
-                await vma.file.put()
-        self.vmas.clear()
-        self.starts.clear()
+        areas, self.vmas, self.starts = self.vmas, [], []
+        await _give_up(areas, self._take_dirty(areas))
         if self.exe_file is not None:
             self.exe_file.inode.deny_write -= 1
             await self.exe_file.put()
@@ -367,6 +380,16 @@ class MemoryMap(Faults):
                 first = max(vma.start, vma.start - vma.offset + keep * PAGE)
                 if first < vma.end:
                     self.space.unmap(first, vma.end)
+
+
+async def _give_up(areas: list[Vma], dirty: list[tuple[Vma, list[int]]]) -> None:
+    """Store what was changed in areas that have ended, and close their files."""
+    for vma, indexes in dirty:
+        if indexes and vma.pages is not None and vma.file is not None:
+            await vma.pages.store(vma.file, indexes)
+    for vma in areas:
+        if vma.file is not None:
+            await vma.file.put()
 
 
 def check_range(address: int, length: int) -> int:

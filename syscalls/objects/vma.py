@@ -106,10 +106,6 @@ class Vma:
             and self.flags == after.flags
             and self.name == after.name
             and self.pages is after.pages
-            and (self.pages is None or not self.shared)
+            and self.file is after.file
             and (self.pages is None or self.offset + (self.end - self.start) == after.offset)
-            and (
-                self.file is after.file
-                or (self.file is not None and after.file is not None and self.file.inode is after.file.inode)
-            )
         )

@@ -141,7 +141,7 @@ async def open_path(t: Task, dirfd: int, path: bytes, flags: int, mode: int = 0,
 async def open_place(t: Task, place: Path, flags: int) -> File:
     """Open what a walk found, by its attributes seen last: the caller's permissions, then the mount's."""
     inode = place.inode
-    await _may_open(t, place, flags)
+    _may_open(t, place, flags)
     if inode.kind == S_IFSOCK:
         raise SysError(ENXIO)
     return await _open_inode(t, place, flags, flags & O_TRUNC and inode.kind == S_IFREG)
@@ -164,7 +164,7 @@ async def _open_inode(t: Task, place: Path, flags: int, truncate: int) -> File:
     return file
 
 
-async def _may_open(t: Task, place: Path, flags: int) -> None:
+def _may_open(t: Task, place: Path, flags: int) -> None:
     inode = place.inode
     want = _WANT[flags & O_ACCMODE]
     if flags & O_TRUNC:

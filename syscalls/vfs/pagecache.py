@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 
 from linuxemu.arch.x86_64 import PTE_DIRTY
 from linuxemu.messages import fs
+from syscalls.errors import SysError
 
 if TYPE_CHECKING:
     from linuxemu.kernel.frames import FrameAllocator
     from linuxemu.kernel.paging import AddressSpace
     from syscalls.objects.mm import MemoryMap
     from syscalls.objects.task import Task
+    from syscalls.objects.vma import Vma
     from syscalls.vfs.regular import RegularFile
 
 PAGE = 4096
 _ZERO = bytes(PAGE)
-
-
 _CHUNK = 256 * 1024
 
 
@@ -51,7 +51,7 @@ class PageCache:
         size: length in bytes; None for anonymous memory, which has no end.
     """
 
-    __slots__ = ("_frames", "backing", "frames", "mappings", "size", "version")
+    __slots__ = ("_frames", "error", "frames", "mappings", "shared", "size", "version")
 
     def __init__(self, frames: FrameAllocator, size: int | None, version: int = 0) -> None:
         self._frames = frames
@@ -61,9 +61,11 @@ class PageCache:
         self.frames: dict[int, int] = {}
         """Page index -> frame; the cache holds one reference of each."""
         self.mappings: dict[MemoryMap, int] = {}
-        """Address spaces with a shared writable mapping -> how many."""
-        self.backing: RegularFile | None = None
-        """Through which dirty pages of shared mappings are written back."""
+        """Memory maps with areas of these pages -> how many areas."""
+        self.shared = 0
+        """How many of these areas are shared: their stores have to reach the file."""
+        self.error: SysError | None = None
+        """Why changed pages could not be stored, until somebody who asks for it has heard of it."""
 
     def __del__(self) -> None:
         for frame in self.frames.values():
@@ -135,52 +137,89 @@ class PageCache:
                 at = frame << 12
                 self._frames.ram.data[at + size % PAGE : at + PAGE] = bytes(PAGE - size % PAGE)
 
-    def add_mapping(self, mm: MemoryMap) -> None:
-        """A shared mapping begins in `mm`."""
+    def add_mapping(self, mm: MemoryMap, shared: bool) -> None:
+        """An area of these pages begins in `mm`."""
         self.mappings[mm] = self.mappings.get(mm, 0) + 1
+        self.shared += shared
 
-    def remove_mapping(self, mm: MemoryMap) -> None:
-        """A shared mapping ends in `mm`."""
-        left = self.mappings.get(mm, 0) - 1
-        if left > 0:
+    def remove_mapping(self, mm: MemoryMap, shared: bool) -> None:
+        """An area ends."""
+        self.shared -= shared
+        left = self.mappings[mm] - 1
+        if left:
             self.mappings[mm] = left
         else:
-            self.mappings.pop(mm, None)
+            del self.mappings[mm]
+
+    def shrink(self) -> int:
+        """Forget pages that nothing maps; they can be read again. Returns how many."""
+        refs = self._frames.refs
+        unused = [index for index, frame in self.frames.items() if refs[frame] == 1]
+        for index in unused:
+            self._frames.release(self.frames.pop(index))
+        return len(unused)
 
     async def write_back(self) -> None:
         """Bring pages that CPUs changed through shared mappings to the file server."""
         for mm in list(self.mappings):
             for vma in mm.areas_of(self):
-                await self.write_back_range(mm.space, vma.start, vma.end, vma.start - vma.offset)
+                await self.write_back_area(mm.space, vma, vma.start, vma.end)
 
-    async def write_back_range(self, space: AddressSpace, start: int, end: int, base: int) -> None:
-        """Write back the dirty pages of one mapping.
+    async def write_back_area(self, space: AddressSpace, vma: Vma, start: int, end: int) -> None:
+        """Write back what was changed through the part [start, end) of a shared area."""
+        dirty = self.take_dirty(space, vma, start, end)
+        if dirty and vma.file is not None:
+            await self.store(vma.file, dirty)
 
-        Args:
-            space: the page tables.
-            start: first address.
-            end: one past the last.
-            base: address at which file offset 0 would be mapped.
-        """
-        if self.backing is None or self.size is None:
-            return
+    def take_dirty(self, space: AddressSpace, vma: Vma, start: int, end: int) -> list[int]:
+        """Indexes of the pages that were changed through a part of an area; they count as clean from now on."""
+        if vma.file is None:
+            return []
         dirty = [vaddr for vaddr, entry in space.entries(start, end) if entry & PTE_DIRTY]
         for vaddr in dirty:
-            index = (vaddr - base) // PAGE
-            frame = self.frames.get(index)
-            if frame is None or index * PAGE >= self.size:
-                continue
             space.clear_dirty(vaddr)
+        return [(vaddr - vma.start + vma.offset) // PAGE for vaddr in dirty]
+
+    async def store(self, file: RegularFile, dirty: list[int]) -> None:
+        """Write pages to the file server, as far as the file goes. An error waits for whoever asks (`report`)."""
+        for index in dirty:
+            frame = self.frames.get(index)
+            size = self.size
+            if frame is None or size is None or index * PAGE >= size:
+                continue
             at = frame << 12
-            data = bytes(self._frames.ram.data[at : at + min(PAGE, self.size - index * PAGE)])
-            await self.backing.inode.fs.call(fs.Write(self.backing.handle, index * PAGE, data))
+            data = bytes(self._frames.ram.data[at : at + min(PAGE, size - index * PAGE)])
+            try:
+                await file.inode.fs.call(fs.Write(file.handle, index * PAGE, data))
+            except SysError as error:
+                self.error = error
+
+    def report(self) -> None:
+        """Raise the error of an earlier write-back, once (man 2 msync, man 2 fsync).
+
+        Raises:
+            SysError: ENOSPC, EIO ...
+        """
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
 
 
-async def write_back(inode: object) -> None:
-    """Bring what shared mappings changed to the file server, before somebody reads the file another way."""
+async def write_back(inode: object, *, report: bool = False) -> None:
+    """Bring what shared mappings changed to the file server, before somebody reads the file another way.
+
+    Args:
+        inode: the file.
+        report: the caller wants to know whether all changes so far could be stored.
+    Raises:
+        SysError: if `report`, why not.
+    """
     pages: PageCache | None = getattr(inode, "pages", None)
-    if pages is not None and pages.mappings:
-        await pages.write_back()
+    if pages is not None:
+        if pages.shared:
+            await pages.write_back()
+        if report:
+            pages.report()
 
 
 def update(inode: object, offset: int, data: bytes) -> None:
@@ -198,7 +237,7 @@ async def pages_of(t: Task, file: RegularFile) -> PageCache:
     inode = file.inode
     attr = await inode.getattr(t)
     pages: PageCache | None = inode.pages
-    if pages is None or (not pages.mappings and (pages.size != attr.size or pages.version != attr.version)):
+    if pages is None or (not pages.shared and (pages.size != attr.size or pages.version != attr.version)):
         pages = inode.pages = PageCache(t.server.port.frames, attr.size, attr.version)
     t.server.keep_pages(inode)
     return pages

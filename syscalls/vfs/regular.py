@@ -124,11 +124,9 @@ class RegularFile(File):
 
     async def release(self) -> None:
         """Close the handle."""
-        from syscalls.vfs.rpcfs import close_handle
-
         if self.access & WRITE:
             self.inode.writers -= 1
-        await close_handle(self.inode.fs, self.handle)
+        await self.inode.fs.close_handle(self.handle)
 
     # -- reading ----------------------------------------------------------------------------------------
 
@@ -331,7 +329,7 @@ class RegularFile(File):
         if self.inode.pages is not None:
             from syscalls.vfs.pagecache import write_back
 
-            await write_back(self.inode)
+            await write_back(self.inode, report=True)
         try:
             await self._port.call(self._server, fsx.Fsync(self.handle, datasync))
         except RpcError as error:

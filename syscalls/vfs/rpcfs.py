@@ -15,6 +15,7 @@ from syscalls.errors import SysError
 from syscalls.objects.file import DirectoryFile, File
 from syscalls.vfs.filesystem import FileSystem, FsInfo, errno_of
 from syscalls.vfs.inode import SIZE, Attr, Inode
+from syscalls.vfs.regular import RegularFile, touch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -98,7 +99,7 @@ class RpcFs(FileSystem):
                 held.nlookup += 1
                 known.attr = attr
                 return known
-        elif self._root is not None and attr.ino == self._root.ino:
+        elif self._root is not None and attr[0] == self._root.ino:
             return self._root
         return self._register(RpcInode(self, attr))
 
@@ -130,6 +131,15 @@ class RpcFs(FileSystem):
         if dentry is not None:
             self._kept.pop(dentry, None)
 
+    async def close_handle(self, handle: int) -> None:
+        """Give a handle back; servers of the seed never answer fs.close usefully, so errors count for nothing."""
+        try:
+            await self.port.call(self.task, _new(fs.Close, (handle,)))
+        except RpcError:
+            pass
+        if self._forgotten:
+            self.forget_unused()
+
     def forget_unused(self) -> None:
         """Send the forget messages that have gathered."""
         forgotten = self._forgotten
@@ -158,7 +168,7 @@ class RpcInode(Inode):
         """Ask the server."""
         owner = self.fs
         try:
-            attr = _new(Attr, await owner.port.call(owner.task, fsx.Getattr(self.ino)))
+            attr = _new(Attr, await owner.port.call(owner.task, _new(fsx.Getattr, (self.ino,))))
         except RpcError as error:
             raise SysError(errno_of(error.code)) from None
         self.attr = attr
@@ -188,7 +198,7 @@ class RpcInode(Inode):
         """Ask the server for an entry."""
         owner = self.fs
         try:
-            reply = await owner.port.call(owner.task, fsx.Lookup(self.ino, name))
+            reply = await owner.port.call(owner.task, _new(fsx.Lookup, (self.ino, name)))
         except RpcError as error:
             raise SysError(errno_of(error.code)) from None
         return owner.inode(reply)
@@ -247,10 +257,12 @@ class RpcInode(Inode):
 
     async def open_regular(self, t: Task, flags: int, path: Path) -> File:
         """Open a handle at the server."""
-        from syscalls.vfs.regular import RegularFile
-
-        reply = await self.fs.call(fsx.Open(self.ino, flags & O_ACCMODE))
-        return RegularFile(self, flags, path, reply.handle)
+        owner = self.fs
+        try:
+            reply = await owner.port.call(owner.task, _new(fsx.Open, (self.ino, flags & O_ACCMODE)))
+        except RpcError as error:
+            raise SysError(errno_of(error.code)) from None
+        return RegularFile(self, flags, path, reply[0])
 
     async def open_directory(self, t: Task, flags: int, path: Path) -> File:
         """Open a handle at the server."""
@@ -275,8 +287,6 @@ class RpcDirectoryFile(DirectoryFile):
     async def records(self, t: Task, cookie: int, size: int) -> list[tuple[int, int, int, bytes]]:
         """Ask the server for the next records."""
         if cookie == 0 and self._fs.relatime and not self.flags & O_NOATIME:
-            from syscalls.vfs.regular import touch
-
             await touch(t, self.inode, self.path)
         size = min(max(size, _LONGEST_RECORD), self._fs.chunk)
         packed = (await self._fs.call(fsx.Readdir(self._handle, cookie, size))).entries
@@ -294,17 +304,7 @@ class RpcDirectoryFile(DirectoryFile):
 
     async def release(self) -> None:
         """Close the handle."""
-        await close_handle(self._fs, self._handle)
-
-
-async def close_handle(owner: RpcFs, handle: int) -> None:
-    """Give a handle back; servers of the seed never answer fs.close usefully, so errors count for nothing."""
-    try:
-        await owner.port.call(owner.task, fs.Close(handle))
-    except RpcError:
-        pass
-    if owner._forgotten:
-        owner.forget_unused()
+        await self._fs.close_handle(self._handle)
 
 
 async def file_system_of(port: Port, task: int, kind: str, dev: int, *, readonly: bool = False) -> FileSystem:

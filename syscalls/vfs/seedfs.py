@@ -15,7 +15,7 @@ from syscalls.errors import SysError
 from syscalls.objects.file import DirectoryFile, File
 from syscalls.vfs.filesystem import FsInfo
 from syscalls.vfs.inode import SIZE, Attr, Inode
-from syscalls.vfs.rpcfs import RpcFs, RpcInode, close_handle
+from syscalls.vfs.rpcfs import RpcFs, RpcInode
 
 if TYPE_CHECKING:
     from linuxemu.kernel import Port
@@ -90,7 +90,7 @@ class SeedRoot(Inode):
         if mode & S_IFMT != S_IFREG:
             raise SysError(EROFS)
         handle = (await _change(self.fs, fs.Create(_text(name), False))).handle
-        await close_handle(self.fs, handle)
+        await self.fs.close_handle(handle)
         return self.fs.file(name, 0)
 
     async def mkdir(self, t: Task, name: bytes, mode: int, uid: int, gid: int) -> Inode:

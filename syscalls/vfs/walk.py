@@ -106,14 +106,14 @@ class Walk:
         """Put the components of a path, or of a link's target, in front of what is left."""
         last = not self._names
         names = [name for name in path.split(b"/") if name and name != b"."]
-        if last:
+        if last and path[-1] in b"/.":
             stripped = path.rstrip(b"/")
             if len(stripped) != len(path):
                 self.slash = True
             if stripped.endswith(b".") and (stripped == b"." or stripped.endswith(b"/.")):
                 # A final "." is a component of its own: some calls refuse it.
                 names.append(b".")
-        elif not names:
+        if not names:
             return
         names.reverse()
         self._names += names
@@ -157,7 +157,14 @@ class Walk:
         if child is None or child.mounts is None:
             found = await inode.lookup(self._t, name)
             self._known = found
-            child = dentry.child(name, found)
+            if (
+                child is None
+                or child.inode is not found
+                or child.parent is not dentry
+                or child.deleted
+                or child.name != name
+            ):
+                child = dentry.child(name, found)
             inode.fs.keep(child)
         self.over = self.mount
         if child.mounts is not None:

@@ -15,6 +15,7 @@ from syscalls.objects.siginfo import SigAction
 from syscalls.objects.task import Task, TaskExited
 from syscalls.sigframe_x86_64 import INITIAL_FXSAVE
 from tests.syscalls import iorig
+from tests.syscalls.jobs import Job
 
 if TYPE_CHECKING:
     from linuxemu.messages import TrapFrame
@@ -115,7 +116,7 @@ class SignalRig(iorig.Rig):
         t.mm.users += 1
         return self._start(other, t.mem.alloc(0x4000) + 0x4000)
 
-    def trap(self, t: Any, name: str, *args: int) -> iorig.Job:
+    def trap(self, t: Any, name: str, *args: int) -> Job:
         """Make a system call; the job's value is the frame with which the task goes on, or TaskExited."""
         registers = dict(zip(ARGUMENTS, (a & MASK64 for a in args), strict=False))
         t.frame = t.frame._replace(rax=X86_64[name], **registers)
@@ -139,7 +140,7 @@ class SignalRig(iorig.Rig):
         t.frame = frame
         return frame
 
-    def interrupt(self, t: Any) -> iorig.Job:
+    def interrupt(self, t: Any) -> Job:
         """The task traps from user code, as it does after task_interrupt, a fault or an exception."""
         t.in_kernel = True
         return self.spawn(self._tail(t, t.frame, False))
@@ -152,7 +153,7 @@ class SignalRig(iorig.Rig):
         """Give a signal a handler."""
         t.process.sighand.set(signo, SigAction(handler, flags | RESTORER_FLAG, RESTORER, mask))
 
-    def ended(self, job: iorig.Job) -> bool:
+    def ended(self, job: Job) -> bool:
         """Whether the job's task is gone."""
         self.settle()
         return job.done and isinstance(job.error, TaskExited)

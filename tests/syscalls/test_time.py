@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from struct import pack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -20,6 +20,7 @@ from syscalls.errors import Interrupted, Restart
 from syscalls.objects.siginfo import SigAction, SigInfo, bit
 from syscalls.objects.signal import dequeue, send_signal
 from tests.syscalls.callrig import BAD, BOOTED_EARLIER_NS, EPOCH_NS, In, Out, Rig, Words, both
+from tests.syscalls.jobs import Job
 from tests.syscalls.timecalls import (
     ABSTIME,
     BOOTTIME,
@@ -41,9 +42,6 @@ from tests.syscalls.timecalls import (
     timer,
     work,
 )
-
-if TYPE_CHECKING:
-    from tests.syscalls import iorig
 
 
 @pytest.mark.native
@@ -249,7 +247,7 @@ class TestClocks:
         assert (state, shown.tick, shown.tv_sec) == (5, 10_000, EPOCH_NS // SECOND + 1)
 
 
-def interrupted(rig: Rig, job: iorig.Job, t: Any = None) -> int:
+def interrupted(rig: Rig, job: Job, t: Any = None) -> int:
     """Send a signal to a sleeping call; the kind of restart it asks for."""
     send_signal(t or rig.t, SigInfo(SIGUSR1, 0))
     rig.settle()

@@ -104,7 +104,8 @@ class NativeTwin:
         return buffer.raw if self._move(self._libc.process_vm_readv, address, buffer, length) else None
 
     def poke(self, address: int, data: bytes) -> bool:
-        return self._move(self._libc.process_vm_writev, address, ctypes.create_string_buffer(data, len(data)), len(data))
+        buffer = ctypes.create_string_buffer(data, len(data))
+        return self._move(self._libc.process_vm_writev, address, buffer, len(data))
 
     def put(self, data: bytes) -> int:
         self._keep.append(ctypes.create_string_buffer(data, len(data)))

@@ -219,7 +219,8 @@ def test_interactive_shell() -> None:
 def test_ctrl_c_on_the_terminal() -> None:
     terminal = Terminal("--env", "PS1=READY> ", "sh", "-i")
     terminal.expect(b"READY> ")
-    terminal.type(b"sleep 100; echo status $?\r")
+    terminal.type(b"echo go; sleep 100; echo status $?\r")
+    terminal.expect(b"\ngo\r\n")
     time.sleep(0.5)
     terminal.type(b"\x03")
     terminal.expect(b"READY> ")
@@ -243,7 +244,8 @@ def test_ctrl_c_without_a_shell() -> None:
 def test_ctrl_z_and_job_control() -> None:
     terminal = Terminal("--env", "PS1=READY> ", "sh", "-i")
     terminal.expect(b"READY> ")
-    terminal.type(b"sleep 100\r")
+    terminal.type(b"echo go; sleep 100\r")
+    terminal.expect(b"\ngo\r\n")
     time.sleep(0.5)
     terminal.type(b"\x1a")
     terminal.expect(b"Stopped")

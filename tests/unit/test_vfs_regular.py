@@ -62,9 +62,13 @@ class Pages:
         self.told: list[Any] = []
         self.mappings = {"somebody": 1}
         self.frames = {0: 7, 2: 8}
+        self.shared = 1
 
     async def write_back(self) -> None:
         self.told.append("write_back")
+
+    def report(self) -> None:
+        """Everything could be stored."""
 
     def update(self, offset: int, data: bytes) -> None:
         self.told.append((offset, data))

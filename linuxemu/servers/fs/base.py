@@ -193,9 +193,15 @@ class FsServer(Server, ABC, Generic[N]):
     @rpc(fs.Close)
     async def close(self, src: int, m: fs.Close) -> fs.CloseReply:
         """Forget a handle."""
-        handle = self._handle(src, m.handle)
-        del self._handles[src][m.handle]
-        heappush(self._free_numbers.setdefault(src, []), m.handle)
+        number = m.handle
+        table = self._handles.get(src)
+        handle = table.pop(number, None) if table is not None else None
+        if handle is None:
+            raise RpcError(ERR_NOT_FOUND)
+        free = self._free_numbers.get(src)
+        if free is None:
+            free = self._free_numbers[src] = []
+        heappush(free, number)
         await self._closed(handle)
         return fs.CloseReply()
 

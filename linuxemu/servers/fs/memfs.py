@@ -91,8 +91,10 @@ class MemFs(MemTree):
 
     async def lookup(self, src: int, m: fsx.Lookup) -> fsx.LookupReply:
         """Attributes of a directory's entry."""
-        parent = self._dir(m.parent)
-        name = m.name
+        ino, name = m
+        parent = self._nodes.get(ino)
+        if type(parent) is not DirNode:
+            raise e.fail(e.ESTALE if parent is None else e.ENOTDIR)
         node = parent.entries.get(name)
         if node is None:
             if len(name) > NAME_MAX:
@@ -406,18 +408,19 @@ class MemFs(MemTree):
 
     async def open(self, src: int, m: fsx.Open) -> fsx.OpenReply:
         """Open an inode of any type; only regular files and directories have something to read."""
-        node = self._node(m.ino)
+        ino, flags = m
+        node = self._node(ino)
         self._check_handles(src)
         node.opens += 1
         opened = False
         try:
-            if isinstance(node, FileNode):
+            if node.lower is not None and isinstance(node, FileNode):
                 await self._open_lower(node)
             opened = True
         finally:
             if not opened:
                 self._unhold(node)
-        return fsx.OpenReply(self._add_handle(src, Handle(node, m.flags)))
+        return fsx.OpenReply(self._add_handle(src, Handle(node, flags)))
 
     async def _closed(self, handle: Handle[Node]) -> None:
         node = handle.node

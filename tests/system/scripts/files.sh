@@ -56,7 +56,7 @@ echo x > f; install -m 755 f g; stat -c %a g; install -d p/q; ls -d p/q; install
 #### file-times
 touch -d @1000000 a; touch -d @2000000 b; [ b -nt a ] && echo newer; [ a -ot b ] && echo older; cp -p a c; stat -c %Y c; touch c; [ c -nt b ] && echo now; stat -c %X a
 #### permission-bits
-umask 022; echo x > f; chmod 000 f; stat -c %A f; chmod 6755 f; stat -c %A f; echo y >> f; chmod 1777 .; stat -c %A .; touch a; chmod =rw a; stat -c %a a
+umask 022; echo x > f; chmod 000 f; stat -c %A f; chmod 6755 f; stat -c %A f; echo y >> f; mkdir d; chmod 1777 d; stat -c %A d; touch a; chmod =rw a; stat -c %a a
 #### special-names
 touch -- -dash 'new
 line' '*' "q'uote" ' lead'; ls -1 | wc -l; rm -- -dash; rm '*'; ls | od -c | head -n 5; for f in *; do echo "<$f>"; done

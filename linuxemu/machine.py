@@ -285,6 +285,8 @@ class _Session:
         self._signals: list[int] = []
         self._failure: BaseException | None = None
         self._timed_out = False
+        self._ended_by = 0
+        """The signal that asked the tool itself to end."""
 
     def add(self, server: Server) -> int:
         """Give a server its task."""
@@ -372,6 +374,8 @@ class _Session:
         out, err = console.captured(1), console.captured(2)
         main = self._linux.main
         word = main.exit_code if main is not None and main.exited else None
+        if self._ended_by:
+            return Result(128 + self._ended_by, out, err, None, stats)
         if self._timed_out or word is None:
             return Result(TIMEOUT_STATUS, out, err, None, stats)
         signal = word & 0x7F
@@ -396,7 +400,11 @@ class _Session:
         self.kernel.stop()
 
     def _take_signals(self, console: _Console) -> Callable[[], None]:
-        """Hand the terminal's signals to the guest while it runs; returns what undoes this."""
+        """Hand the terminal's signals to the guest while it runs; returns what undoes this.
+
+        SIGTERM and SIGHUP are meant for the tool and end the run. None of this happens in a signal handler: an
+        exception from there could come out anywhere, even in a callback of the emulator, which would swallow it.
+        """
         if not console.inherited:
             return lambda: None
         import signal
@@ -408,13 +416,22 @@ class _Session:
 
         def hand_on() -> None:
             while pending:
-                console.server.deliver_host_signal(pending.pop(0))
+                signo = pending.pop(0)
+                if signo in ending:
+                    self._ended_by = signo
+                    self.kernel.stop()
+                else:
+                    console.server.deliver_host_signal(signo)
 
         old = {}
+        ending = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
         try:
             for name in ("SIGINT", "SIGQUIT", "SIGTSTP", "SIGWINCH"):
                 signo = getattr(signal, name, None)
                 if signo is not None and signal.getsignal(signo) is not signal.SIG_IGN:
+                    old[signo] = signal.signal(signo, note)
+            for signo in ending:
+                if signal.getsignal(signo) is signal.SIG_DFL:
                     old[signo] = signal.signal(signo, note)
         except ValueError:  # only the main thread has signals
             return lambda: None

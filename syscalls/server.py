@@ -382,7 +382,7 @@ class LinuxServer(Server):
                 await t.mem.put_u32(address, 0)
             except SysError:
                 return
-            self.futexes.wake(t.mm, address, 1)
+            self.futexes.wake_shared(t.mm, address)
 
     def on_exit(self, process: Process) -> None:
         """A process has become a zombie."""

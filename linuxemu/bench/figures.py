@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from typing import TYPE_CHECKING, NamedTuple
@@ -54,8 +55,10 @@ class Host(NamedTuple):
 
 
 def linuxemu_command(*words: str) -> list[str]:
-    """The tool as a user starts it."""
-    return [sys.executable, "-m", "linuxemu", *words]
+    """The tool as a user starts it: by the command that was installed beside this interpreter."""
+    script = os.path.join(os.path.dirname(sys.executable), "linuxemu")
+    start = [script] if os.access(script, os.X_OK) else [sys.executable, "-m", "linuxemu"]
+    return [*start, *words]
 
 
 def _command(host: Host, subject: str, argv: list[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple
 
 from linuxemu.cli.options import Option, UsageError, Values, complain, describe, split
 
@@ -197,33 +197,14 @@ def _parse_timeout(text: str | None) -> float | None:
     return seconds
 
 
-class _Ended(KeyboardInterrupt):
-    """A signal asks the tool itself to end. A kind of KeyboardInterrupt: the kernel takes no other for its own."""
-
-    def __init__(self, signo: int) -> None:
-        super().__init__(signo)
-        self.signo = signo
-
-
-def _end(signo: int, _frame: object) -> NoReturn:
-    raise _Ended(signo)
-
-
 def _execute(options: RunOptions) -> int:
     import gc
-    import signal
 
     # Booting makes tens of thousands of objects that stay: looking for cycles every 700 of them is wasted.
     gc.set_threshold(100_000, 10, 10)
-
-    for signo in (signal.SIGTERM, getattr(signal, "SIGHUP", None)):
-        if signo is not None and signal.getsignal(signo) is signal.SIG_DFL:
-            signal.signal(signo, _end)
     try:
         return _run_machine(options)
-    except _Ended as ended:
-        return 128 + ended.signo
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # before the guest was there to take it
         return 130
 
 

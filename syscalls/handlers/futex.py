@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from syscalls.abi.errno import EAGAIN, EINVAL, ENOSYS, ETIMEDOUT
+from linuxemu.arch.x86_64 import USER_END
+from syscalls.abi.errno import EAGAIN, EFAULT, EINVAL, ENOSYS, ETIMEDOUT
 from syscalls.abi.structs import Timespec
-from syscalls.errors import Restart, SysError
+from syscalls.errors import Interrupted, Restart, SysError
 from syscalls.objects.futex import ANY_BITS
 from syscalls.registry import PARTIAL, syscall
 from syscalls.types import Int, UInt, ULong, UserPtr, s32
 
 if TYPE_CHECKING:
+    from syscalls.objects.futex import Key
     from syscalls.objects.task import Task
 
 _WAIT, _WAKE, _REQUEUE, _CMP_REQUEUE, _WAKE_OP, _WAIT_BITSET, _WAKE_BITSET = 0, 1, 3, 4, 5, 9, 10
@@ -33,16 +35,32 @@ async def _deadline(t: Task, timeout: int, op: int, realtime: bool) -> int | Non
     return t.server.port.now_ns() + ns - now
 
 
-async def _wait(t: Task, uaddr: int, val: int, bits: int, deadline_ns: int | None) -> int:
+async def _key(t: Task, address: int, private: bool) -> Key:
+    """What identifies a futex; one that may be shared must be in mapped memory."""
+    if address & 3:
+        raise SysError(EINVAL)
+    if address + 4 > USER_END:
+        raise SysError(EFAULT)
+    if not private:
+        await t.mem.read(address, 4)
+    return t.server.futexes.key(t.mm, address, private)
+
+
+async def _wait(t: Task, uaddr: int, private: bool, val: int, bits: int, deadline_ns: int | None) -> int:
     if not bits:
         raise SysError(EINVAL)
     futexes = t.server.futexes
+    key = await _key(t, uaddr, private)
     found = await t.mem.u32(uaddr)
-    waiter = futexes.add(futexes.key(t.mm, uaddr), bits)
+    waiter = futexes.add(key, bits)
+    restart = Restart.SYS if deadline_ns is None else Restart.BLOCK
     try:
         if found != val:
             raise SysError(EAGAIN)
-        done = await t.wait([waiter.queue], lambda: waiter.woken or None, deadline_ns, Restart.SYS)
+        done = await t.wait([waiter.queue], lambda: waiter.woken or None, deadline_ns, restart)
+    except Interrupted:
+        t.restart_block = lambda: _wait(t, uaddr, private, val, bits, deadline_ns)
+        raise
     finally:
         futexes.discard(waiter)
     if not done:
@@ -50,28 +68,26 @@ async def _wait(t: Task, uaddr: int, val: int, bits: int, deadline_ns: int | Non
     return 0
 
 
-async def _wake_op(t: Task, uaddr: int, val: int, val2: int, uaddr2: int, val3: int) -> int:
-    """Change one word, wake there if it compared, and wake at another (FUTEX_WAKE_OP)."""
+async def _wake_op(t: Task, source: Key, val: int, val2: int, uaddr2: int, target: Key, val3: int) -> int:
+    """Change one word, wake at another, and here too if it compared (FUTEX_WAKE_OP)."""
     op, compare = val3 >> 28 & 7, val3 >> 24 & 15
     operand, against = s32(val3 << 8 & 0xFFFF_FFFF) >> 20, s32(val3 << 20 & 0xFFFF_FFFF) >> 20
     if val3 >> 31:
-        if not 0 <= operand <= 31:
-            raise SysError(EINVAL)
-        operand = 1 << operand
+        operand = 1 << (operand & 31)
     old = await t.mem.u32(uaddr2)
     results = (operand, old + operand, old | operand, old & ~operand, old ^ operand)
     if op >= len(results):
         raise SysError(ENOSYS)
+    await t.mem.put_u32(uaddr2, results[op])
     signed = s32(old)
     holds = (
         signed == against, signed != against, signed < against, signed <= against, signed > against, signed >= against
     )  # fmt: skip
     if compare >= len(holds):
         raise SysError(ENOSYS)
-    await t.mem.put_u32(uaddr2, results[op])
-    woken = t.server.futexes.wake(t.mm, uaddr, val)
+    woken = t.server.futexes.wake(source, max(val, 1))
     if holds[compare]:
-        woken += t.server.futexes.wake(t.mm, uaddr2, val2)
+        woken += t.server.futexes.wake(target, max(val2, 1))
     return woken
 
 
@@ -81,27 +97,29 @@ async def futex(
 ) -> int:
     """Wait for a word to change, or wake who waits (man 2 futex)."""
     op = futex_op & ~(_PRIVATE | _CLOCK_REALTIME)
-    if uaddr & 3:
-        raise SysError(EINVAL)
-    futexes = t.server.futexes
+    private = bool(futex_op & _PRIVATE)
+    deadline = None
     if op in (_WAIT, _WAIT_BITSET):
         deadline = await _deadline(t, timeout, op, bool(futex_op & _CLOCK_REALTIME))
-        return await _wait(t, uaddr, val, val3 if op == _WAIT_BITSET else ANY_BITS, deadline)
+    if futex_op & _CLOCK_REALTIME and op != _WAIT_BITSET:
+        raise SysError(ENOSYS)
+    if op in (_WAIT, _WAIT_BITSET):
+        return await _wait(t, uaddr, private, val, val3 if op == _WAIT_BITSET else ANY_BITS, deadline)
     if op in (_WAKE, _WAKE_BITSET):
         bits = val3 if op == _WAKE_BITSET else ANY_BITS
         if not bits:
             raise SysError(EINVAL)
-        return futexes.wake(t.mm, uaddr, max(s32(val), 1), bits)
-    if op in (_REQUEUE, _CMP_REQUEUE):
-        count = s32(timeout)
-        if s32(val) < 0 or count < 0:
-            raise SysError(EINVAL)
-        if op == _CMP_REQUEUE and await t.mem.u32(uaddr) != val3:
-            raise SysError(EAGAIN)
-        woken = futexes.wake(t.mm, uaddr, val)
-        moved = futexes.requeue(futexes.key(t.mm, uaddr), futexes.key(t.mm, uaddr2), count)
-        return woken + moved if op == _CMP_REQUEUE else woken
+        return t.server.futexes.wake(await _key(t, uaddr, private), max(s32(val), 1), bits)
+    if op not in (_REQUEUE, _CMP_REQUEUE, _WAKE_OP):
+        t.server.unsupported(f"futex: operation {op}", t)
+        raise SysError(ENOSYS)
+    if op != _WAKE_OP and (s32(val) < 0 or s32(timeout) < 0):
+        raise SysError(EINVAL)
+    source, target = await _key(t, uaddr, private), await _key(t, uaddr2, private)
     if op == _WAKE_OP:
-        return await _wake_op(t, uaddr, val, s32(timeout), uaddr2, val3)
-    t.server.unsupported(f"futex: operation {op}", t)
-    raise SysError(ENOSYS)
+        return await _wake_op(t, source, s32(val), s32(timeout), uaddr2, target, val3)
+    if op == _CMP_REQUEUE and await t.mem.u32(uaddr) != val3:
+        raise SysError(EAGAIN)
+    # The number of those woken and those moved, whatever man 2 futex says of FUTEX_REQUEUE.
+    woken = t.server.futexes.wake(source, val)
+    return woken + t.server.futexes.requeue(source, target, s32(timeout))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from linuxemu.arch.x86_64 import FLAGS_DEFAULT, FullRegs
+from linuxemu.errors import RpcError
 from linuxemu.messages import TrapFrame
 from loader.cache import HEAD_SIZE
 from loader.errors import ExecFormatError
@@ -36,9 +37,10 @@ from syscalls.abi.flags import (
     S_ISGID,
     S_ISUID,
     S_IXGRP,
+    SIGKILL,
     SIGSEGV,
 )
-from syscalls.errors import SysError
+from syscalls.errors import OutOfMemory, SysError
 from syscalls.objects.credentials import MAY_EXEC, MAY_READ, permission
 from syscalls.objects.device import random_bytes
 from syscalls.objects.exit import end_other_threads, exit_group
@@ -117,6 +119,9 @@ async def execve(
             await _set_up(t, program, argv, envp, execfn, stack_limit)
         except (ExecFormatError, SysError):
             await exit_group(t, SIGSEGV)
+            raise TaskExited from None
+        except (RpcError, OutOfMemory):
+            await exit_group(t, SIGKILL)
             raise TaskExited from None
     finally:
         for file in opened:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linuxemu.arch.x86_64 import PTE_ADDRESS
 from linuxemu.kernel import WaitQueue
 from syscalls.errors import SysError
 
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
     from syscalls.objects.mm import MemoryMap
     from syscalls.objects.task import Task
 
-    Key = tuple[object, int]
+    Key = tuple[object, int, bool]
 
 ANY_BITS = 0xFFFF_FFFF
 FUTEX_WAITERS = 0x8000_0000
@@ -42,14 +41,20 @@ class FutexTable:
         self._waiters: dict[Key, list[FutexWaiter]] = {}
 
     @staticmethod
-    def key(mm: MemoryMap, address: int) -> Key:
-        """What identifies a futex: the shared page and offset, or the address in private memory."""
-        vma = mm.find(address)
-        if vma is not None and vma.shared:
-            entry = mm.space.entry(address)
-            if entry:
-                return "frame", (entry & PTE_ADDRESS) + (address & 4095)
-        return mm, address
+    def key(mm: MemoryMap, address: int, private: bool) -> Key:
+        """What identifies a futex: the place in shared memory, or the address in one's own.
+
+        Args:
+            mm: whose address.
+            address: of the word.
+            private: the caller says that no other process has to do with it (FUTEX_PRIVATE_FLAG); as on Linux,
+                a futex that one thread uses with this flag and another without is two.
+        """
+        if not private:
+            vma = mm.find(address)
+            if vma is not None and vma.shared and vma.pages is not None:
+                return vma.pages, address - vma.start + vma.offset, False
+        return mm, address, private
 
     def add(self, key: Key, bits: int) -> FutexWaiter:
         """Join the sleepers of a futex."""
@@ -65,10 +70,10 @@ class FutexTable:
             if not waiters:
                 del self._waiters[waiter.key]
 
-    def wake(self, mm: MemoryMap, address: int, count: int, bits: int = ANY_BITS) -> int:
+    def wake(self, key: Key, count: int, bits: int = ANY_BITS) -> int:
         """Wake up to `count` sleepers whose bits match; returns how many."""
         woken = 0
-        for waiter in list(self._waiters.get(self.key(mm, address), ())):
+        for waiter in list(self._waiters.get(key, ())):
             if woken >= count:
                 break
             if waiter.bits & bits:
@@ -77,6 +82,10 @@ class FutexTable:
                 self.discard(waiter)
                 woken += 1
         return woken
+
+    def wake_shared(self, mm: MemoryMap, address: int) -> None:
+        """What the kernel does at the exit of a thread: wake one sleeper of a futex that is not private."""
+        self.wake(self.key(mm, address, False), 1)
 
     def requeue(self, source: Key, target: Key, count: int) -> int:
         """Move up to `count` sleepers to another futex; returns how many."""
@@ -114,4 +123,4 @@ async def _owner_died(t: Task, address: int) -> None:
         return
     await t.mem.put_u32(address, value & FUTEX_WAITERS | FUTEX_OWNER_DIED)
     if value & FUTEX_WAITERS:
-        t.server.futexes.wake(t.mm, address, 1)
+        t.server.futexes.wake_shared(t.mm, address)

@@ -166,6 +166,15 @@ class UserMemory:
         Raises:
             SysError: EFAULT, or ENAMETOOLONG when there is no NUL within `limit`.
         """
+        leaf = self._leaves.get(addr >> 21)
+        if leaf is not None:
+            entry = self._words[leaf + ((addr >> 12) & 511)]
+            if entry & PTE_PRESENT:
+                within = addr & (PAGE - 1)
+                at = entry & PTE_ADDRESS
+                text, nul, _ = self._data[at + within : at + min(PAGE, within + limit)].tobytes().partition(b"\0")
+                if nul:
+                    return text
         parts: list[bytes] = []
         left = limit
         while left:

@@ -94,7 +94,7 @@ class Server(iorig.Server):
 
     @property
     def table(self) -> Any:
-        return self.port._rig.table  # type: ignore[attr-defined]
+        return self.port._rig.table
 
     @property
     def tasks(self) -> dict[int, Task]:

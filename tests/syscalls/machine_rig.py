@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from linuxemu.arch.x86_64 import ZERO_FRAME
 from linuxemu.cpu.base import INTERRUPT
 from linuxemu.cpu.fake import Exit, FakeCpu, VirtualHost, exception, fault, syscall
 from linuxemu.cpu.memory import HostRam
@@ -112,6 +113,16 @@ class MachineRig:
         self.linux.new_memfs = lambda: add(MemFs())
         add(self.linux)
         self._calls: dict[FakeState, Call] = {}
+        self._parked: set[int] = set()
+        self._awaited: Call | None = None
+        interrupt = self.kernel.task_interrupt
+
+        def task_interrupt(task: Any) -> None:
+            interrupt(task)
+            if task.tid in self._parked:
+                self._unpark(task)
+
+        self.kernel.task_interrupt = task_interrupt  # type: ignore[method-assign]
         self._scratch: dict[MemoryMap, int] = {}
         self.memfs = MemFs(now_ns=lambda: self.host.now + EPOCH_NS)
         self.root = self.run(self._mount(add(self.memfs)))
@@ -130,33 +141,41 @@ class MachineRig:
         t.fs = FsContext(self.root, self.root)
         t.mm = MemoryMap(self.linux, self.linux.port.new_space(), t.process.rlimits)
         t.mem = UserMemory(t.mm)
-        flags = MAP_PRIVATE | MAP_ANONYMOUS
-        self.run(t.mm.map(SCRATCH, SCRATCH_SIZE, PROT_READ | PROT_WRITE, flags))
-        from linuxemu.messages import TrapFrame
-
-        t.frame = TrapFrame(*(0,) * 18)._replace(rip=0x40_0000, rsp=SCRATCH + SCRATCH_SIZE, rflags=0x202)
+        self._map_scratch(t)
+        t.frame = ZERO_FRAME._replace(rip=0x40_0000, rsp=SCRATCH + SCRATCH_SIZE, rflags=0x202)
         self.run(self.linux.create_task(t, None))
         return t
+
+    def _map_scratch(self, t: Task) -> None:
+        self.run(t.mm.map(SCRATCH, SCRATCH_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS))
 
     def parked(self, state: FakeState) -> None:
         """A program has come to the end of its script: its task stands still."""
         task = next(task for task in self.kernel.tasks.values() if task.state is state)
         task.status = BLOCKED
+        self._parked.add(task.tid)
         self.kernel.tick = True
         call = self._calls.pop(state, None)
         if call is not None:
             call.done = True
             call.rax = state.regs.frame.rax
+            if call is self._awaited:
+                self.kernel.stop()
+
+    def _unpark(self, task: Any) -> None:
+        self._parked.discard(task.tid)
+        task.status = RUNNABLE
+        self.kernel.runnable.append(task)
 
     def step(self, t: Task, *steps: Exit) -> Call:
         """Let a task's program do something."""
         task = self.kernel.tasks[t.ktask]
-        assert task.status is BLOCKED, "the task is busy"
-        assert task.activity is None, "the task waits in a call"
+        if task.status is RUNNABLE:
+            self.settle()  # a new task comes to its first instruction
+        assert task.tid in self._parked, "the task waits in a call"
         self.cpu.play(task.state, steps)
         call = self._calls[task.state] = Call(self, t)
-        task.status = RUNNABLE
-        self.kernel.runnable.append(task)
+        self._unpark(task)
         return call
 
     def start(self, t: Task, name: str, *args: int) -> Call:
@@ -166,9 +185,11 @@ class MachineRig:
         return call
 
     def call(self, t: Task, name: str, *args: int) -> int:
-        """Make a system call; time passes if it waits."""
+        """Make a system call; time passes until it returns."""
         call = self.step(t, syscall(X86_64[name], *args))
+        self._awaited = call
         self.pass_time()
+        self._awaited = None
         return call.result
 
     def touch(self, t: Task, address: int, code: int = 4) -> Call:
@@ -250,7 +271,9 @@ class MachineRig:
 
     def put(self, t: Task, data: bytes) -> int:
         """Put bytes somewhere in a task's scratch memory; returns the address."""
-        at = self._scratch.get(t.mm, SCRATCH)
+        if t.mm.find(SCRATCH) is None:
+            self._map_scratch(t)  # a new program has none yet
+        at = self._scratch.get(t.mm) or max(self._scratch.values(), default=SCRATCH)
         self._scratch[t.mm] = at + (len(data) + 63 & ~63)
         assert at + len(data) <= SCRATCH + SCRATCH_SIZE, "scratch memory is full"
         assert self.poke(t, at, data)

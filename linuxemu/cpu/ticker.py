@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _thread
-import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -52,17 +51,18 @@ class SliceTicker:
         self._armed = False
 
     def _loop(self) -> None:
-        sleep, period_s = time.sleep, self._period_s
+        wait, period_s = self._wake.acquire, self._period_s
         while not self._closed:
-            while self._armed and not self._closed:
-                sleep(period_s)
-                if self._armed and not self._closed:
+            if self._armed:
+                # Only `close` ends this wait early, so that the end of a machine does not take a whole period.
+                if not wait(timeout=period_s) and self._armed and not self._closed:
                     self._fire()
+                continue
             self._parked = True
             if self._armed:  # armed again between the last look and parking
                 self._parked = False
             elif not self._closed:
-                self._wake.acquire()
+                wait()
         self._ended.release()
 
     def close(self) -> None:

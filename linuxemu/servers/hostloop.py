@@ -15,12 +15,22 @@ _LONGEST_SLEEP_MS = 1 << 30
 """poll(2) takes an int; whoever sleeps longer is woken early and sleeps again."""
 
 
+class _Watch:
+    """Somebody who waits for a descriptor; `callback` is None once that is over."""
+
+    __slots__ = ("callback", "events")
+
+    def __init__(self, events: int, callback: Callable[[int], object]) -> None:
+        self.events = events
+        self.callback: Callable[[int], object] | None = callback
+
+
 class HostLoop:
     """One wait over host descriptors and the next timer (the kernel's `Host`)."""
 
     def __init__(self) -> None:
         self.now_ns = time.monotonic_ns
-        self._watches: dict[int, list[tuple[int, Callable[[int], object]]]] = {}
+        self._watches: dict[int, list[_Watch]] = {}
         self._poll = select.poll()
         self._wake_read = -1
         self.wake_fd = -1
@@ -42,11 +52,12 @@ class HostLoop:
 
     def watch(self, fd: int, events: int, callback: Callable[[int], object]) -> Callable[[], None]:
         """See `linuxemu.kernel.host.Host.watch`."""
-        entry = (events, callback)
+        entry = _Watch(events, callback)
         self._watches.setdefault(fd, []).append(entry)
         self._register(fd)
 
         def cancel() -> None:
+            entry.callback = None
             entries = self._watches.get(fd)
             if entries and entry in entries:
                 entries.remove(entry)
@@ -58,8 +69,8 @@ class HostLoop:
         entries = self._watches.get(fd)
         if entries:
             mask = 0
-            for events, _ in entries:
-                mask |= events
+            for entry in entries:
+                mask |= entry.events
             self._poll.register(fd, mask)
         else:
             self._watches.pop(fd, None)
@@ -90,17 +101,15 @@ class HostLoop:
                 self.woken()
                 continue
             entries = self._watches.pop(fd, [])
-            kept = [
-                entry
-                for entry in entries
-                if not events & (entry[0] | select.POLLERR | select.POLLHUP | select.POLLNVAL)
-            ]
+            always = select.POLLERR | select.POLLHUP | select.POLLNVAL
+            kept = [entry for entry in entries if not events & (entry.events | always)]
             if kept:
                 self._watches[fd] = kept
             self._register(fd)
             for entry in entries:
-                if entry not in kept:
-                    entry[1](events)
+                # One of the others may have cancelled it just now.
+                if entry not in kept and entry.callback is not None:
+                    entry.callback(events)
 
     def close(self) -> None:
         """Close what this object opened."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linuxemu.arch.x86_64 import USER_END
 from syscalls.abi.errno import E2BIG, EAGAIN, EINVAL, EPERM
 from syscalls.abi.flags import (
     CAP_SYS_ADMIN,
@@ -46,6 +47,8 @@ _NAMESPACES = (
     CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET
 )
 _CSIGNAL = 0xFF
+_CLONE_NEWTIME, _CLONE_DETACHED, _CLONE_INTO_CGROUP = 0x80, 0x0040_0000, 1 << 33
+_NOT_IN_CLONE3 = _CSIGNAL & ~_CLONE_NEWTIME | _CLONE_DETACHED
 
 
 async def _clone(
@@ -167,7 +170,10 @@ async def clone(
 ) -> int:
     """Make a task that shares what the flags say (man 2 clone)."""
     flags &= 0xFFFF_FFFF
-    return await _clone(t, flags & ~_CSIGNAL, stack, parent_tid, child_tid, tls, flags & _CSIGNAL)
+    exit_signal = flags & _CSIGNAL
+    if exit_signal > NSIG:
+        exit_signal = 0  # no signal at all, and no error
+    return await _clone(t, flags & ~_CSIGNAL, stack, parent_tid, child_tid, tls, exit_signal)
 
 
 @syscall("clone3", support=PARTIAL, notes="no namespaces, no CLONE_PIDFD, no CLONE_INTO_CGROUP, no set_tid")
@@ -182,11 +188,11 @@ async def clone3(t: Task, cl_args: UserPtr[bytes], size: Size) -> int:
         raise SysError(E2BIG)
     words = [int.from_bytes(raw[at : at + 8], "little") for at in range(0, min(size, 88), 8)]
     flags, _, child_tid, parent_tid, exit_signal, stack, stack_size, tls = words[:8]
-    if flags & _CSIGNAL or flags >> 35 or bool(stack) != bool(stack_size):
+    if flags & _NOT_IN_CLONE3 or flags >> 34 or bool(stack) != bool(stack_size) or stack + stack_size > USER_END:
         raise SysError(EINVAL)
     if flags & (CLONE_THREAD | CLONE_PARENT) and exit_signal:
         raise SysError(EINVAL)
-    if any(words[8:]) or flags >> 33 & 1:
-        t.server.unsupported("clone3: set_tid or CLONE_INTO_CGROUP", t)
+    if any(words[8:]) or flags & (_CLONE_INTO_CGROUP | _CLONE_NEWTIME):
+        t.server.unsupported("clone3: set_tid, CLONE_INTO_CGROUP or CLONE_NEWTIME", t)
         raise SysError(EINVAL)
     return await _clone(t, flags, stack + stack_size, parent_tid, child_tid, tls, exit_signal)

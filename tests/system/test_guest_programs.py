@@ -43,6 +43,7 @@ PROGRAMS = {
     "preempt": [],
     "io": [],
     "thread_ends": [],
+    "threads": [],
 }
 # The C library makes no difference to these beyond what the others show.
 ONE_FLAVOUR = {"preempt", "efault", "forks", "crowd", "compute", "stack", "timers", "limits"}

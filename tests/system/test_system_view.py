@@ -21,7 +21,7 @@ def lines(script: str) -> list[str]:
 
 def test_ps_shows_the_processes() -> None:
     head, *rows = lines(
-        "sleep 100 & sleep 100 & ps -o pid,ppid,stat,comm; kill $(jobs -p); wait 2>/dev/null; true"
+        "sleep 100 & sleep 100 & sleep 0.5; ps -o pid,ppid,stat,comm; kill $(jobs -p); wait 2>/dev/null; true"
     )
     assert head.split() == ["PID", "PPID", "STAT", "COMMAND"]
     names = [row.split()[-1] for row in rows]

@@ -171,15 +171,24 @@ class LinuxServer(Server):
         frame = t.frame
         frame = TrapFrame._make(frame[:5] + (rax,) + frame[6:])
         if t.attention or t.restart:
-            try:
-                frame = await deliver(t, frame, True)
-            except TaskExited:
+            after = await self._tail(t, frame, True)
+            if after is None:
                 return None
-            except Exception as error:
-                await self._oops(t, error)
-                return None
+            frame = after
         t.in_kernel = False
         return AbiHookReply(frame)
+
+    async def _tail(self, t: Task, frame: TrapFrame, in_syscall: bool) -> TrapFrame | None:
+        """Signals, stops and the end, before a task returns to user mode; None if it does not return."""
+        try:
+            return await deliver(t, frame, in_syscall)
+        except TaskExited:
+            pass
+        except OutOfMemory:
+            await exit_group(t, SIGKILL)
+        except Exception as error:
+            await self._oops(t, error)
+        return None
 
     async def _return_to_user(self, t: Task, m: AbiHook) -> AbiHookReply | None:
         """The INITIAL and INTERRUPT hooks: signals, and for a new task its first registers."""
@@ -187,13 +196,10 @@ class LinuxServer(Server):
         t.frame = frame
         t.in_kernel = True
         if t.attention:
-            try:
-                frame = await deliver(t, frame, False)
-            except TaskExited:
+            after = await self._tail(t, frame, False)
+            if after is None:
                 return None
-            except Exception as error:
-                await self._oops(t, error)
-                return None
+            frame = after
         t.in_kernel = False
         return AbiHookReply(frame)
 
@@ -203,18 +209,16 @@ class LinuxServer(Server):
         t = self.by_ktask[m.task]
         try:
             bad = await t.mm.fault(m.vaddr, m.fault)
-            if bad is None:
-                t.min_flt += 1
-                return _FAULT_DONE
-            if bad.signo == SIGKILL:
-                await exit_group(t, SIGKILL)
-                return None
-            return await self._fault_signal(t, bad.signo, bad.code, bad.address, m.fault, VECTOR_PAGE_FAULT)
-        except TaskExited:
-            return None
         except Exception as error:
             await self._oops(t, error)
             return None
+        if bad is None:
+            t.min_flt += 1
+            return _FAULT_DONE
+        if bad.signo == SIGKILL:
+            await exit_group(t, SIGKILL)
+            return None
+        return await self._fault_signal(t, bad.signo, bad.code, bad.address, m.fault, VECTOR_PAGE_FAULT)
 
     async def _fault_signal(
         self, t: Task, signo: int, code: int, address: int, error_code: int, vector: int
@@ -224,11 +228,10 @@ class LinuxServer(Server):
         frame = t.frame = self.port.get_frame(t.ktask)
         cr2 = address if vector == VECTOR_PAGE_FAULT else None
         force_fault(t, signo, code, address, trap_number=vector, trap_error=error_code, trap_cr2=cr2)
-        try:
-            frame = await deliver(t, frame, False)
-        except TaskExited:
+        after = await self._tail(t, frame, False)
+        if after is None:
             return None
-        self.port.set_frame(t.ktask, frame)
+        self.port.set_frame(t.ktask, after)
         t.in_kernel = False
         return _FAULT_DONE
 
@@ -244,10 +247,7 @@ class LinuxServer(Server):
         vector, error_code = self.port.last_exception(m.task)
         signo, code = _EXCEPTION_SIGNALS.get(vector, (SIGSEGV, SI_KERNEL))
         address = self.port.get_frame(t.ktask).rip if vector in (VECTOR_DIVIDE, VECTOR_INVALID_OPCODE) else 0
-        try:
-            await self._fault_signal(t, signo, code, address, error_code, vector)
-        except Exception as error:
-            await self._oops(t, error)
+        await self._fault_signal(t, signo, code, address, error_code, vector)
 
     async def _oops(self, t: Task, error: BaseException) -> None:
         """A defect of this server met while serving a task: the process ends, everything else goes on."""
@@ -380,7 +380,7 @@ class LinuxServer(Server):
             address, t.clear_child_tid = t.clear_child_tid, 0
             try:
                 await t.mem.put_u32(address, 0)
-            except SysError:
+            except (SysError, OutOfMemory):
                 return
             self.futexes.wake_shared(t.mm, address)
 

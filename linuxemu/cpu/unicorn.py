@@ -329,7 +329,7 @@ def bare_cycle_us(cycles: int = 20000) -> float:
     cpu._set("cr3", page)
     start(uc, 0, 0, 0, 0)
     pc = cpu._get("rip")
-    best = None
+    spent: list[float] = []
     for _ in range(5):
         begin = perf_counter()
         for _ in range(cycles // 5):
@@ -338,9 +338,7 @@ def bare_cycle_us(cycles: int = 20000) -> float:
             frame = TrapFrame._make(unpack(regs))
             pack(regs, 0, *frame, frame[2], frame[3])
             write(uc, ids, pointers, 20)
-        spent = (perf_counter() - begin) / (cycles // 5)
-        best = spent if best is None else min(best, spent)
+        spent.append((perf_counter() - begin) / (cycles // 5))
     cpu.close()
     ram.close()
-    assert best is not None
-    return best * 1e6
+    return sorted(spent)[2] * 1e6

@@ -87,7 +87,9 @@ class Kernel(Rendezvous, Traps):
         self.tasks: dict[int, Task] = {}
         self.ready: deque[Waiter] = deque()
         self.runnable: deque[Task] = deque()
-        self.timers = TimerQueue()
+        self.errors: list[BaseException] = []
+        """Exceptions that are defects of servers; a correct system keeps this empty."""
+        self.timers = TimerQueue(self.errors.append)
         self.discovery = 0
         self.pending_calls: dict[int, dict[Any, Waiter]] = {}
         """Server -> coroutines that serve a call and sleep -> what each sleeps on."""
@@ -96,8 +98,6 @@ class Kernel(Rendezvous, Traps):
         """Set by the time slice: look at timers, descriptors and other tasks at the next trap."""
         self.prioritised = False
         """Some task has another priority than the default."""
-        self.errors: list[BaseException] = []
-        """Exceptions that are defects of servers; a correct system keeps this empty."""
         self._wrap = wrap
         self._announced: dict[int, dict[int, None]] = {}
         self._activities: dict[Activity, None] = {}
@@ -158,11 +158,12 @@ class Kernel(Rendezvous, Traps):
             self._activities.pop(activity, None)
             activity.waiter = None
             activity.finished(stop.value, None)
+        except (KeyboardInterrupt, SystemExit):
+            self._activities.pop(activity, None)
+            raise
         except BaseException as failure:
             self._activities.pop(activity, None)
             activity.waiter = None
-            if isinstance(failure, KeyboardInterrupt):
-                raise
             activity.finished(None, failure)
         else:
             self.suspend(activity, waiter)
@@ -402,6 +403,17 @@ class Kernel(Rendezvous, Traps):
         self.tick = False
         self.timers.run(self.host.now_ns())
         self.host.poll()
+
+    def watch_fd(self, fd: int, events: int, callback: Callable[[int], object]) -> Callable[[], None]:
+        """See `Port.watch_fd`."""
+
+        def ready(found: int) -> None:
+            try:
+                callback(found)
+            except Exception as error:
+                self.errors.append(error)
+
+        return self.host.watch(fd, events, ready)
 
     def _idle(self) -> bool:
         """Sleep until a timer or a descriptor; False when there is neither."""

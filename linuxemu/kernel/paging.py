@@ -206,13 +206,12 @@ class AddressSpace:
             first = leaf + (max(start - base, 0) >> 12)
             last = leaf + (min(end - base, 1 << 21) >> 12)
             found = words[first:last].tolist()
-            if not any(found):
-                continue
-            words[first:last] = _zero_words(last - first)
-            for entry in found:
-                if entry:
-                    release((entry & PTE_ADDRESS) >> 12)
-            self.generation += 1
+            if any(found):
+                words[first:last] = _zero_words(last - first)
+                for entry in found:
+                    if entry:
+                        release((entry & PTE_ADDRESS) >> 12)
+                self.generation += 1
             if data[leaf << 3 : (leaf << 3) + 4096].tobytes() == _ZEROS_BYTES:
                 self._drop_leaf(key)
 

@@ -173,7 +173,7 @@ class Port:
 
     def watch_fd(self, fd: int, events: int, callback: Callable[[int], object]) -> Callable[[], None]:
         """Call `callback(events)` once when a host descriptor is ready; returns a function that cancels."""
-        return self._kernel.host.watch(fd, events, callback)
+        return self._kernel.watch_fd(fd, events, callback)
 
     def waiter(self) -> Waiter:
         """A new waiter for `linuxemu.kernel.park`."""

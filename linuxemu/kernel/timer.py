@@ -24,11 +24,16 @@ class Timer:
 
 
 class TimerQueue:
-    """All deadlines of a kernel, earliest first; equal ones in the order in which they were armed."""
+    """All deadlines of a kernel, earliest first; equal ones in the order in which they were armed.
 
-    __slots__ = ("_cancelled_limit", "_heap", "_sequence")
+    Args:
+        failed: called with the exception of a callback that fails; the other deadlines are kept all the same.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_cancelled_limit", "_failed", "_heap", "_sequence")
+
+    def __init__(self, failed: Callable[[BaseException], object]) -> None:
+        self._failed = failed
         self._heap: list[tuple[int, int, Timer]] = []
         self._sequence = 0
         self._cancelled_limit = 64
@@ -61,4 +66,7 @@ class TimerQueue:
             timer = heappop(heap)[2]
             callback, timer.callback = timer.callback, None
             if callback is not None:
-                callback()
+                try:
+                    callback()
+                except Exception as error:
+                    self._failed(error)

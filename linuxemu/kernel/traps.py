@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from linuxemu.kernel.native import NativeCalls
     from linuxemu.kernel.task import Task
 
+_STOPS_ALL = (KeyboardInterrupt, SystemExit)
+"""What ends the machine, whichever coroutine it comes out of."""
+
 HOOK_INITIAL = 1
 HOOK_SYSCALL = 2
 HOOK_INTERRUPT = 3
@@ -102,7 +105,9 @@ class Traps:
                         self._odd_reply(task, reply)
                         return
                     set_frame(task.state, reply.frame)
-                except Exception as failure:
+                except _STOPS_ALL:
+                    raise
+                except BaseException as failure:
                     self._odd_reply(task, None, failure)
                     return
                 else:
@@ -170,7 +175,9 @@ class Traps:
             waiter = hook.send(None)
         except StopIteration as stop:
             reply, error = stop.value, None
-        except Exception as failure:
+        except _STOPS_ALL:
+            raise
+        except BaseException as failure:
             reply, error = None, failure
         else:
             self._block(task, hook, waiter, answered)

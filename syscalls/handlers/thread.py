@@ -32,7 +32,7 @@ from syscalls.abi.flags import (
     RLIMIT_NPROC,
     SIGCHLD,
 )
-from syscalls.errors import SysError
+from syscalls.errors import OutOfMemory, SysError
 from syscalls.objects.memory import UserMemory
 from syscalls.objects.siginfo import NSIG
 from syscalls.objects.task import NO_ALTSTACK
@@ -148,7 +148,7 @@ async def _store_tid(t: Task, address: int, tid: int) -> None:
     """Store a tid where the caller wants it; Linux ignores a bad address here."""
     try:
         await t.mem.put_u32(address, tid)
-    except SysError:
+    except (SysError, OutOfMemory):
         pass
 
 

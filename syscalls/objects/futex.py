@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.kernel import WaitQueue
-from syscalls.errors import SysError
+from syscalls.errors import OutOfMemory, SysError
 
 if TYPE_CHECKING:
     from syscalls.objects.mm import MemoryMap
@@ -113,7 +113,7 @@ async def exit_robust_list(t: Task) -> None:
             entry = following
         if pending:
             await _owner_died(t, (pending & ~1) + offset)
-    except SysError:
+    except (SysError, OutOfMemory):
         pass  # a list that cannot be read ends where it cannot be read
 
 

@@ -144,6 +144,47 @@ def test_defect_of_a_pager_is_kept_and_ends_the_task() -> None:
     assert [type(error) for error in rig.kernel.errors] == [ZeroDivisionError]
 
 
+class Escaping(BaseException):
+    """What a pager should have caught."""
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_whatever_escapes_a_pager_stays_inside_the_kernel(late: bool) -> None:
+    rig = Rig()
+
+    async def fail(m: Any) -> Any:
+        if late:
+            waiter = pager.port.waiter()
+            waiter.wake()
+            await park(waiter)
+        raise Escaping
+
+    pager = rig.add(Script(ok, fail))
+    rig.guest(pager, syscall(1))
+    rig.settle()
+    assert pager.kinds() == [INITIAL, SYSCALL, WRONG_REPLY]
+    assert [type(error) for error in rig.kernel.errors] == [Escaping]
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("hook", [HOOK_INITIAL, HOOK_SYSCALL])
+def test_keyboard_interrupt_ends_the_run(late: bool, hook: int) -> None:
+    rig = Rig()
+
+    async def interrupted(m: Any) -> Any:
+        if late:
+            waiter = pager.port.waiter()
+            waiter.wake()
+            await park(waiter)
+        raise KeyboardInterrupt
+
+    pager = rig.add(Script(*[ok] * (hook == HOOK_SYSCALL), interrupted))
+    rig.guest(pager, syscall(1))
+    with pytest.raises(KeyboardInterrupt):
+        rig.settle()
+    assert rig.kernel.errors == []
+
+
 def test_pager_destroys_the_task_in_its_hook(rig: Rig) -> None:
     def destroy(m: Any) -> Any:
         pager.port.task_destroy(m.task)

@@ -28,11 +28,15 @@ def rig() -> Iterator[Rig]:
     rig.close()
 
 
+def raise_it(error: BaseException) -> None:
+    raise error
+
+
 # -- the queue ----------------------------------------------------------------------------------------
 
 
 def test_timers_fire_in_order_of_deadline_then_of_arming() -> None:
-    queue, log = TimerQueue(), []
+    queue, log = TimerQueue(raise_it), []
     for name, deadline in (("late", 30), ("first", 10), ("second", 10), ("middle", 20)):
         queue.add(deadline, lambda name=name: log.append(name))  # type: ignore[misc]
     assert queue.next_ns() == 10
@@ -46,7 +50,7 @@ def test_timers_fire_in_order_of_deadline_then_of_arming() -> None:
 
 
 def test_cancelled_timer_does_not_fire() -> None:
-    queue, log = TimerQueue(), []
+    queue, log = TimerQueue(raise_it), []
     timer = queue.add(10, lambda: log.append(1))
     queue.add(20, lambda: log.append(2))
     timer.cancel()
@@ -58,7 +62,7 @@ def test_cancelled_timer_does_not_fire() -> None:
 
 
 def test_timer_may_arm_and_cancel_others() -> None:
-    queue, log = TimerQueue(), []
+    queue, log = TimerQueue(raise_it), []
     victim = None
 
     def fire() -> None:
@@ -76,7 +80,7 @@ def test_timer_may_arm_and_cancel_others() -> None:
 
 
 def test_many_cancelled_timers_do_not_pile_up() -> None:
-    queue = TimerQueue()
+    queue = TimerQueue(raise_it)
     keep = queue.add(10**9, lambda: None)
     for number in range(10_000):
         queue.add(number, lambda: None).cancel()
@@ -86,7 +90,7 @@ def test_many_cancelled_timers_do_not_pile_up() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.booleans()), max_size=300), st.lists(st.integers(0, 60), max_size=5))
 def test_queue_against_a_sorted_list(timers: list[tuple[int, bool]], times: list[int]) -> None:
-    queue = TimerQueue()
+    queue = TimerQueue(raise_it)
     fired: list[int] = []
     armed = []
     for index, (deadline, cancel) in enumerate(timers):
@@ -98,6 +102,16 @@ def test_queue_against_a_sorted_list(timers: list[tuple[int, bool]], times: list
     for now in sorted(times):
         queue.run(now)
         assert fired == [index for deadline, index in sorted(armed) if deadline <= now]
+
+
+def test_failing_timer_does_not_stop_the_others() -> None:
+    failures: list[BaseException] = []
+    queue, log = TimerQueue(failures.append), []
+    queue.add(10, lambda: 1 // 0)
+    queue.add(10, lambda: log.append("next"))
+    queue.run(10)
+    assert log == ["next"]
+    assert [type(error) for error in failures] == [ZeroDivisionError]
 
 
 # -- in the kernel ------------------------------------------------------------------------------------
@@ -171,6 +185,18 @@ def test_descriptor_cuts_a_sleep_short(rig: Rig) -> None:
     rig.settle()
     assert log == ["fd"]
     assert port.now_ns() == start
+
+
+def test_failing_callbacks_are_defects_and_no_more() -> None:
+    rig = Rig()
+    port, log = rig.port(), []
+    port.watch_fd(3, 1, lambda events: 1 // 0)
+    port.call_at(0, lambda: {}[1])
+    port.call_at(0, lambda: log.append("next"))
+    rig.host.make_ready(3, 1)
+    rig.settle()
+    assert log == ["next"]
+    assert {type(error) for error in rig.kernel.errors} == {ZeroDivisionError, KeyError}
 
 
 def test_nothing_left_to_happen_ends_the_run(rig: Rig) -> None:

@@ -105,8 +105,6 @@ class Traps:
                         self._odd_reply(task, reply)
                         return
                     set_frame(task.state, reply.frame)
-                except _STOPS_ALL:
-                    raise
                 except BaseException as failure:
                     self._odd_reply(task, None, failure)
                     return
@@ -242,6 +240,8 @@ class Traps:
             if task.status is RUNNABLE:
                 task.status = BLOCKED
             return
+        if isinstance(error, _STOPS_ALL):
+            raise error
         if error is not None and not isinstance(error, RpcError):
             self.errors.append(error)
         self.die(task, EXCEPTION_INVALID_MSG_FROM_PAGER)

@@ -54,7 +54,7 @@ echo one > a; echo two > b; ar -t missing; echo $?; unzip missing; echo $?
 #### install
 echo x > f; install -m 755 f g; stat -c %a g; install -d p/q; ls -d p/q; install f p; cat p/f
 #### file-times
-touch -d @1000000 a; touch -d @2000000 b; [ b -nt a ] && echo newer; [ a -ot b ] && echo older; cp -p a c; stat -c %Y c; touch c; [ c -nt b ] && echo now; stat -c %X a
+touch -d @1000000 a; touch -d @2000000 b; [ b -nt a ] && echo newer; [ a -ot b ] && echo older; cp -p a c; stat -c %Y c; touch c; [ c -nt b ] && echo now; [ $(stat -c %X a) -gt 1000000000 ] && echo read
 #### permission-bits
 umask 022; echo x > f; chmod 000 f; stat -c %A f; chmod 6755 f; stat -c %A f; echo y >> f; mkdir d; chmod 1777 d; stat -c %A d; touch a; chmod =rw a; stat -c %a a
 #### special-names

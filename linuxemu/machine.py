@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from linuxemu.cpu.memory import HostRam
@@ -15,13 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from linuxemu.kernel import Server
+    from linuxemu.kernel.kernel import Wrap
+    from linuxemu.kernel.task import Service, Task
     from linuxemu.servers.console import Stream
+    from linuxemu.servers.time import ClockSource
+    from linuxemu.servers.virtualloop import VirtualLoop
     from syscalls.boot import BindMount
     from syscalls.objects.process import Process
     from syscalls.server import LinuxServer, Unsupported
 
 DEFAULT_MEMORY_MIB = 1024
 TIMEOUT_STATUS = 124
+_LONG_TURN_TICKS = 100
+"""After so many time slices without a system call a process with virtual time gives way: one second."""
 _CLEAN_ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
@@ -89,6 +96,10 @@ class Machine:
         stdin: "inherit", or bytes to read.
         stdout: "inherit" or "capture"; `run` of the Python API captures by default.
         stderr: the same for standard error.
+        seed: make runs repeat: random numbers follow from this number, time is virtual and jumps when every process
+            sleeps, and a process gives up the CPU only when it waits. Streams cannot be inherited then, and
+            `timeout_s` is the host's time still.
+        observe: replaces each handler of each server, see `linuxemu.kernel.Kernel`.
     Raises:
         BootError: what was given cannot be a machine.
     """
@@ -110,6 +121,8 @@ class Machine:
         stdin: str | bytes = b"",
         stdout: str = "capture",
         stderr: str = "capture",
+        seed: int | None = None,
+        observe: Wrap | None = None,
     ) -> None:
         if host_root and (root is not None or rw):
             raise BootError("host_root goes neither with root nor with rw")
@@ -119,6 +132,8 @@ class Machine:
             raise BootError(f"no engine {engine!r}: there is unicorn")
         if not 16 <= memory_mib <= 6144:
             raise BootError(f"memory of {memory_mib} MiB: it must be 16 to 6144 MiB")
+        if seed is not None and "inherit" in (stdin, stdout, stderr):
+            raise BootError("a run with a seed cannot inherit streams: what comes from outside does not repeat")
         if strict_ipc is None:
             strict_ipc = os.environ.get("LINUXEMU_STRICT_IPC", "") not in ("", "0")
         self._root, self._host_root, self._rw = root, host_root, rw
@@ -127,6 +142,7 @@ class Machine:
         self._cwd, self._user, self._timeout_s = cwd, user, timeout_s
         self._strict, self._memory_mib = strict_ipc, memory_mib
         self._streams = (stdin, stdout, stderr)
+        self._seed, self._observe = seed, observe
         self.unsupported: list[Unsupported] = []
         """What programs asked for that is not supported, after `run`."""
 
@@ -145,7 +161,7 @@ class Machine:
         words = [os.fsencode(word) for word in argv]
         if any(b"\0" in word for word in words):
             raise BootError("an argument contains a NUL byte")
-        session = _Session(self._memory_mib, self._strict)
+        session = _Session(self._memory_mib, self._strict, self._seed, self._observe)
         try:
             return self._run(session, words)
         finally:
@@ -205,7 +221,7 @@ class Machine:
         task = session.add(server)
         if self._rw:
             return task, "hostfs"
-        return session.add(MemFs(lower=task)), "overlay"
+        return session.add(MemFs(lower=task, now_ns=session.realtime_ns)), "overlay"
 
     def _bind(self, session: _Session, bind: Bind) -> BindMount:
         from linuxemu.servers.fs.hostfs import HostFs
@@ -261,24 +277,46 @@ class _Console:
         return bytes(found.data) if found is not None else b""
 
 
+def _both(inner: Wrap, outer: Wrap | None) -> Wrap:
+    """One wrapper of a server's handlers inside another."""
+    if outer is None:
+        return inner
+
+    def wrap(kernel: Kernel, task: Task, message: type, method: Service) -> Service:
+        return outer(kernel, task, message, inner(kernel, task, message, method))
+
+    return wrap
+
+
 class _Session:
     """One boot of a machine."""
 
-    def __init__(self, memory_mib: int, strict: bool) -> None:
+    def __init__(self, memory_mib: int, strict: bool, seed: int | None, observe: Wrap | None) -> None:
         from linuxemu.cpu.unicorn import UnicornCpu
         from linuxemu.servers.ool import OolServer
 
         self._ram = HostRam(memory_mib << 20)
         cpu = UnicornCpu(self._ram)
+        self._seed = seed
         self._host = HostLoop()
         self._ool = OolServer()
-        wrap = None
+        wrap = observe
         if strict:
             from linuxemu.kernel.strict import StrictIpc
 
-            wrap = StrictIpc(self._ool)
-        self.kernel = Kernel(cpu, self._ram, cpu.reserved_frames, self._host, wrap=wrap)
-        self._ticker = self.kernel.ticker = SliceTicker(self.kernel.on_tick)
+            wrap = _both(StrictIpc(self._ool), observe)
+        self._virtual: VirtualLoop | None = None
+        if seed is not None:
+            from linuxemu.servers.virtualloop import VirtualLoop
+
+            self._virtual = VirtualLoop()
+            self._virtual.jumped = self._check_deadline
+        host = self._virtual or self._host
+        self.kernel = Kernel(cpu, self._ram, cpu.reserved_frames, host, wrap=wrap)
+        self._ticker = self.kernel.ticker = SliceTicker(self._tick)
+        self._ticks = 0
+        self._last_ns = 0
+        self._deadline: float | None = None
         self._cpu = cpu
         self._linux: LinuxServer
         self._images: bytes | None = None
@@ -304,8 +342,8 @@ class _Session:
         self.add(self._ool)
         self._vm = self.add(VmServer())
         self._task = self.add(TaskServer())
-        self._time = self.add(TimeServer())
-        self._random = self.add(RandomServer())
+        self._time = self.add(TimeServer(self._clock()))
+        self._random = self.add(RandomServer(self._seed))
 
     def start_linux(self, console: _Console) -> None:
         """Add the console and the Linux server."""
@@ -321,7 +359,46 @@ class _Session:
     def _new_memfs(self) -> int:
         from linuxemu.servers.fs.memfs import MemFs
 
-        return self.add(MemFs())
+        return self.add(MemFs(now_ns=self.realtime_ns))
+
+    def _clock(self) -> ClockSource | None:
+        """Where the time server gets its time; None for the host."""
+        if self._virtual is None:
+            return None
+        from linuxemu.servers.time import VirtualClock
+        from linuxemu.servers.virtualloop import EPOCH_NS
+
+        return VirtualClock(self._virtual.now_ns, EPOCH_NS)
+
+    def realtime_ns(self) -> int:
+        """Nanoseconds since 1970, for file times."""
+        if self._virtual is None:
+            return time.time_ns()
+        from linuxemu.servers.virtualloop import EPOCH_NS
+
+        return self._virtual.now + EPOCH_NS
+
+    def _check_deadline(self) -> None:
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            self._time_over()
+
+    def _tick(self) -> None:
+        """A time slice has passed; called from the ticker's thread.
+
+        With virtual time it ends no turn, for that would come at another instruction each time. Who computes for
+        very long has to give way all the same.
+        """
+        kernel = self.kernel
+        if self._virtual is None:
+            kernel.on_tick()
+            return
+        now_ns = self._virtual.now
+        self._ticks = self._ticks + 1 if now_ns == self._last_ns else 0
+        self._last_ns = now_ns
+        self._check_deadline()
+        if self._ticks >= _LONG_TURN_TICKS or kernel.stopped:
+            self._ticks = 0
+            kernel.on_tick()
 
     def load_images(self, path: str) -> None:
         """Use what was parsed of programs when the root was built."""
@@ -355,7 +432,9 @@ class _Session:
                 raise
 
         kernel.spawn(start())
-        if timeout_s is not None:
+        if timeout_s is not None and self._virtual is not None:
+            self._deadline = time.monotonic() + timeout_s
+        elif timeout_s is not None:
             kernel.timers.add(self._host.now_ns() + int(timeout_s * 1e9), self._time_over)
         restore = self._take_signals(console)
         try:

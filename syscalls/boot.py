@@ -103,7 +103,7 @@ async def boot(server: LinuxServer, plan: BootPlan) -> None:
     t.start_ns = server.boot_ns
     t.files = FdTable(t.process.rlimits)
     t.fs = FsContext(root, root)
-    await _mount_system(t, plan.make_mount_points)
+    await mount_system(t, plan.make_mount_points)
     for bind in plan.binds:
         await _bind(t, bind, plan.make_mount_points)
     t.fs.cwd = await _working_directory(t, plan.cwd)
@@ -113,8 +113,13 @@ async def boot(server: LinuxServer, plan: BootPlan) -> None:
     await server.create_task(t, None)
 
 
-async def _mount_system(t: Task, create: bool) -> None:
-    """/proc, /sys and /dev."""
+async def mount_system(t: Task, create: bool) -> None:
+    """Mount /proc, /sys and /dev.
+
+    Args:
+        t: on whose behalf, with the rights to do it.
+        create: make directories that are missing.
+    """
     from syscalls.fs.devfs import populate
     from syscalls.fs.procfs import ProcFs
     from syscalls.fs.sysfs import SysFs

@@ -28,16 +28,24 @@ _ARGUMENT_INDEX = (8, 9, 7, 12, 10, 11)
 
 
 class Syscall:
-    """One system call: number, name, handler, level of support."""
+    """One system call: number, name, handler, level of support, the errors it can fail with."""
 
-    __slots__ = ("handler", "name", "notes", "number", "support")
+    __slots__ = ("_errors", "handler", "name", "notes", "number", "support")
 
-    def __init__(self, number: int, name: str, handler: Handler, support: str, notes: str) -> None:
+    def __init__(
+        self, number: int, name: str, handler: Handler, support: str, notes: str, errors: str = ""
+    ) -> None:
         self.number = number
         self.name = name
         self.handler = handler
         self.support = support
         self.notes = notes
+        self._errors = errors
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """Names of the error numbers that the handler can return, sorted."""
+        return tuple(sorted(set(self._errors.split())))
 
     def arguments(self) -> list[tuple[str, Arg]]:
         """Name and `Arg` of each argument, in order."""
@@ -86,11 +94,13 @@ class Syscall:
 TABLE: dict[int, Syscall] = {}
 
 
-def syscall(name: str, *, support: str = FULL, notes: str = "") -> Callable[[_H], _H]:
+def syscall(name: str, *, errors: str = "", support: str = FULL, notes: str = "") -> Callable[[_H], _H]:
     """Declare the handler of a system call.
 
     Args:
         name: Linux's name; its number comes from the generated table (an unknown name raises KeyError at import).
+        errors: names of the error numbers it can fail with, with spaces between them. ENOSYS stands for a part that
+            Linux has and this handler lacks.
         support: FULL, or PARTIAL with `notes` saying what is missing.
     """
     number = X86_64[name]
@@ -98,7 +108,7 @@ def syscall(name: str, *, support: str = FULL, notes: str = "") -> Callable[[_H]
     def declare(handler: _H) -> _H:
         if number in TABLE:
             raise ValueError(f"system call {name} is declared twice")
-        TABLE[number] = Syscall(number, name, handler, support, notes)
+        TABLE[number] = Syscall(number, name, handler, support, notes, errors)
         return handler
 
     return declare

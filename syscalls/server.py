@@ -265,6 +265,10 @@ class LinuxServer(Server):
         )
         return f"{t.process.pid} {t.comm.decode(errors='replace')}: {name}({arguments})"
 
+    def replace(self, call: registry.Syscall) -> None:
+        """Serve a system call by another declaration than that of the table."""
+        self._invoke[call.number] = call.compile()
+
     def _first_call(self, number: int) -> registry.Invoke:
         """Compile a declaration when the call is first made; an unknown number answers ENOSYS for ever."""
         call = registry.TABLE.get(number)

@@ -18,15 +18,6 @@ COMPILERS = {
 }
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--strict-ipc", action="store_true", help="pack and unpack every message")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("--strict-ipc"):
-        os.environ["LINUXEMU_STRICT_IPC"] = "1"
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     from tests.helpers import host_runs_programs
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from linuxemu.bench.assembler import DATA, Assembler
+from linuxemu.testing.assembler import DATA, Assembler
 
 # System call numbers of x86-64 Linux.
 _READ, _WRITE, _OPEN, _CLOSE, _MMAP, _PREAD, _PWRITE, _PIPE = 0, 1, 2, 3, 9, 17, 18, 22

@@ -42,6 +42,7 @@ _FRAME_REGS = (
     REG["r11"],
 )
 _CTL_REMOVE_CACHE = 9 | (2 << 26) | (1 << 30)
+_CTL_FLUSH_TB = 10 | (1 << 30)
 _FXSAVE_LEGACY = struct.Struct("<HHBxHQQII")
 _MXCSR_MASK = 0xFFFF
 _USER_GATES = (VECTOR_BREAKPOINT, VECTOR_OVERFLOW)
@@ -297,6 +298,14 @@ class UnicornCpu(Emulator):
         ctypes.memmove(image, fxsave, 416)
         struct.pack_into("<H6xH6xH6xI", image, 512, control, status, tags, mxcsr & _MXCSR_MASK)
         self._write(self._uc, ids, pointers, count)
+
+    def reset(self) -> None:
+        """Forget every translation and every state that was given back, for another machine on the same memory."""
+        if self._current is not None:
+            self._restore(self._uc, self._clean)
+            self._current = None
+        self._root = self._generation = -1
+        self._lib.uc_ctl(self._uc, _CTL_FLUSH_TB)
 
     def flush(self, frames: Iterable[int]) -> None:
         """Forget translations of code in these frames."""

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from linuxemu.kernel.task import Service
     from linuxemu.kernel.timer import Timer
 
+    Wrap = Callable[["Kernel", Task, type, Service], Service]
+    """Replaces the handler of one message of one server: strict IPC, observers."""
+
 
 class TaskIds:
     """Unused task ids, each given out once before any is given out again."""
@@ -76,7 +79,7 @@ class Kernel(Rendezvous, Traps):
         reserved_frames: int,
         host: Host,
         ticker: Ticker | None = None,
-        wrap: Callable[[Kernel, Task, type, Service], Service] | None = None,
+        wrap: Wrap | None = None,
     ) -> None:
         super().__init__()
         self.cpu = cpu

@@ -112,6 +112,9 @@ class FileSystem:
     def forget_unused(self) -> None:
         """Tell the server of the inodes that nobody holds any more."""
 
+    async def close_unused(self) -> None:
+        """Close what a walk opened on its way and nobody took (`Walk.opening`); for a flat file system."""
+
     def umounted(self) -> None:
         """The last mount is gone."""
 

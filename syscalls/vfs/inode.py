@@ -140,6 +140,10 @@ class Inode:
         """The entry `name` of a directory; ENOENT if there is none."""
         raise SysError(ENOTDIR)
 
+    async def lookup_to_open(self, t: Task, name: bytes) -> Inode:
+        """The same, and the caller is about to open what is found; only a flat file system makes a difference."""
+        return await self.lookup(t, name)
+
     async def mknod(self, t: Task, name: bytes, mode: int, rdev: int, uid: int, gid: int) -> Inode:
         """Make a file of any type but directory and link (man 2 mknod, O_CREAT)."""
         raise SysError(EACCES if mode & S_IFMT == S_IFREG else EPERM)

@@ -131,11 +131,16 @@ async def open_path(t: Task, dirfd: int, path: bytes, flags: int, mode: int = 0,
         return await _open_tmpfile(t, walk, flags, mode)
     if flags & O_CREAT:
         return await _open_or_create(t, walk, flags, mode)
+    walk.opening = not flags & (O_PATH | O_DIRECTORY)
     place = await walk.resolve(not flags & O_NOFOLLOW, bool(flags & O_DIRECTORY))
     if flags & O_PATH:
         return OPathFile(place.inode, flags & ~O_CLOEXEC, place)
     await walk.refresh(place.inode)
-    return await open_place(t, place, flags)
+    try:
+        return await open_place(t, place, flags)
+    finally:
+        if place.inode.fs.flat:
+            await place.inode.fs.close_unused()
 
 
 async def open_place(t: Task, place: Path, flags: int) -> File:

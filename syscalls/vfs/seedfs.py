@@ -43,6 +43,8 @@ class SeedFs(RpcFs):
     def __init__(self, port: Port, task: int, kind: str, dev: int) -> None:
         super().__init__(port, task, kind, dev)
         self._numbers: dict[bytes, int] = {}
+        self._unused: list[tuple[Inode, int]] = []
+        """Files that walks opened and their handles, until the files take them."""
 
     async def root(self) -> Inode:
         """The one directory there is."""
@@ -68,6 +70,23 @@ class SeedFs(RpcFs):
             return known
         return self._register(SeedFile(self, attr, path))
 
+    def opened(self, inode: Inode, handle: int) -> None:
+        """A walk opened a file."""
+        self._unused.append((inode, handle))
+
+    def take_opened(self, inode: Inode) -> int | None:
+        """The handle with which a walk opened a file, if it did."""
+        for entry in self._unused:
+            if entry[0] is inode:
+                self._unused.remove(entry)
+                return entry[1]
+        return None
+
+    async def close_unused(self) -> None:
+        """Close what a walk opened in vain."""
+        while self._unused:
+            await self.close_handle(self._unused.pop()[1])
+
     def forget_unused(self) -> None:
         """The server counts nothing."""
         self._forgotten.clear()
@@ -84,6 +103,13 @@ class SeedRoot(Inode):
         """Ask for the size: what has one exists."""
         reply = await self.fs.call(fs.Stat(_text(name)))
         return self.fs.file(name, reply.size)
+
+    async def lookup_to_open(self, t: Task, name: bytes) -> Inode:
+        """Open it: what can be opened exists. Its size stays unknown until somebody asks."""
+        reply = await self.fs.call(fs.Open(_text(name)))
+        found = self.fs.file(name, 0)
+        self.fs.opened(found, reply.handle)
+        return found
 
     async def mknod(self, t: Task, name: bytes, mode: int, rdev: int, uid: int, gid: int) -> Inode:
         """Make a regular file; whatever its mode is to be, the server does not keep it."""
@@ -179,8 +205,10 @@ class SeedFile(RpcInode):
         """Open a handle by path."""
         from syscalls.vfs.regular import RegularFile
 
-        reply = await self.fs.call(fs.Open(_text(self.path)))
-        return RegularFile(self, flags, path, reply.handle)
+        handle = self.fs.take_opened(self)
+        if handle is None:
+            handle = (await self.fs.call(fs.Open(_text(self.path)))).handle
+        return RegularFile(self, flags, path, handle)
 
 
 def _attr(ino: int, mode: int, size: int) -> Attr:

@@ -59,6 +59,7 @@ class Walk:
         "_t",
         "dentry",
         "mount",
+        "opening",
         "over",
         "slash",
     )
@@ -86,6 +87,8 @@ class Walk:
         """The mount through which `step` arrived at what it returned."""
         self.slash = False
         """The path ends in a slash: it must name a directory."""
+        self.opening = False
+        """What it leads to is to be opened: where paths are all there is, finding it and opening it are one request."""
         self._names: list[bytes] = []
         self._push(path)
 
@@ -155,7 +158,10 @@ class Walk:
             raise SysError(ENAMETOOLONG)
         child = dentry.live(name)
         if child is None or child.mounts is None:
-            found = await inode.lookup(self._t, name)
+            if self.opening and inode.fs.flat:
+                found = await inode.lookup_to_open(self._t, name)
+            else:
+                found = await inode.lookup(self._t, name)
             self._known = found
             if (
                 child is None

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from linuxemu.bench import programs
-from linuxemu.bench.assembler import Assembler
 from linuxemu.bench.figures import LINUXEMU, NATIVE, QEMU
 from linuxemu.bench.launch import Launcher, elapsed_s, write_program
 from linuxemu.bench.report import BEGIN, END, Line, Sample, as_json, limits, limits_text, table, update_readme
 from linuxemu.cli import main
 from linuxemu.errors import LinuxEmuError
+from linuxemu.testing.assembler import Assembler
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -34,7 +34,7 @@ HARMLESS = {
 # Who may. Everything else asks a server.
 MAY_USE_HOST = (
     "linuxemu.servers", "linuxemu.cpu", "linuxemu.machine", "linuxemu.cli", "linuxemu.bench",
-    "linuxemu.__main__", "linuxemu.idl", "rootfs",
+    "linuxemu.__main__", "linuxemu.idl", "linuxemu.testing.program", "linuxemu.pytest_plugin", "rootfs",
 )  # fmt: skip
 
 ONLY_IN = {
@@ -45,7 +45,7 @@ ONLY_IN = {
     "termios": ("linuxemu.servers.console",),
     "socket": ("linuxemu.servers",),
     "threading": ("linuxemu.cpu", "linuxemu.machine"),
-    "subprocess": ("rootfs", "linuxemu.bench"),
+    "subprocess": ("rootfs", "linuxemu.bench", "linuxemu.testing.program"),
 }
 
 # What is generated or is one table is as long as its subject.

@@ -1,4 +1,4 @@
-"""Just enough x86-64 assembler to make the benchmark's guest programs without a compiler.
+"""Just enough x86-64 assembler to make guest programs without a compiler, for tests and for the benchmark.
 
 A program is one read-only segment with code and constants, and one zeroed writable segment.
 """
@@ -11,6 +11,7 @@ TEXT = 0x40_0000
 DATA = 0x60_0000
 _HEADERS = 64 + 2 * 56
 _PAGE = 4096
+_MASK = (1 << 64) - 1
 
 _REGISTERS = {
     name: number
@@ -48,6 +49,10 @@ class Assembler:
             rex = 0x48 | source >> 3 << 2 | number >> 3
             self._code += bytes((rex, 0x89, 0xC0 | (source & 7) << 3 | number & 7))
             return
+        if isinstance(value, int) and not 0 <= value < 1 << 32:
+            self._code += bytes((0x48 | number >> 3, 0xB8 + (number & 7)))
+            self._code += struct.pack("<Q", value & _MASK)
+            return
         if number >= 8:
             self._code.append(0x41)
         self._code.append(0xB8 + (number & 7))
@@ -56,10 +61,19 @@ class Assembler:
             value = 0
         self._code += struct.pack("<I", value)
 
-    def set_negative(self, register: str, value: int) -> None:
-        """Load a number, sign-extended."""
+    def load_long(self, register: str, address: int) -> None:
+        """Load the 64 bits at a fixed address."""
         number = _REGISTERS[register]
-        self._code += bytes((0x48 | number >> 3, 0xC7, 0xC0 | number & 7)) + struct.pack("<i", value)
+        self._code += bytes((0x48 | number >> 3 << 2, 0x8B, 0x04 | (number & 7) << 3, 0x25))
+        self._code += struct.pack("<I", address)
+
+    def store_long(self, address: int) -> None:
+        """Store rax at a fixed address."""
+        self._code += b"\x48\x89\x04\x25" + struct.pack("<I", address)
+
+    def raw(self, code: bytes) -> None:
+        """Instructions that stand already."""
+        self._code += code
 
     def load(self, register: str, address: int) -> None:
         """Load the 32 bits at a fixed address."""
@@ -71,7 +85,7 @@ class Assembler:
     def store_address(self, address: int, constant: bytes) -> None:
         """Store the address of constant bytes as 64 bits at a fixed address."""
         self.set("rax", constant)
-        self._code += b"\x48\x89\x04\x25" + struct.pack("<I", address)
+        self.store_long(address)
 
     def address_above_stack(self, register: str, offset: int) -> None:
         """Load rsp + offset."""
@@ -107,9 +121,7 @@ class Assembler:
     def call(self, number: int, *arguments: int | str | bytes) -> None:
         """Make a system call."""
         for register, value in zip(_ARGUMENTS, arguments, strict=False):
-            if isinstance(value, int) and value < 0:
-                self.set_negative(register, value)
-            elif value != register:
+            if value != register:
                 self.set(register, value)
         self.set("rax", number)
         self._code += b"\x0f\x05"

@@ -1,0 +1,28 @@
+"""Test one system call at a time: a guest that a test drives, servers that it scripts, time that it owns.
+
+The pytest plugin of this distribution gives a `Guest` as the fixture `guest`.
+"""
+
+from __future__ import annotations
+
+from linuxemu.testing.guest import BAD as BAD
+from linuxemu.testing.guest import Clock as Clock
+from linuxemu.testing.guest import Guest as Guest
+from linuxemu.testing.guest import HandlerFailed as HandlerFailed
+from linuxemu.testing.log import Rpc as Rpc
+from linuxemu.testing.log import RpcLog as RpcLog
+from linuxemu.testing.script import ANY as ANY
+from linuxemu.testing.script import Expectation as Expectation
+from linuxemu.testing.script import UnexpectedMessage as UnexpectedMessage
+from linuxemu.testing.script import UnmetExpectation as UnmetExpectation
+from linuxemu.testing.script import where as where
+from linuxemu.testing.system import fresh_attr as fresh_attr
+from linuxemu.testing.thread import Blocked as Blocked
+from linuxemu.testing.thread import Call as Call
+from linuxemu.testing.thread import SyscallError as SyscallError
+from linuxemu.testing.thread import TaskEnded as TaskEnded
+from linuxemu.testing.values import NULL as NULL
+from linuxemu.testing.values import Edge as Edge
+from linuxemu.testing.values import InOut as InOut
+from linuxemu.testing.values import Iov as Iov
+from linuxemu.testing.values import Out as Out

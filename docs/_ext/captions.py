@@ -17,7 +17,7 @@ MARKER = re.compile(r"<!-- file: (.+?) -->")
 class FileCaptions(SphinxTransform):
     """Wraps each block that a marker names."""
 
-    default_priority = 400
+    default_priority = 200  # before Sphinx numbers what has a caption
 
     def apply(self, **_: Any) -> None:
         """Called by Sphinx for each page."""

@@ -23,7 +23,7 @@ class Block(NamedTuple):
 
     page: str
     line: int
-    index: int
+    number: int
     """Its place among the blocks of its page."""
     info: str
     """What stands behind the opening fence: the language, for text perhaps `diagram`."""

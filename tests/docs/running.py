@@ -61,9 +61,9 @@ class Page:
 
     def check(self, block: Block) -> None:
         """Run a block, after those before it; fails as it failed, also when it is asked about again."""
-        for waiting in self._blocks[len(self._done) : block.index + 1]:
+        for waiting in self._blocks[len(self._done) : block.number + 1]:
             self._done.append(self._outcome(waiting))
-        failure = self._done[block.index]
+        failure = self._done[block.number]
         if failure is not None:
             raise failure
 
@@ -116,7 +116,7 @@ class Page:
     def _is_shown(self, file: Block) -> bool:
         """The page shows what comes of a file before it changes it: that is the judge of it."""
         name = file.markers["file"]
-        for block in self._blocks[file.index + 1 :]:
+        for block in self._blocks[file.number + 1 :]:
             if block.markers.get("file") == name:
                 return False
             command = block.text if block.info == "console" else block.markers.get("output of", "")

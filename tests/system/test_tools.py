@@ -26,7 +26,7 @@ class Checkout:
         self.bin = directory / "bin"
         self.bin.mkdir()
         (self.root / "tools").mkdir(parents=True)
-        for name in ("env.sh", "run", "test", "demo.sh"):
+        for name in ("env.sh", "run", "test", "docs", "demo.sh"):
             shutil.copy(ROOT / "tools" / name, self.root / "tools" / name)
         shutil.copy(ROOT / "pyproject.toml", self.root)
         for name in (
@@ -68,7 +68,7 @@ def checkout(tmp_path: Path) -> Checkout:
     return Checkout(tmp_path)
 
 
-@pytest.mark.parametrize("tool", ["run", "test"])
+@pytest.mark.parametrize("tool", ["run", "test", "docs"])
 def test_without_python(checkout: Checkout, tool: str) -> None:
     done = checkout.run(tool, "x")
     assert done.returncode == 2

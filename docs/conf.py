@@ -21,7 +21,7 @@ smartquotes_action = "D"  # dashes only: quotes in the text are often a shell's
 default_role = "code"  # docstrings are written with single backticks
 highlight_language = "text"
 
-myst_enable_extensions = ["colon_fence"]  # directives stand in colons: what stands in backticks is code, and run
+myst_enable_extensions = ["colon_fence"]  # directives in colons: what stands in backticks is code, and run
 myst_heading_anchors = 3
 suppress_warnings = ["myst.header"]  # included pages start at their own second level
 

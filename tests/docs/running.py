@@ -50,8 +50,13 @@ class Page:
         tool = commands / "linuxemu"
         tool.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m linuxemu "$@"\n')
         tool.chmod(0o755)
-        path = os.pathsep.join([str(commands), os.path.dirname(sys.executable), os.environ.get("PATH", "")])
-        self._environment = {**tool_environment(), "PATH": path, "COLUMNS": "80", "LC_ALL": "C.UTF-8"}
+        self._environment = {
+            **{name: value for name, value in tool_environment().items() if not name.startswith("PYTEST_")},
+            "PATH": os.pathsep.join([str(commands), os.path.dirname(sys.executable), os.environ["PATH"]]),
+            "PYTEST_DEBUG_TEMPROOT": str(directory),  # a pytest on the page shares nothing with this one
+            "COLUMNS": "80",
+            "LC_ALL": "C.UTF-8",
+        }
         if "/" in blocks[0].page:
             self._directory = directory / "project"
             self._directory.mkdir()
@@ -78,7 +83,9 @@ class Page:
     def _run(self, block: Block) -> None:
         runner = RUNNERS.get(block.info)
         if runner is None:
-            pytest.fail(f"{block.place}: nothing runs a block of {block.info!r}: there are {', '.join(RUNNERS)}")
+            pytest.fail(
+                f"{block.place}: nothing runs a block of {block.info!r}: there are {', '.join(RUNNERS)}"
+            )
         if "file" in block.markers:
             path = self._directory / block.markers["file"]
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,7 +161,9 @@ class Page:
         elif "output of" in block.markers:
             check_output(block.text, self._bash(block.markers["output of"])[1])
         else:
-            pytest.fail(f"{block.place}: say what writes this (<!-- output of: COMMAND -->), or `text diagram`")
+            pytest.fail(
+                f"{block.place}: say what writes this (<!-- output of: COMMAND -->), or `text diagram`"
+            )
 
     def c(self, block: Block) -> None:
         """A program compiles and links, a fragment compiles; warnings are errors."""

@@ -92,7 +92,9 @@ def test_indented_code_is_no_block() -> None:
     assert blocks_of("page.md", "    a diagram\n") == []
 
 
-@pytest.mark.parametrize("comment", ["<!-- not run -->", "<!-- not run: -->", "<!-- run: never -->", "<!-- -->"])
+@pytest.mark.parametrize(
+    "comment", ["<!-- not run -->", "<!-- not run: -->", "<!-- run: never -->", "<!-- -->"]
+)
 def test_comments_before_a_block_mean_something(comment: str) -> None:
     with pytest.raises(ValueError, match=r"says nothing|means nothing"):
         blocks_of("page.md", f"{comment}\n```python\n```\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 import zlib
@@ -15,21 +16,32 @@ from syscalls import handlers
 from syscalls.registry import TABLE
 from tests.helpers import ROOT
 
-# One worker builds the site, for all of these tests.
-pytestmark = pytest.mark.xdist_group("site")
-
 
 def build(source: Path, target: Path) -> None:
-    line = [sys.executable, "-m", "sphinx", "-W", "-q", "-d", str(target / "doctrees"), str(source), str(target)]
+    line = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-W",
+        "-q",
+        "-d",
+        str(target / "doctrees"),
+        str(source),
+        str(target),
+    ]
     done = subprocess.run(line, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("site")
-    build(ROOT / "docs", target)
+def site(shared_tmp: Path) -> Path:
+    """Built by the first worker that needs it."""
+    target = shared_tmp / "site"
+    with (shared_tmp / "site.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (target / "objects.inv").exists():
+            build(ROOT / "docs", target)
     return target
 
 
@@ -55,7 +67,9 @@ def test_messages(inventory: set[tuple[str, str]]) -> None:
 
 def test_system_calls(inventory: set[tuple[str, str]]) -> None:
     handlers.load()
-    assert {name for kind, name in inventory if kind == "std:syscall"} == {call.name for call in TABLE.values()}
+    assert {name for kind, name in inventory if kind == "std:syscall"} == {
+        call.name for call in TABLE.values()
+    }
 
 
 def test_nothing_is_left_to_generate(site: Path) -> None:

@@ -25,6 +25,7 @@ myst_enable_extensions = ["colon_fence"]  # directives in colons: what stands in
 myst_heading_anchors = 3
 suppress_warnings = ["myst.header"]  # included pages start at their own second level
 
+autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 napoleon_numpy_docstring = False

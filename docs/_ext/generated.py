@@ -32,10 +32,10 @@ MARKER = re.compile(r"^<!-- generated: (\w+) ?(.*?) -->$", re.MULTILINE)
 
 def module(name: str) -> str:
     """A public module: its docstring, then each name of its `__all__`."""
+    home = import_module(name)
     lines = [f"## {name}", "", "```{eval-rst}", f".. automodule:: {name}", "   :no-members:", ""]
-    for public in import_module(name).__all__:
-        directive = _directive(getattr(import_module(name), public))
-        lines += [f".. {directive}:: {name}.{public}", "   :members:" * (directive != "autofunction"), ""]
+    for public in home.__all__:
+        lines += [f".. {_directive(getattr(home, public))}:: {name}.{public}", ""]
     return "\n".join([*lines, "```"])
 
 

@@ -1,4 +1,4 @@
-# Shared by tools/run and tools/test: finds Python, keeps .venv current. Sourced, never run.
+# Shared by the scripts of tools/: finds Python, keeps .venv current. Sourced, never run.
 # Sets: root (the checkout), python (the environment's interpreter). Uses: me (the caller's name in messages).
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -52,14 +52,19 @@ make_venv() {
     die "this Python has no working venv module: run 'apt-get install $version-venv' (or python3-venv) as root, then again"
 }
 
-# ensure_env run|dev: afterwards $python has linuxemu and what that use of it needs.
+stamp_of() { echo "$venv/linuxemu-$1.stamp"; }
+
+# is_current KIND: true when the environment has what that use needs today.
+is_current() {
+    [ -x "$python" ] && [ -e "$(stamp_of "$1")" ] &&
+        [ "$(cat "$(stamp_of "$1")")" = "$(fingerprint "$python" "$1" 2>/dev/null)" ]
+}
+
+# ensure_env run|docs|dev: afterwards $python has linuxemu and what that use of it needs; dev has everything.
 ensure_env() {
-    local kind=$1 base stamp spec lock
+    local kind=$1 base spec lock
     python=$venv/bin/python
-    stamp=$venv/linuxemu-$kind.stamp
-    if [ -x "$python" ] && [ -e "$stamp" ] && [ "$(cat "$stamp")" = "$(fingerprint "$python" "$kind" 2>/dev/null)" ]; then
-        return
-    fi
+    if is_current "$kind" || is_current dev; then return; fi
     [ -w "$root" ] || die "cannot write to $root, where .venv belongs"
     exec {lock}<"$root/pyproject.toml"
     if command -v flock >/dev/null; then flock "$lock"; fi
@@ -70,7 +75,7 @@ ensure_env() {
     fi
     note "installing dependencies into .venv (once)"
     spec=$root
-    if [ "$kind" = dev ]; then spec="$root[dev]"; fi
+    if [ "$kind" != run ]; then spec="$root[$kind]"; fi
     # editable_mode=compat is a plain path entry: the default's import hook would cost 10 ms at every start.
     if ! "$python" -m pip install --disable-pip-version-check --no-input --retries 2 --timeout 20 \
         --config-settings editable_mode=compat -e "$spec" >"$venv/pip.log" 2>&1; then
@@ -79,6 +84,11 @@ ensure_env() {
         fi
         die "cannot install the dependencies: $(grep -E '^(ERROR|error)' "$venv/pip.log" | tail -1) (details: .venv/pip.log)"
     fi
-    fingerprint "$python" "$kind" >"$stamp"
+    fingerprint "$python" "$kind" >"$(stamp_of "$kind")"
     exec {lock}<&-
+}
+
+# build_docs ARG...: the site of docs/ in build/docs, afresh: its reference is made of files Sphinx does not watch.
+build_docs() {
+    "$python" -m sphinx -W --keep-going -q -E -d "$root/build/doctrees" "$@" "$root/docs" "$root/build/docs"
 }

@@ -213,7 +213,6 @@ class Guest:
         t.start_ns = linux.port.now_ns()
         t.mm = MemoryMap(linux, linux.port.new_space(), t.process.rlimits)
         t.mem = UserMemory(t.mm)
-        self.system.fill_pool()
         self.equip(t)
         stack = _STACK + _STACK_SIZE - PAGE
         t.frame = ZERO_FRAME._replace(rip=AFTER_SYSCALL, rsp=stack, rflags=FLAGS_DEFAULT)
@@ -229,7 +228,10 @@ class Guest:
         await linux.create_task(t, None)
 
     def equip(self, t: Task) -> None:
-        """Map code, arguments and stack into the memory of a task that has none of it yet."""
+        """Get ready for a call: map code, arguments and stack into the memory of a task that has none of it yet."""
+        if all(thread.call is None for thread in self._threads.values()):
+            self._places.update(call=_ARGUMENTS, edges=0)
+        self.system.fill_pool()
         if t.mm.find(CODE) is None:
             self.system.do(self._equip(t))
 
@@ -287,8 +289,6 @@ class Guest:
 
     def place(self, t: Task, data: bytes, align: int) -> int:
         """Put bytes into a task's memory for the call it is about to make; they stay until no call is in progress."""
-        if all(thread.call is None for thread in self._threads.values()):
-            self._places.update(call=_ARGUMENTS, edges=0)
         at = self._bump("call", len(data), align, _ARGUMENTS)
         self.system.do(t.mem.write(at, data))
         return at

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from syscalls.objects.task import Task
 
 
-@syscall("eventfd")
+@syscall("eventfd", errors="EMFILE")
 async def eventfd(t: Task, initval: UInt) -> int:
     """Make an event counter (man 2 eventfd)."""
     return _make(t, initval, 0)
 
 
-@syscall("eventfd2")
+@syscall("eventfd2", errors="EINVAL EMFILE")
 async def eventfd2(t: Task, initval: UInt, flags: IntFlags) -> int:
     """Make an event counter with flags (man 2 eventfd2)."""
     if flags & ~(EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE):

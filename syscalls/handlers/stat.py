@@ -91,7 +91,7 @@ async def _path(t: Task, address: int) -> bytes:
     return path
 
 
-@syscall("stat")
+@syscall("stat", errors="EACCES EFAULT EIO ELOOP ENAMETOOLONG ENOENT ENOTDIR")
 async def stat(t: Task, pathname: UserPath, statbuf: UserPtr[Stat]) -> None:
     """What a path names (man 2 stat)."""
     await _stat(t, AT_FDCWD, await _path(t, pathname), statbuf, True)

@@ -1,0 +1,78 @@
+"""No handler without tests: success, each declared error, EFAULT on each pointer, the messages it sends."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+
+import pytest
+
+from syscalls.abi import errno as errnos
+from syscalls.abi.errno import errno_name
+from syscalls.registry import TABLE, Syscall
+from tests.handlers.cases import pointers_of
+from tests.handlers.modules import cases, names_of, pointer_cases, proofs, unfaulted
+
+CALLS = sorted(TABLE.values(), key=lambda call: call.name)
+
+
+def proven(name: str) -> set[int]:
+    """The outcomes of a call that tests show, 0 for success."""
+    shown = {item.errno for item in [*cases(), *proofs()] if item.name == name}
+    if any(case.name == name for case, _, _ in pointer_cases()):
+        shown.add(errnos.EFAULT)
+    return shown
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
+def test_success_is_tested(call: Syscall) -> None:
+    assert 0 in proven(call.name)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
+def test_each_declared_error_is_tested(call: Syscall) -> None:
+    shown = {errno_name(errno) for errno in proven(call.name) if errno}
+    if any(case.name == call.name and case.rpcs and not case.survives_eio for case in cases() if not case.errno):
+        shown.add("EIO")
+    assert set(call.errors) - shown == set(), "declared and not tested"
+    assert shown - {"EIO"} - set(call.errors) == set(), "tested and not declared"
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
+def test_errors_raised_in_the_handler_are_declared(call: Syscall) -> None:
+    tree = ast.parse(textwrap.dedent(inspect.getsource(call.handler)))
+    raised = {
+        node.args[0].id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "SysError"
+        and isinstance(node.args[0], ast.Name)
+    }
+    assert raised - set(call.errors) == set()
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
+def test_declared_errors_exist(call: Syscall) -> None:
+    assert [name for name in call.errors if not hasattr(errnos, name)] == []
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
+def test_each_pointer_is_tested(call: Syscall) -> None:
+    tested = {name for case, _, name in pointer_cases() if case.name == call.name}
+    tested |= {name for proof in proofs() if proof.name == call.name for name in proof.pointers}
+    exempt = unfaulted()
+    missing = [name for _, name in pointers_of(call.name) if name not in tested and (call.name, name) not in exempt]
+    assert missing == [], "EFAULT is not tested"
+    assert all(exempt[key] for key in exempt), "an exemption has no reason"
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
+def test_messages_are_tested(call: Syscall) -> None:
+    said = any(item.rpcs is not None for item in [*cases(), *proofs()] if item.name == call.name and not item.errno)
+    assert said, "no successful test says which messages it sends"
+
+
+def test_tests_are_of_calls_that_exist() -> None:
+    assert (names_of(cases()) | names_of(proofs())) - {call.name for call in CALLS} == set()

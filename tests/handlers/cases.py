@@ -39,7 +39,6 @@ class Case(NamedTuple):
         check: is called with the guest and the ended call.
         root: what / is, see `Guest`; with "memfs" it holds what `standard_tree` makes.
         user: uid and gid of the caller.
-        null: pointers that may be NULL, by name of the argument (no test is made of it; it documents).
         unfaulted: pointers that this call does not touch, by name, with the reason: "argument: reason".
         survives_eio: the first server's failure does not fail the call; the reason.
         label: tells apart cases of one call with one outcome.
@@ -92,8 +91,10 @@ def _arguments(args: tuple[Any, ...]) -> Any:
 
 
 def standard_tree(guest: Guest) -> None:
-    """What cases find: /file (root's, 0644, "contents"), /dir with /dir/inner, /private (root's, 0600), /user (uid 1000's,
-    0644), /link to /file, /dangling to /none, /loop to itself, /fifo, /program (0755).
+    """Make what cases find.
+
+    /file (root's, 0644, "contents"), /dir with /dir/inner, /private (root's, 0600), /user (uid 1000's, 0644), /link to
+    /file, /dangling to /none, /loop to itself, /fifo, /program (0755).
     """
     files = guest.files
     files.write("/file", b"contents")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from struct import unpack_from
 from typing import TYPE_CHECKING
 
-from syscalls.abi.errno import EACCES, EINVAL, ENOENT, ENOTDIR, EPERM, ERANGE
+from syscalls.abi.errno import EACCES, EFAULT, EINVAL, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, ERANGE
 from syscalls.abi.flags import (
     AT_EMPTY_PATH,
     AT_FDCWD,
@@ -26,6 +27,7 @@ from syscalls.abi.flags import (
 from syscalls.abi.structs import pack_dirent, pack_dirent64
 from syscalls.errors import SysError
 from syscalls.objects.credentials import MAY_EXEC, permission
+from syscalls.objects.memory import PATH_MAX
 from syscalls.registry import PARTIAL, syscall
 from syscalls.types import AtFlags, Dev, DirFd, Fd, Mode, Size, UInt, UserPath, UserPtr
 from syscalls.vfs import modify
@@ -38,19 +40,38 @@ if TYPE_CHECKING:
     from syscalls.objects.task import Task
     from syscalls.vfs.mount import Path
 
+_INT_MAX = 0x7FFF_FFFF
 
 # -- listing ----------------------------------------------------------------------------------------------
 
 
 async def _getdents(t: Task, file: File, address: int, size: int, pack: PackEntry) -> int:
     before = file.pos
-    records = await file.getdents(t, size, pack)
+    # Linux counts the room that is left in an int.
+    records = await file.getdents(t, size if size <= _INT_MAX else 0, pack)
     try:
-        await t.mem.write(address, records)
+        written = await t.mem.write_some(address, records)
     except SysError:
         file.pos = before
         raise
-    return len(records)
+    if written == len(records):
+        return written
+    return _cut(file, before, records, written)
+
+
+def _cut(file: File, before: int, records: bytes, written: int) -> int:
+    """Only so much could be written: the listing goes on after the last whole record, EFAULT if there is none."""
+    end, position = 0, before
+    while True:
+        following, length = unpack_from("<8xQH", records, end)
+        if end + length > written:
+            break
+        end += length
+        position = following
+    file.pos = position
+    if not end:
+        raise SysError(EFAULT)
+    return end
 
 
 @syscall("getdents64")
@@ -85,24 +106,25 @@ async def mkdirat(t: Task, dirfd: DirFd, pathname: UserPath, mode: Mode) -> None
 @syscall("mknod")
 async def mknod(t: Task, pathname: UserPath, mode: Mode, dev: Dev) -> None:
     """Make a file, FIFO, socket or device node (man 2 mknod)."""
-    await _mknod(t, AT_FDCWD, await t.mem.path(pathname), mode, dev)
+    await _mknod(t, AT_FDCWD, pathname, mode, dev)
 
 
 @syscall("mknodat")
 async def mknodat(t: Task, dirfd: DirFd, pathname: UserPath, mode: Mode, dev: Dev) -> None:
     """The same relative to a directory (man 2 mknod)."""
-    await _mknod(t, dirfd, await t.mem.path(pathname), mode, dev)
+    await _mknod(t, dirfd, pathname, mode, dev)
 
 
-async def _mknod(t: Task, dirfd: int, path: bytes, mode: int, dev: int) -> None:
+async def _mknod(t: Task, dirfd: int, pathname: int, mode: int, dev: int) -> None:
     kind = mode & S_IFMT
     if kind == 0:
         kind = S_IFREG
     if kind not in (S_IFREG, S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK):
         raise SysError(EPERM if kind == S_IFDIR else EINVAL)
     device = kind in (S_IFCHR, S_IFBLK)
-    where = await modify.new_name(t, dirfd, path)
-    if device and not t.creds.capable(CAP_MKNOD):
+    where = await modify.new_name(t, dirfd, await t.mem.path(pathname))
+    # Anybody may make the character device 0, 0: it is what an overlay takes for a removed name.
+    if device and (kind == S_IFBLK or dev) and not t.creds.capable(CAP_MKNOD):
         raise SysError(EPERM)
     await modify.make_node(t, where, kind | mode & 0o7777, dev if device else 0)
 
@@ -113,41 +135,41 @@ async def _mknod(t: Task, dirfd: int, path: bytes, mode: int, dev: int) -> None:
 @syscall("link")
 async def link(t: Task, oldpath: UserPath, newpath: UserPath) -> None:
     """Give a file one more name (man 2 link)."""
-    old, new = await t.mem.path(oldpath), await t.mem.path(newpath)
-    await modify.make_link(t, await lookup(t, AT_FDCWD, old, False), AT_FDCWD, new)
+    old = await lookup(t, AT_FDCWD, await t.mem.path(oldpath), False)
+    await modify.make_link(t, old, AT_FDCWD, await t.mem.path(newpath))
 
 
 @syscall("linkat")
 async def linkat(
     t: Task, olddirfd: DirFd, oldpath: UserPath, newdirfd: DirFd, newpath: UserPath, flags: AtFlags
 ) -> None:
-    """Give a file one more name (man 2 link)."""
+    """Give a file one more name (man 2 link); AT_EMPTY_PATH does not ask with which credentials it was opened."""
     if flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH):
         raise SysError(EINVAL)
-    old = await t.mem.path(oldpath)
-    new = await t.mem.path(newpath)
     follow, empty_ok = flags & AT_SYMLINK_FOLLOW != 0, flags & AT_EMPTY_PATH != 0
-    await modify.make_link(t, await lookup(t, olddirfd, old, follow, empty_ok), newdirfd, new)
+    old = await lookup(t, olddirfd, await t.mem.path(oldpath), follow, empty_ok)
+    await modify.make_link(t, old, newdirfd, await t.mem.path(newpath))
 
 
 @syscall("symlink")
 async def symlink(t: Task, target: UserPath, linkpath: UserPath) -> None:
     """Make a symbolic link (man 2 symlink)."""
-    await _symlink(t, await t.mem.path(target), AT_FDCWD, await t.mem.path(linkpath))
+    await _symlink(t, target, AT_FDCWD, linkpath)
 
 
 @syscall("symlinkat")
 async def symlinkat(t: Task, target: UserPath, newdirfd: DirFd, linkpath: UserPath) -> None:
     """Make a symbolic link relative to a directory (man 2 symlink)."""
-    await _symlink(t, await t.mem.path(target), newdirfd, await t.mem.path(linkpath))
+    await _symlink(t, target, newdirfd, linkpath)
 
 
-async def _symlink(t: Task, target: bytes, dirfd: int, path: bytes) -> None:
-    if not target:
+async def _symlink(t: Task, target: int, dirfd: int, linkpath: int) -> None:
+    text = await t.mem.path(target)
+    if not text:
         raise SysError(ENOENT)
-    where = await modify.new_name(t, dirfd, path)
+    where = await modify.new_name(t, dirfd, await t.mem.path(linkpath))
     _, uid, gid = modify.new_owner(t, where.attr, 0o777)
-    await where.directory.symlink(t, where.name, target, uid, gid)
+    await where.directory.symlink(t, where.name, text, uid, gid)
 
 
 # -- removing and renaming --------------------------------------------------------------------------------
@@ -180,13 +202,13 @@ async def rmdir(t: Task, pathname: UserPath) -> None:
 @syscall("rename")
 async def rename(t: Task, oldpath: UserPath, newpath: UserPath) -> None:
     """Move an entry (man 2 rename)."""
-    await modify.rename(t, AT_FDCWD, await t.mem.path(oldpath), AT_FDCWD, await t.mem.path(newpath), 0)
+    await _rename(t, AT_FDCWD, oldpath, AT_FDCWD, newpath, 0)
 
 
 @syscall("renameat")
 async def renameat(t: Task, olddirfd: DirFd, oldpath: UserPath, newdirfd: DirFd, newpath: UserPath) -> None:
     """Move an entry between directories (man 2 rename)."""
-    await modify.rename(t, olddirfd, await t.mem.path(oldpath), newdirfd, await t.mem.path(newpath), 0)
+    await _rename(t, olddirfd, oldpath, newdirfd, newpath, 0)
 
 
 @syscall("renameat2", support=PARTIAL, notes="RENAME_WHITEOUT is EINVAL, as on file systems without it")
@@ -201,7 +223,13 @@ async def renameat2(
     if flags & RENAME_WHITEOUT:
         t.server.unsupported("renameat2: RENAME_WHITEOUT", t)
         raise SysError(EINVAL)
-    await modify.rename(t, olddirfd, await t.mem.path(oldpath), newdirfd, await t.mem.path(newpath), flags)
+    await _rename(t, olddirfd, oldpath, newdirfd, newpath, flags)
+
+
+async def _rename(t: Task, olddirfd: int, oldpath: int, newdirfd: int, newpath: int, flags: int) -> None:
+    old = await modify.parent_of(t, olddirfd, await t.mem.path(oldpath))
+    new = await modify.parent_of(t, newdirfd, await t.mem.path(newpath))
+    await modify.rename(t, old, new, flags)
 
 
 # -- where a task is --------------------------------------------------------------------------------------
@@ -216,6 +244,8 @@ async def getcwd(t: Task, buf: UserPtr[bytes], size: Size) -> int:
     name, reached = path_name(cwd, t.fs.root)
     if not reached:
         name = b"(unreachable)" + name
+    if len(name) + 1 > PATH_MAX:
+        raise SysError(ENAMETOOLONG)
     if len(name) + 1 > size:
         raise SysError(ERANGE)
     await t.mem.write(buf, name + b"\0")

@@ -26,6 +26,7 @@ from syscalls.abi.flags import (
 )
 from syscalls.abi.structs import pack_dirent, pack_dirent64
 from syscalls.errors import SysError
+from syscalls.handlers._errors import PATH_ERRORS
 from syscalls.objects.credentials import MAY_EXEC, permission
 from syscalls.objects.memory import PATH_MAX
 from syscalls.registry import PARTIAL, syscall
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
     from syscalls.vfs.mount import Path
 
 _INT_MAX = 0x7FFF_FFFF
+_LIST_ERRORS = "EBADF EFAULT EINVAL EIO ENOENT ENOTDIR EOPNOTSUPP"
+_MAKE_ERRORS = f"{PATH_ERRORS} EEXIST ENOSPC EPERM EROFS"
+_UNLINK_ERRORS = f"{PATH_ERRORS} EBUSY EISDIR EPERM EROFS"
+_RENAME_ERRORS = f"{PATH_ERRORS} EBUSY EINVAL EISDIR ENOTEMPTY EPERM EROFS EXDEV"
 
 # -- listing ----------------------------------------------------------------------------------------------
 
@@ -74,14 +79,14 @@ def _cut(file: File, before: int, records: bytes, written: int) -> int:
     return end
 
 
-@syscall("getdents64")
+@syscall("getdents64", errors=_LIST_ERRORS)
 async def getdents64(t: Task, fd: Fd, dirp: UserPtr[bytes], count: UInt) -> int:
     """List a directory (man 2 getdents64)."""
     file = t.files.get(fd)
     return await pinned(file, _getdents(t, file, dirp, count, pack_dirent64))
 
 
-@syscall("getdents")
+@syscall("getdents", errors=_LIST_ERRORS)
 async def getdents(t: Task, fd: Fd, dirp: UserPtr[bytes], count: UInt) -> int:
     """List a directory in the old format (man 2 getdents)."""
     file = t.files.get(fd)
@@ -91,25 +96,25 @@ async def getdents(t: Task, fd: Fd, dirp: UserPtr[bytes], count: UInt) -> int:
 # -- making -----------------------------------------------------------------------------------------------
 
 
-@syscall("mkdir")
+@syscall("mkdir", errors=_MAKE_ERRORS)
 async def mkdir(t: Task, pathname: UserPath, mode: Mode) -> None:
     """Make a directory (man 2 mkdir)."""
     await modify.make_directory(t, AT_FDCWD, await t.mem.path(pathname), mode)
 
 
-@syscall("mkdirat")
+@syscall("mkdirat", errors=f"{_MAKE_ERRORS} EBADF")
 async def mkdirat(t: Task, dirfd: DirFd, pathname: UserPath, mode: Mode) -> None:
     """Make a directory relative to another (man 2 mkdir)."""
     await modify.make_directory(t, dirfd, await t.mem.path(pathname), mode)
 
 
-@syscall("mknod")
+@syscall("mknod", errors=f"{_MAKE_ERRORS} EINVAL")
 async def mknod(t: Task, pathname: UserPath, mode: Mode, dev: Dev) -> None:
     """Make a file, FIFO, socket or device node (man 2 mknod)."""
     await _mknod(t, AT_FDCWD, pathname, mode, dev)
 
 
-@syscall("mknodat")
+@syscall("mknodat", errors=f"{_MAKE_ERRORS} EBADF EINVAL")
 async def mknodat(t: Task, dirfd: DirFd, pathname: UserPath, mode: Mode, dev: Dev) -> None:
     """The same relative to a directory (man 2 mknod)."""
     await _mknod(t, dirfd, pathname, mode, dev)
@@ -132,14 +137,14 @@ async def _mknod(t: Task, dirfd: int, pathname: int, mode: int, dev: int) -> Non
 # -- linking ----------------------------------------------------------------------------------------------
 
 
-@syscall("link")
+@syscall("link", errors=f"{_MAKE_ERRORS} EXDEV")
 async def link(t: Task, oldpath: UserPath, newpath: UserPath) -> None:
     """Give a file one more name (man 2 link)."""
     old = await lookup(t, AT_FDCWD, await t.mem.path(oldpath), False)
     await modify.make_link(t, old, AT_FDCWD, await t.mem.path(newpath))
 
 
-@syscall("linkat")
+@syscall("linkat", errors=f"{_MAKE_ERRORS} EBADF EINVAL EXDEV")
 async def linkat(
     t: Task, olddirfd: DirFd, oldpath: UserPath, newdirfd: DirFd, newpath: UserPath, flags: AtFlags
 ) -> None:
@@ -151,13 +156,13 @@ async def linkat(
     await modify.make_link(t, old, newdirfd, await t.mem.path(newpath))
 
 
-@syscall("symlink")
+@syscall("symlink", errors=_MAKE_ERRORS)
 async def symlink(t: Task, target: UserPath, linkpath: UserPath) -> None:
     """Make a symbolic link (man 2 symlink)."""
     await _symlink(t, target, AT_FDCWD, linkpath)
 
 
-@syscall("symlinkat")
+@syscall("symlinkat", errors=f"{_MAKE_ERRORS} EBADF")
 async def symlinkat(t: Task, target: UserPath, newdirfd: DirFd, linkpath: UserPath) -> None:
     """Make a symbolic link relative to a directory (man 2 symlink)."""
     await _symlink(t, target, newdirfd, linkpath)
@@ -175,13 +180,13 @@ async def _symlink(t: Task, target: int, dirfd: int, linkpath: int) -> None:
 # -- removing and renaming --------------------------------------------------------------------------------
 
 
-@syscall("unlink")
+@syscall("unlink", errors=_UNLINK_ERRORS)
 async def unlink(t: Task, pathname: UserPath) -> None:
     """Remove a name of a file (man 2 unlink)."""
     await modify.remove_name(t, AT_FDCWD, await t.mem.path(pathname))
 
 
-@syscall("unlinkat")
+@syscall("unlinkat", errors=f"{_UNLINK_ERRORS} EBADF EINVAL ENOTEMPTY")
 async def unlinkat(t: Task, dirfd: DirFd, pathname: UserPath, flags: AtFlags) -> None:
     """Remove a name, or with AT_REMOVEDIR a directory (man 2 unlink)."""
     if flags & ~AT_REMOVEDIR:
@@ -193,25 +198,30 @@ async def unlinkat(t: Task, dirfd: DirFd, pathname: UserPath, flags: AtFlags) ->
         await modify.remove_name(t, dirfd, path)
 
 
-@syscall("rmdir")
+@syscall("rmdir", errors=f"{PATH_ERRORS} EBUSY EINVAL ENOTEMPTY EPERM EROFS")
 async def rmdir(t: Task, pathname: UserPath) -> None:
     """Remove an empty directory (man 2 rmdir)."""
     await modify.remove_directory(t, AT_FDCWD, await t.mem.path(pathname))
 
 
-@syscall("rename")
+@syscall("rename", errors=_RENAME_ERRORS)
 async def rename(t: Task, oldpath: UserPath, newpath: UserPath) -> None:
     """Move an entry (man 2 rename)."""
     await _rename(t, AT_FDCWD, oldpath, AT_FDCWD, newpath, 0)
 
 
-@syscall("renameat")
+@syscall("renameat", errors=f"{_RENAME_ERRORS} EBADF")
 async def renameat(t: Task, olddirfd: DirFd, oldpath: UserPath, newdirfd: DirFd, newpath: UserPath) -> None:
     """Move an entry between directories (man 2 rename)."""
     await _rename(t, olddirfd, oldpath, newdirfd, newpath, 0)
 
 
-@syscall("renameat2", support=PARTIAL, notes="RENAME_WHITEOUT is EINVAL, as on file systems without it")
+@syscall(
+    "renameat2",
+    errors=f"{_RENAME_ERRORS} EBADF EEXIST",
+    support=PARTIAL,
+    notes="RENAME_WHITEOUT is EINVAL, as on file systems without it",
+)
 async def renameat2(
     t: Task, olddirfd: DirFd, oldpath: UserPath, newdirfd: DirFd, newpath: UserPath, flags: UInt
 ) -> None:
@@ -235,7 +245,7 @@ async def _rename(t: Task, olddirfd: int, oldpath: int, newdirfd: int, newpath: 
 # -- where a task is --------------------------------------------------------------------------------------
 
 
-@syscall("getcwd")
+@syscall("getcwd", errors="EFAULT ENAMETOOLONG ENOENT ERANGE")
 async def getcwd(t: Task, buf: UserPtr[bytes], size: Size) -> int:
     """The name of the current directory (man 2 getcwd); ENOENT when it was removed."""
     cwd = t.fs.cwd
@@ -252,7 +262,7 @@ async def getcwd(t: Task, buf: UserPtr[bytes], size: Size) -> int:
     return len(name) + 1
 
 
-@syscall("chdir")
+@syscall("chdir", errors=PATH_ERRORS)
 async def chdir(t: Task, path: UserPath) -> None:
     """Change the current directory (man 2 chdir)."""
     place = await lookup(t, AT_FDCWD, await t.mem.path(path), directory=True)
@@ -260,7 +270,7 @@ async def chdir(t: Task, path: UserPath) -> None:
     t.fs.cwd = place
 
 
-@syscall("fchdir")
+@syscall("fchdir", errors="EACCES EBADF EIO ENOTDIR")
 async def fchdir(t: Task, fd: Fd) -> None:
     """Change the current directory to an open one (man 2 chdir)."""
     place = place_of_file(t.files.get_any(fd))
@@ -270,7 +280,7 @@ async def fchdir(t: Task, fd: Fd) -> None:
     t.fs.cwd = place
 
 
-@syscall("chroot")
+@syscall("chroot", errors=f"{PATH_ERRORS} EPERM")
 async def chroot(t: Task, path: UserPath) -> None:
     """Change the root directory (man 2 chroot)."""
     place = await lookup(t, AT_FDCWD, await t.mem.path(path), directory=True)

@@ -32,6 +32,7 @@ from syscalls.abi.flags import (
     UMOUNT_NOFOLLOW,
 )
 from syscalls.errors import SysError
+from syscalls.handlers._errors import PATH_ERRORS
 from syscalls.registry import PARTIAL, syscall
 from syscalls.types import IntFlags, ULong, UserPath, UserPtr, UserStr
 from syscalls.vfs.inode import GID, MODE, UID
@@ -65,7 +66,7 @@ _MOUNT_NOTES = (
 )
 
 
-@syscall("mount", support=PARTIAL, notes=_MOUNT_NOTES)
+@syscall("mount", errors=f"{PATH_ERRORS} EBUSY EINVAL ENODEV EPERM", support=PARTIAL, notes=_MOUNT_NOTES)
 async def mount(
     t: Task,
     source: UserPath,
@@ -310,7 +311,7 @@ _TYPES: dict[bytes, _Type] = {
 _UMOUNT_NOTES = "MNT_EXPIRE is EAGAIN; the root is EBUSY; a mapped file does not keep a mount busy"
 
 
-@syscall("umount2", support=PARTIAL, notes=_UMOUNT_NOTES)
+@syscall("umount2", errors=f"{PATH_ERRORS} EAGAIN EBUSY EINVAL EPERM", support=PARTIAL, notes=_UMOUNT_NOTES)
 async def umount2(t: Task, target: UserPath, flags: IntFlags) -> None:
     """Detach a file system (man 2 umount)."""
     if flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW):
@@ -347,7 +348,7 @@ def _places(t: Task) -> Iterator[Path | None]:
             yield file.path
 
 
-@syscall("pivot_root", support=PARTIAL, notes="ENOSYS: there is one namespace")
+@syscall("pivot_root", errors="ENOSYS EPERM", support=PARTIAL, notes="ENOSYS: there is one namespace")
 async def pivot_root(t: Task, new_root: UserPath, put_old: UserPath) -> None:
     """Change the root mount of all processes (man 2 pivot_root)."""
     _admin(t)

@@ -21,6 +21,7 @@ from syscalls.abi.flags import (
     XATTR_SIZE_MAX,
 )
 from syscalls.errors import SysError
+from syscalls.handlers._errors import PATH_ERRORS
 from syscalls.objects.credentials import MAY_READ, MAY_WRITE, permission
 from syscalls.registry import PARTIAL, syscall
 from syscalls.types import Fd, IntFlags, Size, UserPath, UserPtr, UserStr
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from syscalls.objects.task import Task
     from syscalls.vfs.mount import Path
 
+_CHANGE_ERRORS = "EACCES EFAULT EIO EOPNOTSUPP EPERM ERANGE EROFS"
+_SET_ERRORS = f"{_CHANGE_ERRORS} E2BIG EINVAL"
+_GET_ERRORS = "EACCES EFAULT EIO ENODATA EOPNOTSUPP ERANGE"
 _NOTES = "no file system has extended attributes: EOPNOTSUPP, and an empty list"
 
 
@@ -98,7 +102,7 @@ async def _get(t: Task, place: Path, name: bytes) -> None:
     raise SysError(EOPNOTSUPP)
 
 
-@syscall("setxattr", support=PARTIAL, notes=_NOTES)
+@syscall("setxattr", errors=f"{_SET_ERRORS} {PATH_ERRORS}", support=PARTIAL, notes=_NOTES)
 async def setxattr(
     t: Task, path: UserPath, name: UserStr, value: UserPtr[bytes], size: Size, flags: IntFlags
 ) -> None:
@@ -107,7 +111,7 @@ async def setxattr(
     await _change(t, await _at(t, path, True), key)
 
 
-@syscall("lsetxattr", support=PARTIAL, notes=_NOTES)
+@syscall("lsetxattr", errors=f"{_SET_ERRORS} {PATH_ERRORS}", support=PARTIAL, notes=_NOTES)
 async def lsetxattr(
     t: Task, path: UserPath, name: UserStr, value: UserPtr[bytes], size: Size, flags: IntFlags
 ) -> None:
@@ -116,7 +120,7 @@ async def lsetxattr(
     await _change(t, await _at(t, path, False), key)
 
 
-@syscall("fsetxattr", support=PARTIAL, notes=_NOTES)
+@syscall("fsetxattr", errors=f"{_SET_ERRORS} EBADF", support=PARTIAL, notes=_NOTES)
 async def fsetxattr(
     t: Task, fd: Fd, name: UserStr, value: UserPtr[bytes], size: Size, flags: IntFlags
 ) -> None:
@@ -125,60 +129,60 @@ async def fsetxattr(
     await _change(t, _open_place(t, fd), key)
 
 
-@syscall("getxattr", support=PARTIAL, notes=_NOTES)
+@syscall("getxattr", errors=f"{_GET_ERRORS} {PATH_ERRORS}", support=PARTIAL, notes=_NOTES)
 async def getxattr(t: Task, path: UserPath, name: UserStr, value: UserPtr[bytes], size: Size) -> None:
     """Get an extended attribute (man 2 getxattr)."""
     key = await _name(t, name)
     await _get(t, await _at(t, path, True), key)
 
 
-@syscall("lgetxattr", support=PARTIAL, notes=_NOTES)
+@syscall("lgetxattr", errors=f"{_GET_ERRORS} {PATH_ERRORS}", support=PARTIAL, notes=_NOTES)
 async def lgetxattr(t: Task, path: UserPath, name: UserStr, value: UserPtr[bytes], size: Size) -> None:
     """Get an extended attribute of a link itself (man 2 getxattr)."""
     key = await _name(t, name)
     await _get(t, await _at(t, path, False), key)
 
 
-@syscall("fgetxattr", support=PARTIAL, notes=_NOTES)
+@syscall("fgetxattr", errors=f"{_GET_ERRORS} EBADF", support=PARTIAL, notes=_NOTES)
 async def fgetxattr(t: Task, fd: Fd, name: UserStr, value: UserPtr[bytes], size: Size) -> None:
     """Get an extended attribute of an open file (man 2 getxattr)."""
     key = await _name(t, name)
     await _get(t, _open_place(t, fd), key)
 
 
-@syscall("listxattr", support=PARTIAL, notes=_NOTES)
+@syscall("listxattr", errors=PATH_ERRORS, support=PARTIAL, notes=_NOTES)
 async def listxattr(t: Task, path: UserPath, list: UserPtr[bytes], size: Size) -> None:
     """The names of all extended attributes: none (man 2 listxattr)."""
     await _at(t, path, True)
 
 
-@syscall("llistxattr", support=PARTIAL, notes=_NOTES)
+@syscall("llistxattr", errors=PATH_ERRORS, support=PARTIAL, notes=_NOTES)
 async def llistxattr(t: Task, path: UserPath, list: UserPtr[bytes], size: Size) -> None:
     """The same of a link itself (man 2 listxattr)."""
     await _at(t, path, False)
 
 
-@syscall("flistxattr", support=PARTIAL, notes=_NOTES)
+@syscall("flistxattr", errors="EBADF", support=PARTIAL, notes=_NOTES)
 async def flistxattr(t: Task, fd: Fd, list: UserPtr[bytes], size: Size) -> None:
     """The same of an open file (man 2 listxattr)."""
     t.files.get(fd)
 
 
-@syscall("removexattr", support=PARTIAL, notes=_NOTES)
+@syscall("removexattr", errors=f"{_CHANGE_ERRORS} {PATH_ERRORS}", support=PARTIAL, notes=_NOTES)
 async def removexattr(t: Task, path: UserPath, name: UserStr) -> None:
     """Remove an extended attribute (man 2 removexattr)."""
     key = await _name(t, name)
     await _change(t, await _at(t, path, True), key)
 
 
-@syscall("lremovexattr", support=PARTIAL, notes=_NOTES)
+@syscall("lremovexattr", errors=f"{_CHANGE_ERRORS} {PATH_ERRORS}", support=PARTIAL, notes=_NOTES)
 async def lremovexattr(t: Task, path: UserPath, name: UserStr) -> None:
     """Remove an extended attribute of a link itself (man 2 removexattr)."""
     key = await _name(t, name)
     await _change(t, await _at(t, path, False), key)
 
 
-@syscall("fremovexattr", support=PARTIAL, notes=_NOTES)
+@syscall("fremovexattr", errors=f"{_CHANGE_ERRORS} EBADF", support=PARTIAL, notes=_NOTES)
 async def fremovexattr(t: Task, fd: Fd, name: UserStr) -> None:
     """Remove an extended attribute of an open file (man 2 removexattr)."""
     key = await _name(t, name)

@@ -1,0 +1,6 @@
+"""Error numbers that many declarations share."""
+
+from __future__ import annotations
+
+PATH_ERRORS = "EACCES EFAULT EIO ELOOP ENAMETOOLONG ENOENT ENOTDIR"
+"""How the walk to a path fails."""

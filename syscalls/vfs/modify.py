@@ -137,10 +137,7 @@ async def new_name(
         directory: a directory is to be made: a slash may follow the name.
         source: what a hard link is to be made to: it has to be in the same mount.
     """
-    if not path:
-        raise SysError(ENOENT)
-    walk = Walk(t, dirfd, path)
-    name = await walk.to_last()
+    walk, name = await parent_of(t, dirfd, path)
     if name is None or name in _DOTS:
         raise SysError(EEXIST)
     if await find(walk, name) is not None:
@@ -221,7 +218,10 @@ async def parent_of(t: Task, dirfd: int, path: bytes) -> Parent:
     if not path:
         raise SysError(ENOENT)
     walk = Walk(t, dirfd, path)
-    return walk, await walk.to_last()
+    name = await walk.to_last()
+    if name is not None:
+        await walk.check_search(walk.dentry.inode)
+    return walk, name
 
 
 async def _victim(walk: Walk, name: bytes) -> Dentry:

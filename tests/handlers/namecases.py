@@ -35,7 +35,14 @@ def _closed(guest: Guest) -> None:
     guest.files.mkdir("/closed", mode=0o700)
 
 
-def walk_failures(name: str, *args: Any, at: int = 0, dirfd: bool = False, before: Sequence[str] = ()) -> list[Case]:
+def walk_failures(
+    name: str,
+    *args: Any,
+    at: int = 0,
+    dirfd: bool = False,
+    before: Sequence[str] = (),
+    last: Sequence[str] = (),
+) -> list[Case]:
     """The failures of the walk to one path of a call.
 
     Args:
@@ -44,6 +51,7 @@ def walk_failures(name: str, *args: Any, at: int = 0, dirfd: bool = False, befor
         at: which argument the path is.
         dirfd: the argument before it is a descriptor of the directory to start at.
         before: the messages that the call sends before it walks.
+        last: the messages that it sends after the walk, before it looks for the last component.
     """
 
     def given(path: str, fd: int = AT_FDCWD) -> tuple[Any, ...]:
@@ -57,7 +65,7 @@ def walk_failures(name: str, *args: Any, at: int = 0, dirfd: bool = False, befor
         fails(name, ENOENT, *given("/none/x"), rpcs=[*first, *LOOKUP], label=f"{what} in nothing"),
         fails(name, ENOTDIR, *given("/file/x"), rpcs=[*first, *LOOKUP], label=f"{what} in a file"),
         fails(name, ELOOP, *given("/loop/x"), label=f"{what} in a loop"),
-        fails(name, ENAMETOOLONG, *given("/" + "x" * 256), rpcs=first, label=f"{what} long name"),
+        fails(name, ENAMETOOLONG, *given("/" + "x" * 256), rpcs=[*first, *last], label=f"{what} long name"),
         fails(name, ENAMETOOLONG, *given("/x" * 2048), rpcs=first, label=f"{what} long path"),
         fails(name, EACCES, *given("/closed/x"), setup=_closed, user=USER, label=f"{what} in a closed directory"),
     ]
@@ -123,6 +131,7 @@ def new_name_failures(
         fails(name, EEXIST, *given("/"), rpcs=first, label="the root"),
         fails(name, EEXIST, *given("/dir/."), rpcs=[*first, *LOOKUP], label="dot"),
         fails(name, EEXIST, *given("/dir/.."), rpcs=[*first, *LOOKUP], label="dot dot"),
+        fails(name, ENOTDIR, *given("/file/."), rpcs=[*first, *LOOKUP], label="dot in a file"),
         fails(name, EEXIST, *given("/dir/f"), setup=readonly, label="although it is read-only"),
         fails(name, EROFS, *given("/dir/new"), setup=readonly),
         fails(name, ENOENT, *given("new"), setup=in_removed_directory, rpcs=[*first, *LOOKUP], label="removed dir"),

@@ -58,23 +58,23 @@ def walk_failures(
         start = (*args[: at - 1], fd) if dirfd else args[:at]
         return (*start, path, *args[at + 1 :])
 
-    what = f"argument {at}" if at else ""
+    what = f"argument {at} " if at else ""
     first = list(before)
     found = [
-        fails(name, ENOENT, *given(""), rpcs=first, label=f"{what} empty"),
-        fails(name, ENOENT, *given("/none/x"), rpcs=[*first, *LOOKUP], label=f"{what} in nothing"),
-        fails(name, ENOTDIR, *given("/file/x"), rpcs=[*first, *LOOKUP], label=f"{what} in a file"),
-        fails(name, ELOOP, *given("/loop/x"), label=f"{what} in a loop"),
-        fails(name, ENAMETOOLONG, *given("/" + "x" * 256), rpcs=[*first, *last], label=f"{what} long name"),
-        fails(name, ENAMETOOLONG, *given("/x" * 2048), rpcs=first, label=f"{what} long path"),
-        fails(name, EACCES, *given("/closed/x"), setup=_closed, user=USER, label=f"{what} in a closed directory"),
+        fails(name, ENOENT, *given(""), rpcs=first, label=f"{what}empty"),
+        fails(name, ENOENT, *given("/none/x"), rpcs=[*first, *LOOKUP], label=f"{what}in nothing"),
+        fails(name, ENOTDIR, *given("/file/x"), rpcs=[*first, *LOOKUP], label=f"{what}in a file"),
+        fails(name, ELOOP, *given("/loop/x"), label=f"{what}in a loop"),
+        fails(name, ENAMETOOLONG, *given("/" + "x" * 256), rpcs=[*first, *last], label=f"{what}long name"),
+        fails(name, ENAMETOOLONG, *given("/x" * 2048), rpcs=first, label=f"{what}long path"),
+        fails(name, EACCES, *given("/closed/x"), setup=_closed, user=USER, label=f"{what}in a closed directory"),
     ]
     if not dirfd:
         return found
     return [
         *found,
-        fails(name, EBADF, *given("x", 99), rpcs=first, label=f"{what} starts at a closed descriptor"),
-        fails(name, ENOTDIR, lambda guest: given("x", open_file(guest)), rpcs=first, label=f"{what} starts at a file"),
+        fails(name, EBADF, *given("x", 99), rpcs=first, label=f"{what}starts at a closed descriptor"),
+        fails(name, ENOTDIR, lambda guest: given("x", open_file(guest)), rpcs=first, label=f"{what}starts at a file"),
     ]
 
 

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import linuxemu.testing  # noqa: F401 - what runs in this process need not import it again
+import linuxemu.testing  # noqa: F401 - what runs in this process must not import it anew for each test
+from syscalls import handlers
 from tests.helpers import ROOT, tool_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+handlers.load()
 
 PASSING = """
     def test_pid(guest):
@@ -28,7 +31,9 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> object:
 
     def run(source: str, *options: str) -> pytest.RunResult:
         pytester.makepyfile(source)
-        return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:xdist", *options)
+        # The other plugins take longer than the tests.
+        others = [word for name in ("cacheprovider", "xdist", "hypothesispytest", "cov") for word in ("-p", f"no:{name}")]
+        return pytester.runpytest_inprocess(*others, *options)
 
     return run
 

@@ -50,6 +50,8 @@ PATH_ERRORS = "EACCES EFAULT EIO ELOOP ENAMETOOLONG ENOENT ENOTDIR"
 AT_ERRORS = f"{PATH_ERRORS} EBADF EINVAL"
 """The same with a descriptor to start at, and flags or other values that can be wrong."""
 _NS = 1_000_000_000
+_FIRST_NS, _LAST_NS = -(1 << 63), (1 << 63) - 1
+"""What the messages to file servers can say of a time."""
 _STAT_FLAGS = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE
 _CHANGE_FLAGS = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH
 
@@ -294,24 +296,27 @@ async def fchownat(t: Task, dirfd: DirFd, pathname: UserPath, owner: Uid, group:
 
 async def _set_times(t: Task, place: Path, times: tuple[Timespec, Timespec] | None) -> None:
     """utimensat once target and times are known; None: the present for both."""
-    if times is not None and times[0].tv_nsec == UTIME_NOW and times[1].tv_nsec == UTIME_NOW:
-        times = None
-    now = await t.server.clock_ns(CLOCK_REALTIME)
-    if times is None:
+    kinds = (UTIME_NOW, UTIME_NOW) if times is None else (times[0].tv_nsec, times[1].tv_nsec)
+    if not all(nsec in (UTIME_NOW, UTIME_OMIT) or 0 <= nsec < _NS for nsec in kinds):
+        raise SysError(EINVAL)
+    now = await t.server.clock_ns(CLOCK_REALTIME) if UTIME_NOW in kinds else 0
+    if times is None or kinds == (UTIME_NOW, UTIME_NOW):
         await attributes.set_times(t, place, now, now, False)
         return
-    wanted = [None if x.tv_nsec == UTIME_OMIT else now if x.tv_nsec == UTIME_NOW else x.ns() for x in times]
+    wanted = [None if x.tv_nsec == UTIME_OMIT else now if x.tv_nsec == UTIME_NOW else _in_range(x) for x in times]
     await attributes.set_times(t, place, wanted[0], wanted[1], True)
+
+
+def _in_range(time: Timespec) -> int:
+    """Nanoseconds since 1970; as on Linux, a time that file systems cannot keep becomes the nearest one."""
+    return max(_FIRST_NS, min(time.ns(), _LAST_NS))
 
 
 async def _timespecs(t: Task, address: int) -> tuple[Timespec, Timespec] | None:
     if not address:
         return None
     raw = await t.mem.read(address, 2 * Timespec.SIZE)
-    times = Timespec.unpack(raw), Timespec.unpack(raw, Timespec.SIZE)
-    if any(x.tv_nsec not in (UTIME_NOW, UTIME_OMIT) and not 0 <= x.tv_nsec < _NS for x in times):
-        raise SysError(EINVAL)
-    return times
+    return Timespec.unpack(raw), Timespec.unpack(raw, Timespec.SIZE)
 
 
 @syscall("utimensat", errors=f"{AT_ERRORS} EPERM EROFS")

@@ -224,6 +224,7 @@ async def _get_rw_hint(t: Task, fd: int, file: File, arg: int) -> int:
 
 
 async def _set_rw_hint(t: Task, fd: int, file: File, arg: int) -> int:
+    """Checked and forgotten; Linux keeps it for F_GET_RW_HINT."""
     await _check_owner(t, file)
     if await t.mem.u64(arg) > _RW_HINT_MAX:
         raise SysError(EINVAL)

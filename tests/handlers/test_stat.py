@@ -284,6 +284,17 @@ def test_errors_of_such_a_server(guest: Guest) -> None:
         assert guest.start.stat("/none", STAT).errno == errno
 
 
+@proves("access", SUCCESS, rpcs=["fs.stat", "fs.stat"])
+@proves("access", EACCES, rpcs=["fs.stat", "fs.stat"])
+@proves("readlink", EINVAL, rpcs=["fs.stat"])
+def test_all_its_files_are_plain_ones_that_anybody_may_read_and_execute(guest: Guest) -> None:
+    guest.fs.expect(fs.Stat(path="/bin/sh")).reply(size=9).times(5)
+    guest.syscall.setresuid(1000, 1000, 1000)
+    guest.syscall.access("/bin/sh", R_OK | X_OK)
+    assert guest.start.access("/bin/sh", W_OK).errno == EACCES
+    assert guest.start.readlink("/bin/sh", TARGET, 64).errno == EINVAL
+
+
 @proves("fstatfs", SUCCESS, rpcs=[])
 def test_of_such_a_server_no_sizes_are_known(guest: Guest) -> None:
     guest.fs.expect(fs.Open(path="/x")).reply(handle=3)

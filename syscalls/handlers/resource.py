@@ -276,8 +276,7 @@ async def sched_getparam(t: Task, pid: Pid, param: UserPtr[int]) -> None:
 
 def _set_policy(t: Task, task: Task, policy: int, priority: int, reset_on_fork: bool) -> None:
     _check_policy(t, task, policy, priority, reset_on_fork, task.nice)
-    task.sched_policy = policy
-    task.sched_priority = priority
+    task.set_policy(policy, priority)
     task.sched_reset_on_fork = reset_on_fork
 
 
@@ -333,7 +332,7 @@ async def sched_setattr(t: Task, pid: Pid, attr: UserPtr[SchedAttr], flags: UInt
     _check_policy(t, task, policy, priority, reset_on_fork, nice)
     task.sched_reset_on_fork = reset_on_fork
     if not keep:  # which keeps the policy too
-        task.sched_policy, task.sched_priority = policy, priority
+        task.set_policy(policy, priority)
         if policy in _FAIR:
             task.nice = nice
 

@@ -52,7 +52,7 @@ def caps(effective: int = 0, permitted: int = 0, inheritable: int = 0) -> bytes:
     return b"".join(CapUserData(*(s >> shift & KEEP for s in sets)).pack() for shift in (0, 32))
 
 
-# -- what is there before a call, and after it ------------------------------------------------------------------------
+# -- before a call, and after it --------------------------------------------------------------------------
 
 
 def ids(real: int, effective: int, saved: int) -> Callable[[Guest], None]:
@@ -222,19 +222,23 @@ CASES = [
 
     ok("setreuid", 7, 8, returns=0, check=uids(7, 8, 8), rpcs=[], label="root"),
     ok("setreuid", 2, 1, returns=0, setup=ids(1, 2, 3), check=uids(2, 1, 1), rpcs=[], label="swap"),
-    ok("setreuid", KEEP, KEEP, returns=0, setup=ids(1, 2, 3), check=uids(1, 2, 3), rpcs=[], label="keep both"),
+    ok("setreuid", KEEP, KEEP, returns=0, setup=ids(1, 2, 3), check=uids(1, 2, 3), rpcs=[],
+       label="keep both"),
     ok("setreuid", KEEP, 1, returns=0, setup=ids(1, 2, 3), check=uids(1, 1, 3), rpcs=[], label="saved stays"),
-    ok("setreuid", KEEP, 3, returns=0, setup=ids(1, 2, 3), check=uids(1, 3, 3), rpcs=[], label="saved follows"),
+    ok("setreuid", KEEP, 3, returns=0, setup=ids(1, 2, 3), check=uids(1, 3, 3), rpcs=[],
+       label="saved follows"),
     fails("setreuid", EPERM, 3, KEEP, setup=ids(1, 2, 3), rpcs=[], label="real to the saved id"),
     fails("setreuid", EPERM, KEEP, 4, setup=ids(1, 2, 3), check=uids(1, 2, 3), rpcs=[], label="to a new id"),
     ok("setregid", 7, 8, returns=0, check=gids(7, 8, 8), rpcs=[], label="root"),
-    ok("setregid", KEEP, 3, returns=0, setup=ids(1, 2, 3), check=gids(1, 3, 3), rpcs=[], label="saved follows"),
+    ok("setregid", KEEP, 3, returns=0, setup=ids(1, 2, 3), check=gids(1, 3, 3), rpcs=[],
+       label="saved follows"),
     fails("setregid", EPERM, 3, KEEP, setup=ids(1, 2, 3), rpcs=[], label="real to the saved id"),
     fails("setregid", EPERM, KEEP, 4, setup=ids(1, 2, 3), check=gids(1, 2, 3), rpcs=[], label="to a new id"),
 
     ok("setresuid", 7, 8, 9, returns=0, check=uids(7, 8, 9), rpcs=[], label="root"),
     ok("setresuid", 3, 1, 2, returns=0, setup=ids(1, 2, 3), check=uids(3, 1, 2), rpcs=[], label="rotate"),
-    ok("setresuid", KEEP, KEEP, 1, returns=0, setup=ids(1, 2, 3), check=uids(1, 2, 1), rpcs=[], label="saved only"),
+    ok("setresuid", KEEP, KEEP, 1, returns=0, setup=ids(1, 2, 3), check=uids(1, 2, 1), rpcs=[],
+       label="saved only"),
     fails("setresuid", EPERM, 4, KEEP, KEEP, setup=ids(1, 2, 3), rpcs=[], label="real"),
     fails("setresuid", EPERM, KEEP, 4, KEEP, setup=ids(1, 2, 3), rpcs=[], label="effective"),
     fails("setresuid", EPERM, 1, 2, 4, setup=ids(1, 2, 3), check=uids(1, 2, 3), rpcs=[], label="saved"),
@@ -243,7 +247,8 @@ CASES = [
     fails("setresgid", EPERM, KEEP, KEEP, 4, setup=ids(1, 2, 3), check=gids(1, 2, 3), rpcs=[]),
 
     ok("setfsuid", 7, returns=0, check=uids(0, 0, 0, fs=7), rpcs=[], label="root"),
-    ok("setfsuid", 3, returns=2, setup=ids(1, 2, 3), check=uids(1, 2, 3, fs=3), rpcs=[], label="to the saved id"),
+    ok("setfsuid", 3, returns=2, setup=ids(1, 2, 3), check=uids(1, 2, 3, fs=3), rpcs=[],
+       label="to the saved id"),
     ok("setfsuid", 4, returns=2, setup=ids(1, 2, 3), check=uids(1, 2, 3, fs=2), rpcs=[], label="refused"),
     ok("setfsuid", KEEP, returns=0, check=uids(0, 0, 0), rpcs=[], label="query"),
     ok("setfsgid", 7, returns=0, check=gids(0, 0, 0, fs=7), rpcs=[], label="root"),
@@ -279,10 +284,12 @@ CASES = [
     fails("capget", EINVAL, header(pid=-1), CAPS, rpcs=[], label="negative pid"),
     fails("capget", ESRCH, header(pid=NOBODY), CAPS, rpcs=[]),
 
-    ok("capset", header(), caps(KILL, KILL | CHOWN, CHOWN), returns=0, check=holds(KILL, KILL | CHOWN, CHOWN), rpcs=[]),
-    ok("capset", lambda g: (header(pid=g.main.tid), caps(0, 1 << 63, 0)), returns=0, check=holds(0, 0), rpcs=[],
-       label="own pid, unknown capabilities"),
-    ok("capset", header(V1), bytes(12), returns=0, check=holds(0, 0), rpcs=[], label="version 1 clears the rest"),
+    ok("capset", header(), caps(KILL, KILL | CHOWN, CHOWN), returns=0, check=holds(KILL, KILL | CHOWN, CHOWN),
+       rpcs=[]),
+    ok("capset", lambda g: (header(pid=g.main.tid), caps(0, 1 << 63, 0)), returns=0, check=holds(0, 0),
+       rpcs=[], label="own pid, unknown capabilities"),
+    ok("capset", header(V1), bytes(12), returns=0, check=holds(0, 0), rpcs=[],
+       label="version 1 clears the rest"),
     ok("capset", header(), caps(inheritable=KILL), setup=has(CAP_KILL), returns=0, rpcs=[],
        label="what is permitted can be inherited"),
     ok("capset", header(), caps(SETPCAP, SETPCAP, KILL), setup=has(CAP_SETPCAP), returns=0, rpcs=[],
@@ -291,10 +298,11 @@ CASES = [
     fails("capset", EPERM, header(pid=1), caps(), rpcs=[], label="another process"),
     fails("capset", EPERM, header(pid=NOBODY), BAD, rpcs=[], label="nobody, before anything is read"),
     fails("capset", EPERM, header(), caps(KILL, CHOWN), rpcs=[], label="effective and not permitted"),
-    fails("capset", EPERM, header(), caps(0, KILL), setup=has(CAP_CHOWN), rpcs=[], label="not permitted any more"),
+    fails("capset", EPERM, header(), caps(0, KILL), setup=has(CAP_CHOWN), rpcs=[],
+          label="not permitted any more"),
     fails("capset", EPERM, header(), caps(0, 0, KILL), setup=has(CAP_CHOWN), rpcs=[], label="inheritable"),
-    fails("capset", EPERM, header(), caps(0, 0, KILL), setup=out_of_bounds, check=holds(SETPCAP, SETPCAP), rpcs=[],
-          label="inheritable and out of bounds"),
+    fails("capset", EPERM, header(), caps(0, 0, KILL), setup=out_of_bounds, check=holds(SETPCAP, SETPCAP),
+          rpcs=[], label="inheritable and out of bounds"),
 
     ok("getpid", returns=2, rpcs=[]),
     ok("getppid", returns=1, rpcs=[]),
@@ -313,11 +321,14 @@ CASES = [
     fails("getsid", ESRCH, NOBODY, rpcs=[]),
     fails("getsid", ESRCH, -1, rpcs=[], label="negative"),
 
-    ok("setpgid", lambda g: (g.fork().pid, 0), returns=0, check=group_of_child(3), rpcs=[], label="of its own"),
-    ok("setpgid", lambda g: (g.fork().pid, g.main.pid), returns=0, check=group_of_child(2), rpcs=[], label="mine"),
+    ok("setpgid", lambda g: (g.fork().pid, 0), returns=0, check=group_of_child(3), rpcs=[],
+       label="of its own"),
+    ok("setpgid", lambda g: (g.fork().pid, g.main.pid), returns=0, check=group_of_child(2), rpcs=[],
+       label="mine"),
     ok("setpgid", lambda g: (g.fork().pid, other_group(g)), returns=0, check=group_of_child(4), rpcs=[],
        label="of a sibling"),
-    ok("setpgid", lambda g: (zombie(g).pid, 0), returns=0, check=group_of_child(3), rpcs=[], label="of a zombie"),
+    ok("setpgid", lambda g: (zombie(g).pid, 0), returns=0, check=group_of_child(3), rpcs=[],
+       label="of a zombie"),
     fails("setpgid", EINVAL, 0, -1, rpcs=[], label="negative"),
     fails("setpgid", EINVAL, NOBODY, -1, rpcs=[], label="negative, before the process is looked for"),
     fails("setpgid", EINVAL, lambda g: (g.thread().tid, 0), rpcs=[], label="a thread"),
@@ -328,7 +339,8 @@ CASES = [
     fails("setpgid", EACCES, lambda g: (executed(g).pid, 0), check=group_of_child(2), rpcs=[]),
     fails("setpgid", EPERM, 0, 0, rpcs=[], label="a session leader"),
     fails("setpgid", EPERM, lambda g: (leader(g).pid, 0), rpcs=[], label="a child in another session"),
-    fails("setpgid", EPERM, lambda g: (g.fork().pid, NOBODY), check=group_of_child(2), rpcs=[], label="no such group"),
+    fails("setpgid", EPERM, lambda g: (g.fork().pid, NOBODY), check=group_of_child(2), rpcs=[],
+          label="no such group"),
     fails("setpgid", EPERM, lambda g: (g.fork().pid, g.process().pid), check=group_of_child(2), rpcs=[],
           label="a group of another session"),
     fails("setsid", EPERM, rpcs=[]),

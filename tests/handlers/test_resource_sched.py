@@ -388,14 +388,6 @@ def test_rlimit_nice_allows_a_user_to_raise_and_to_leave_idle(guest: Guest) -> N
     assert state(guest) == (SCHED_NORMAL, 0, 4)
 
 
-@proves("sched_yield", SUCCESS, rpcs=[])
-def test_another_thread_runs_when_one_yields(guest: Guest) -> None:
-    thread = guest.thread()
-    yielding, other = guest.main.begin(24, "sched_yield", ()), thread.start.getpid()
-    assert yielding.returned == 0
-    assert other.returned == guest.main.pid
-
-
 @proves("sched_setattr", EINVAL, SUCCESS, rpcs=[])
 def test_what_is_missing_is_recorded(guest: Guest) -> None:
     assert guest.start.sched_setattr(0, attr(SCHED_DEADLINE), 0).errno == EINVAL

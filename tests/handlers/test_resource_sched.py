@@ -367,6 +367,17 @@ def test_policies_are_of_threads_and_inherited(guest: Guest) -> None:
     assert state(guest, guest.fork(thread)) == (SCHED_RR, 4, 0)
 
 
+@proves("sched_getscheduler", SUCCESS, rpcs=[])
+@proves("sched_setaffinity", SUCCESS, rpcs=[])
+def test_a_leader_that_has_exited_is_a_task_while_its_threads_run(guest: Guest) -> None:
+    child = guest.fork()
+    guest.syscall.sched_setscheduler(child.tid, SCHED_BATCH, priority(0))
+    thread = guest.thread(child)
+    child.syscall.exit(0)
+    assert thread.syscall.sched_getscheduler(child.tid) == SCHED_BATCH
+    assert thread.syscall.sched_setaffinity(child.tid, 8, ONE_CPU) == 0
+
+
 @proves("sched_setscheduler", SUCCESS, EPERM, rpcs=[])
 def test_what_rlimit_rtprio_took_back_can_only_be_lowered(guest: Guest) -> None:
     runs(SCHED_FIFO, 10)(guest)

@@ -170,7 +170,7 @@ async def getrusage(t: Task, who: Int, usage: UserPtr[Rusage]) -> None:
 
 
 def _members(t: Task, kind: int, who: int) -> list[Task]:
-    """The tasks that getpriority and ioprio_get name by PRIO_PROCESS, PRIO_PGRP or PRIO_USER; ESRCH for none."""
+    """The tasks that getpriority or ioprio_get names by process, group or user; ESRCH for none."""
     if kind == PRIO_PROCESS:
         return [_task(t, who)]
     if kind == PRIO_USER:
@@ -501,7 +501,7 @@ async def ioprio_get(t: Task, which: Int, who: Int) -> int:
     notes="kept and reported; there is no queue that would heed it",
 )
 async def ioprio_set(t: Task, which: Int, who: Int, ioprio: Int) -> None:
-    """Set the I/O priority of some tasks; user 0 is root, not the caller as for ioprio_get (man 2 ioprio_set)."""
+    """Set the I/O priority of some tasks (man 2 ioprio_set); user 0 is root, unlike in ioprio_get."""
     _check_io_priority(t, ioprio)
     kind = _IOPRIO_WHO.get(which)
     if kind is None:

@@ -174,6 +174,8 @@ class Guest:
         """The task server; the real one is behind it."""
         self.random: Scripted = scripted["random"]
         """The random server; one with a fixed seed is behind it."""
+        self.console: Scripted = scripted["console"]
+        """The console server, with the standard streams; the real one is behind it."""
         self.rpc = Rpcs(self.system)
         self.clock = Clock(self.system)
         self.files = Files(self)
@@ -378,6 +380,7 @@ class Guest:
             Blocked: it never will.
             UnexpectedMessage: a server got a message that the test does not expect.
         """
+        __tracebackhide__ = True
         if call.blocked:
             self._awaited = call
             try:
@@ -397,10 +400,12 @@ class Guest:
         Raises:
             UnexpectedMessage: a server got a message that the test does not expect.
         """
+        __tracebackhide__ = True
         self.system.settle()
         self._check()
 
     def _check(self) -> None:
+        __tracebackhide__ = True
         self.system.script.check()
         if self.linux.oopses:
             what, error = self.linux.oopses.pop(0)
@@ -485,6 +490,7 @@ class Guest:
             UnexpectedMessage: a server got a message that the test does not expect.
             UnmetExpectation: an expected message did not come.
         """
+        __tracebackhide__ = True
         self._check()
         self.system.script.verify()
 

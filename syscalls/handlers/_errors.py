@@ -3,4 +3,6 @@
 from __future__ import annotations
 
 PATH_ERRORS = "EACCES EFAULT EIO ELOOP ENAMETOOLONG ENOENT ENOTDIR"
-"""How the walk to a path fails."""
+"""How a walk along a path from guest memory can fail."""
+AT_ERRORS = f"{PATH_ERRORS} EBADF EINVAL"
+"""The same with a descriptor to start at, and flags or other values that can be wrong."""

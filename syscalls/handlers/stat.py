@@ -41,14 +41,11 @@ from syscalls.vfs.mount import MOUNT_FLAGS, Path, place_of_file
 from syscalls.vfs.walk import Walk, lookup, place_of
 
 if TYPE_CHECKING:
-    from syscalls.objects.task import Task
+    from syscalls.handlers._errors import AT_ERRORS, PATH_ERRORS
+from syscalls.objects.task import Task
     from syscalls.vfs.filesystem import FileSystem, FsInfo
     from syscalls.vfs.inode import Attr
 
-PATH_ERRORS = "EACCES EFAULT EIO ELOOP ENAMETOOLONG ENOENT ENOTDIR"
-"""How a walk along a path from guest memory can fail."""
-AT_ERRORS = f"{PATH_ERRORS} EBADF EINVAL"
-"""The same with a descriptor to start at, and flags or other values that can be wrong."""
 _NS = 1_000_000_000
 _FIRST_NS, _LAST_NS = -(1 << 63), (1 << 63) - 1
 """What the messages to file servers can say of a time."""

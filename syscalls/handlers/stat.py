@@ -34,6 +34,7 @@ from syscalls.abi.structs import (
     dev_minor,
 )
 from syscalls.errors import SysError
+from syscalls.handlers._errors import AT_ERRORS, PATH_ERRORS
 from syscalls.registry import syscall
 from syscalls.types import AtFlags, DirFd, Fd, Gid, Int, Mode, Uid, UInt, UserPath, UserPtr
 from syscalls.vfs import attributes
@@ -41,8 +42,7 @@ from syscalls.vfs.mount import MOUNT_FLAGS, Path, place_of_file
 from syscalls.vfs.walk import Walk, lookup, place_of
 
 if TYPE_CHECKING:
-    from syscalls.handlers._errors import AT_ERRORS, PATH_ERRORS
-from syscalls.objects.task import Task
+    from syscalls.objects.task import Task
     from syscalls.vfs.filesystem import FileSystem, FsInfo
     from syscalls.vfs.inode import Attr
 

@@ -3272,7 +3272,8 @@ class clock:
             return _new(cls, (ns,))
 
     class Settime(Message):
-        """Sets the real-time clock of this machine; the host's is not touched."""
+        """Sets the real-time clock of this machine, not to less than the monotonic one shows; the host's is not touched.
+        """
 
         __slots__ = ()
         ID = 265

@@ -3272,8 +3272,7 @@ class clock:
             return _new(cls, (ns,))
 
     class Settime(Message):
-        """Sets the real-time clock of this machine, not to less than the monotonic one shows; the host's is not touched.
-        """
+        """Sets this machine's real-time clock, never below the monotonic one; the host's is not touched."""
 
         __slots__ = ()
         ID = 265

@@ -104,7 +104,10 @@ async def _wake_op(t: Task, source: Key, val: int, val2: int, uaddr2: int, targe
 async def futex(
     t: Task, uaddr: UserPtr[int], futex_op: Int, val: UInt, timeout: ULong, uaddr2: UserPtr[int], val3: UInt
 ) -> int:
-    """Wait for a word to change, or wake who waits (man 2 futex)."""
+    """Wait for a word to change, or wake who waits (man 2 futex).
+
+    Setting the clock does not move the end of a wait with FUTEX_CLOCK_REALTIME; on Linux it does.
+    """
     op = futex_op & ~(_PRIVATE | _CLOCK_REALTIME)
     private = bool(futex_op & _PRIVATE)
     deadline = None

@@ -256,7 +256,10 @@ async def _sleep_to(t: Task, deadline_ns: int, rmtp: int) -> None:
 async def clock_nanosleep(
     t: Task, clockid: ClockId, flags: IntFlags, rqtp: UserPtr[Timespec], rmtp: UserPtr[Timespec]
 ) -> None:
-    """Sleep on a clock, for a time or with TIMER_ABSTIME until one (man 2 clock_nanosleep)."""
+    """Sleep on a clock, for a time or with TIMER_ABSTIME until one (man 2 clock_nanosleep).
+
+    Setting a clock forward does not wake who sleeps until a time of it; on Linux it does.
+    """
     cpu_id = _cpu_id(clockid)
     if clockid in _READ_ONLY or clockid == CLOCK_THREAD_CPUTIME_ID or _is_clock_file(clockid):
         raise SysError(EOPNOTSUPP)
@@ -451,7 +454,10 @@ def _timer_spec(timer: PosixTimer) -> Itimerspec:
 async def timer_settime(
     t: Task, timerid: Int, flags: IntFlags, new_value: UserPtr[Itimerspec], old_value: UserPtr[Itimerspec]
 ) -> None:
-    """Arm or disarm a timer; ESRCH if its clock counts for a process that is gone (man 2 timer_settime)."""
+    """Arm or disarm a timer; ESRCH if its clock counts for a process that is gone (man 2 timer_settime).
+
+    Setting a clock does not move a timer that was armed with a time of it; on Linux it does.
+    """
     if not new_value:
         raise SysError(EINVAL)
     new = await t.mem.struct(new_value, Itimerspec)

@@ -176,7 +176,7 @@ CASES = [
     fails("syslog", EINVAL, SYSLOG_ACTION_READ_ALL, NULL, 400, user=USER, rpcs=[], label="null pointer"),
     fails("syslog", EINVAL, SYSLOG_ACTION_READ_ALL, BUFFER, -1, user=USER, rpcs=[], label="negative"),
     fails("syslog", EINVAL, 11, BUFFER, 1, rpcs=[], label="unknown action"),
-    fails("syslog", EFAULT, SYSLOG_ACTION_READ_ALL, USER_END, 1, user=USER, rpcs=[]),
+    fails("syslog", EFAULT, SYSLOG_ACTION_READ_ALL, 1 << 63, 1, user=USER, rpcs=[]),
     fails("syslog", EPERM, SYSLOG_ACTION_READ, NULL, -1, user=USER, rpcs=[]),
     fails("syslog", EPERM, 11, NULL, -1, user=USER, rpcs=[], label="even an unknown action"),
     # -- reboot

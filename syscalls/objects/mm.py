@@ -151,8 +151,12 @@ class MemoryMap(Faults):
         limit = self.rlimits[RLIMIT_AS][0]
         if limit != RLIM_INFINITY and (self.total_vm << 12) + more > limit:
             raise SysError(ENOMEM)
+        if data:
+            self._check_data_limit(more)
+
+    def _check_data_limit(self, more: int) -> None:
         limit = self.rlimits[RLIMIT_DATA][0]
-        if data and limit != RLIM_INFINITY:
+        if limit != RLIM_INFINITY:
             used = sum(
                 v.end - v.start
                 for v in self.vmas
@@ -164,6 +168,11 @@ class MemoryMap(Faults):
     def check_growth(self, more: int, vma: Vma) -> None:
         """Whether an area may grow by `more` bytes: ENOMEM beyond a limit."""
         self._check_limits(more, bool(vma.prot & PROT_WRITE) and not vma.shared)
+
+    def check_writable(self, size: int, vma: Vma) -> None:
+        """Whether `size` bytes of an area may become writable: ENOMEM beyond RLIMIT_DATA."""
+        if not vma.prot & PROT_WRITE and not vma.shared and not vma.flags & MAP_GROWSDOWN:
+            self._check_data_limit(size)
 
     # -- changing ---------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,208 @@
+"""What is known and said of mapped memory: madvise, msync, mincore, mlock and relatives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from linuxemu.messages import fs
+from linuxemu.testing import BAD, Guest, Out
+from linuxemu.testing.guest import PAGE
+from syscalls.abi.errno import EAGAIN, EFAULT, EINVAL, EIO, ENOMEM, ENOSPC, EPERM
+from syscalls.abi.flags import (
+    MADV_DONTFORK,
+    MADV_DONTNEED,
+    MADV_DONTNEED_LOCKED,
+    MADV_FREE,
+    MADV_HUGEPAGE,
+    MADV_KEEPONFORK,
+    MADV_NORMAL,
+    MADV_POPULATE_READ,
+    MADV_POPULATE_WRITE,
+    MADV_WILLNEED,
+    MADV_WIPEONFORK,
+    MAP_SHARED,
+    MCL_CURRENT,
+    MCL_FUTURE,
+    MCL_ONFAULT,
+    MLOCK_ONFAULT,
+    MS_ASYNC,
+    MS_INVALIDATE,
+    MS_SYNC,
+    O_RDWR,
+    PROT_READ,
+    PROT_WRITE,
+    RLIMIT_MEMLOCK,
+)
+from tests.handlers.cases import fails, ok, open_file, proves
+from tests.handlers.test_memory import AREA, END, RW, USER, area, limited, mapped_file
+
+if TYPE_CHECKING:
+    from linuxemu.testing import Call
+
+ALL = 4 * PAGE
+_WRAPS = (1 << 64) - 1
+_LAST = (1 << 64) - PAGE
+VEC = Out(4, b"\xee")
+
+
+def _zeros(guest: Guest, call: Call) -> None:
+    assert guest.read(AREA, 4) == bytes(4)
+
+
+def _written(guest: Guest) -> None:
+    area(guest)
+    guest.write(AREA, b"data")
+
+
+def _changed_file(guest: Guest) -> None:
+    mapped_file(MAP_SHARED, O_RDWR, RW)(guest)
+    guest.write(AREA, b"CONTENTS")
+
+
+def _past_the_file(guest: Guest) -> None:
+    area(guest, prot=RW, flags=MAP_SHARED, fd=open_file(guest))
+
+
+def _no_access(guest: Guest) -> None:
+    area(guest, prot=0)
+
+
+def _read_only(guest: Guest) -> None:
+    area(guest, prot=PROT_READ)
+
+
+def _no_memory(guest: Guest) -> None:
+    area(guest)
+    guest.main.touch(AREA + PAGE)
+    frames, pool = guest.linux.port.frames, guest.linux.pool
+    while frames.available:
+        frames.alloc()
+    pool.clear()
+
+
+def _is_stored(guest: Guest, call: Call) -> None:
+    assert guest.files.read("/file") == b"CONTENTS"
+
+
+def _states(*pages: int) -> object:
+    def check(guest: Guest, call: Call) -> None:
+        assert VEC.value == bytes(pages).ljust(4, b"\xee")
+
+    return check
+
+
+CASES = [
+    ok("madvise", AREA, ALL, MADV_DONTNEED, setup=_written, returns=0, rpcs=[], check=_zeros),
+    ok("madvise", AREA, ALL, MADV_DONTNEED_LOCKED, setup=_written, returns=0, rpcs=[], check=_zeros, label="locked"),
+    ok("madvise", AREA, PAGE, MADV_FREE, setup=area, returns=0, rpcs=[], label="free"),
+    ok("madvise", AREA, PAGE, MADV_DONTNEED, setup=_changed_file, returns=0, rpcs=["fs.write"], check=_is_stored,
+       survives_eio="the page is stored like one that is evicted: msync or fsync hear of it", label="stores"),
+    ok("madvise", AREA, PAGE, MADV_POPULATE_WRITE, setup=area, returns=0, rpcs=[], label="populates"),
+    ok("madvise", AREA, 0, MADV_DONTNEED, returns=0, rpcs=[], label="length 0 of nothing"),
+    *(ok("madvise", AREA, PAGE, advice, setup=area, returns=0, rpcs=[], label=f"advice {advice}")
+      for advice in (MADV_NORMAL, MADV_WILLNEED, MADV_HUGEPAGE, MADV_KEEPONFORK)),
+    fails("madvise", EINVAL, AREA, 0, 99, rpcs=[], label="unknown"),
+    fails("madvise", EINVAL, AREA + 1, 0, MADV_DONTNEED, rpcs=[], label="unaligned"),
+    fails("madvise", EINVAL, AREA, _WRAPS, MADV_DONTNEED, rpcs=[], label="length wraps around"),
+    fails("madvise", EINVAL, _LAST, PAGE, MADV_DONTNEED, rpcs=[], label="end wraps around"),
+    fails("madvise", EINVAL, AREA, PAGE, MADV_DONTFORK, setup=area, rpcs=[], label="DONTFORK is not there"),
+    fails("madvise", EINVAL, AREA, PAGE, MADV_WIPEONFORK, setup=area, rpcs=[], label="WIPEONFORK is not there",
+          check=lambda guest, call: _asked_for(guest, "madvise: MADV_WIPEONFORK")),
+    fails("madvise", EINVAL, AREA, PAGE, MADV_FREE, setup=mapped_file(MAP_SHARED), rpcs=[], label="FREE of a file"),
+    fails("madvise", EINVAL, AREA, PAGE, MADV_POPULATE_READ, setup=_no_access, rpcs=[], label="no access"),
+    fails("madvise", EINVAL, AREA, PAGE, MADV_POPULATE_WRITE, setup=_read_only, rpcs=[], label="read only"),
+    fails("madvise", ENOMEM, AREA, 5 * PAGE, MADV_NORMAL, setup=area, rpcs=[], label="a hole"),
+    fails("madvise", ENOMEM, AREA, 5 * PAGE, MADV_DONTNEED, setup=_written, rpcs=[], check=_zeros,
+          label="what is before the hole is done"),
+    fails("madvise", ENOMEM, AREA, PAGE, MADV_POPULATE_WRITE, setup=_no_memory, label="no memory"),
+    fails("madvise", EFAULT, AREA, ALL, MADV_POPULATE_READ, setup=_past_the_file, rpcs=["fs.read"],
+          label="beyond the end of the file"),
+    ok("msync", AREA, ALL, MS_SYNC, setup=area, returns=0, rpcs=[]),
+    ok("msync", AREA, PAGE, MS_ASYNC | MS_INVALIDATE, setup=area, returns=0, rpcs=[], label="asynchronous"),
+    ok("msync", AREA, PAGE, MS_SYNC, setup=mapped_file(MAP_SHARED), returns=0, rpcs=["fsx.fsync"], label="a file"),
+    ok("msync", 1 << 63, 0, MS_SYNC, returns=0, rpcs=[], label="length 0 of nothing"),
+    fails("msync", EINVAL, AREA, PAGE, 8, setup=area, rpcs=[], label="unknown flag"),
+    fails("msync", EINVAL, AREA + 1, 0, MS_SYNC, setup=area, rpcs=[], label="unaligned"),
+    fails("msync", EINVAL, AREA, PAGE, MS_SYNC | MS_ASYNC, setup=area, rpcs=[], label="both"),
+    fails("msync", ENOMEM, AREA, 5 * PAGE, MS_SYNC, setup=area, rpcs=[], label="a hole"),
+    fails("msync", ENOMEM, END, PAGE, MS_SYNC, rpcs=[], label="beyond user space"),
+    ok("mincore", AREA, ALL, VEC, setup=_written, returns=0, rpcs=[], check=_states(1, 0, 0, 0)),
+    ok("mincore", AREA, PAGE, VEC, setup=mapped_file(MAP_SHARED), returns=0, rpcs=[], check=_states(0), label="a file"),
+    ok("mincore", AREA, 0, BAD, returns=0, rpcs=[], label="length 0", unfaulted=("vec: nothing is written",)),
+    fails("mincore", EINVAL, AREA + 1, PAGE, BAD, setup=area, rpcs=[]),
+    fails("mincore", ENOMEM, AREA, 5 * PAGE, VEC, setup=_written, rpcs=[], check=_states(1, 0, 0, 0),
+          label="what is before the hole is written"),
+    fails("mincore", ENOMEM, AREA, PAGE, BAD, rpcs=[], label="nothing there"),
+    fails("mincore", ENOMEM, END, PAGE, VEC, rpcs=[], label="beyond user space"),
+    fails("mincore", EFAULT, AREA, PAGE, 1 << 63, rpcs=[], label="vec beyond user space before ENOMEM"),
+    *(ok(name, AREA + 1, ALL - 1, *flags, setup=area, returns=0, rpcs=[])
+      for name, *flags in (("mlock",), ("mlock2", 0), ("munlock",))),
+    ok("mlock", AREA, 0, returns=0, rpcs=[], label="length 0 of nothing"),
+    ok("mlock", AREA, PAGE, setup=limited(RLIMIT_MEMLOCK, 0), returns=0, rpcs=[], label="no limit for root"),
+    ok("mlock2", AREA, PAGE, MLOCK_ONFAULT, setup=_no_access, returns=0, rpcs=[], label="on fault"),
+    ok("munlock", AREA, PAGE, setup=limited(RLIMIT_MEMLOCK, 0), returns=0, rpcs=[], label="no limit", **USER),
+    fails("mlock2", EINVAL, AREA, PAGE, 2, setup=area, rpcs=[], label="unknown flag"),
+    *(fails(name, errno, *args, *flags, rpcs=[], label=label, **rest)
+      for name, *flags in (("mlock",), ("mlock2", 0), ("munlock",))
+      for errno, args, label, rest in (
+          (EINVAL, (AREA, _WRAPS - 2 * PAGE), "wraps around", {}),
+          (EINVAL, (_LAST, PAGE), "wraps around to 0", {}),
+          (ENOMEM, (AREA, 5 * PAGE), "a hole", {"setup": area}),
+          (ENOMEM, (END, PAGE), "beyond user space", {}),
+      )),
+    *(fails(name, errno, AREA, size, *flags, setup=setup, label=label, **rest)
+      for name, *flags in (("mlock",), ("mlock2", 0))
+      for errno, size, setup, label, rest in (
+          (ENOMEM, PAGE, _no_access, "no access", {"rpcs": []}),
+          (ENOMEM, ALL, _past_the_file, "beyond the end of the file", {"rpcs": ["fs.read"]}),
+          (EAGAIN, PAGE, _no_memory, "no memory", {}),
+          (EPERM, 0, limited(RLIMIT_MEMLOCK, 0), "nothing may be locked", {"rpcs": [], **USER}),
+          (ENOMEM, 2 * PAGE, limited(RLIMIT_MEMLOCK, PAGE), "RLIMIT_MEMLOCK", {"rpcs": [], **USER}),
+      )),
+    ok("mlockall", MCL_CURRENT | MCL_FUTURE, returns=0, rpcs=[]),
+    ok("mlockall", MCL_FUTURE | MCL_ONFAULT, setup=limited(RLIMIT_MEMLOCK, PAGE), returns=0, rpcs=[], label="later",
+       **USER),
+    fails("mlockall", EINVAL, 0, rpcs=[], label="nothing"),
+    fails("mlockall", EINVAL, 8, rpcs=[], label="unknown flag"),
+    fails("mlockall", EINVAL, MCL_ONFAULT, rpcs=[], label="ONFAULT alone"),
+    fails("mlockall", EPERM, MCL_FUTURE, setup=limited(RLIMIT_MEMLOCK, 0), rpcs=[], **USER),
+    fails("mlockall", ENOMEM, MCL_CURRENT, setup=limited(RLIMIT_MEMLOCK, PAGE), rpcs=[], **USER),
+    ok("munlockall", returns=0, rpcs=[]),
+]  # fmt: skip
+
+
+def _asked_for(guest: Guest, what: str) -> None:
+    assert [missing.what for missing in guest.unsupported] == [what]
+
+
+@pytest.mark.linuxemu(root="memfs")
+@proves("msync", 0, rpcs=["fs.write", "fsx.fsync"])
+def test_msync_stores_what_was_changed(guest: Guest) -> None:
+    guest.files.write("/file", b"contents")
+    _changed_file(guest)
+    assert guest.syscall.msync(AREA, PAGE, MS_SYNC) == 0
+    _is_stored(guest, guest.start.getpid())
+
+
+@pytest.mark.linuxemu(root="memfs")
+@proves("msync", ENOSPC, EIO, rpcs=["fs.write"])
+def test_msync_tells_that_a_page_could_not_be_stored_once(guest: Guest) -> None:
+    guest.files.write("/file", b"contents")
+    _changed_file(guest)
+    for errno in (EIO, ENOSPC):
+        guest.write(AREA, b"CONTENTS")
+        guest.fs.expect(fs.Write).error(errno)
+        assert guest.start.msync(AREA, PAGE, MS_SYNC).errno == errno
+        assert guest.start.msync(AREA, PAGE, MS_SYNC).errno == 0
+
+
+@pytest.mark.linuxemu(root="memfs")
+@proves("madvise", EFAULT, rpcs=["fs.read"])
+def test_a_page_that_cannot_be_read_cannot_be_populated(guest: Guest) -> None:
+    guest.files.write("/file", b"contents")
+    mapped_file(MAP_SHARED, O_RDWR, PROT_READ | PROT_WRITE)(guest)
+    guest.fs.expect(fs.Read).error(EIO)
+    assert guest.start.madvise(AREA, PAGE, MADV_POPULATE_READ).errno == EFAULT
+    assert guest.syscall.madvise(AREA, PAGE, MADV_POPULATE_READ) == 0

@@ -338,9 +338,7 @@ async def _move(t: Task, vma: Vma, old: int, old_size: int, target: int, new_siz
     if new_size > old_size:
         mm.check_growth(new_size - old_size, vma)
     offset = vma.offset + old - vma.start if vma.pages is not None else 0
-    await mm.map(
-        target, new_size, vma.prot, vma.flags, vma.file, offset, vma.pages, vma.name, checked=True
-    )
+    await mm.map(target, new_size, vma.prot, vma.flags, vma.file, offset, vma.pages, vma.name, checked=True)
     mm.space.move(old, target, min(old_size, new_size))
     await mm.unmap(old, old + old_size)
     return target
@@ -477,7 +475,9 @@ async def _populate_locked(t: Task, vma: Vma, start: int, end: int) -> None:
         raise SysError(EAGAIN if error.errno == ENOMEM else ENOMEM) from None
 
 
-@syscall("mlock", errors="EAGAIN EINVAL ENOMEM EPERM", support=PARTIAL, notes="RLIMIT_MEMLOCK holds for each call")
+@syscall(
+    "mlock", errors="EAGAIN EINVAL ENOMEM EPERM", support=PARTIAL, notes="RLIMIT_MEMLOCK holds for each call"
+)
 async def mlock(t: Task, addr: Address, length: Size) -> int:
     """Keep pages in memory (man 2 mlock)."""
     return await _lock(t, addr, length, populate=True)

@@ -210,7 +210,12 @@ async def clone3(t: Task, cl_args: UserPtr[bytes], size: Size) -> int:
         raise SysError(E2BIG)
     words = [int.from_bytes(raw[at : at + 8], "little") for at in range(0, min(size, 88), 8)]
     flags, _, child_tid, parent_tid, exit_signal, stack, stack_size, tls = words[:8]
-    if flags & _NOT_IN_CLONE3 or flags >> 34 or bool(stack) != bool(stack_size) or stack + stack_size > USER_END:
+    if (
+        flags & _NOT_IN_CLONE3
+        or flags >> 34
+        or bool(stack) != bool(stack_size)
+        or stack + stack_size > USER_END
+    ):
         raise SysError(EINVAL)
     if flags & (CLONE_THREAD | CLONE_PARENT) and exit_signal:
         raise SysError(EINVAL)

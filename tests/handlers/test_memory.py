@@ -58,6 +58,8 @@ from tests.handlers.cases import SUCCESS, fails, ok, open_file, pipe, proves
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from linuxemu.testing import Call
+
 AREA = 0x100_0000_0000
 """Where `area` maps four pages; nothing is mapped around them."""
 FILE = 3
@@ -69,10 +71,13 @@ ANON = MAP_PRIVATE | MAP_ANONYMOUS
 NO_FD = -1
 _TOP = (1 << 64) - PAGE
 _NOT_A_KIND = 7
+_WRITTEN_BACK = "as on Linux it is msync and fsync that hear of pages that could not be stored"
 USER: dict[str, Any] = {"user": (1000, 1000)}
 
 
-def area(guest: Guest, at: int = AREA, pages: int = 4, prot: int = RW, flags: int = ANON, fd: int = NO_FD) -> int:
+def area(
+    guest: Guest, at: int = AREA, pages: int = 4, prot: int = RW, flags: int = ANON, fd: int = NO_FD
+) -> int:
     """Map pages at a place."""
     address: int = guest.syscall.mmap(at, pages * PAGE, prot, flags | MAP_FIXED, fd, 0)
     return address
@@ -100,6 +105,17 @@ def mapped_file(flags: int, mode: int = O_RDWR, prot: int = PROT_READ) -> Callab
         area(guest, pages=1, prot=prot, flags=flags, fd=open_file(guest, "/file", mode))
 
     return setup
+
+
+def changed_file(guest: Guest) -> None:
+    """A setup with the first page of /file at `AREA`, and other contents in it."""
+    mapped_file(MAP_SHARED, O_RDWR, RW)(guest)
+    guest.write(AREA, b"CONTENTS")
+
+
+def is_stored(guest: Guest, call: Call) -> None:
+    """The file has what `changed_file` wrote."""
+    assert guest.files.read("/file") == b"CONTENTS"
 
 
 def _noexec(guest: Guest) -> None:
@@ -134,6 +150,8 @@ CASES = [
        rpcs=["fsx.getattr", "fs.read"], label="populated"),
     ok("mmap", AREA, PAGE, PROT_READ, MAP_SHARED | MAP_LOCKED, FILE, 0, setup=opened(O_RDWR), returns=AREA,
        rpcs=["fsx.getattr", "fs.read"], label="locked"),
+    ok("mmap", AREA, PAGE, RW, ANON | MAP_FIXED, NO_FD, 0, setup=changed_file, returns=AREA, rpcs=["fs.write"],
+       check=is_stored, label="replaces a changed file", survives_eio=_WRITTEN_BACK),
     ok("mmap", AREA, 1 << 40, RW, ANON | MAP_NORESERVE, NO_FD, 0, returns=AREA, rpcs=[], label="without reserve"),
     ok("mmap", AREA, 1 << 40, PROT_READ, ANON, NO_FD, 0, returns=AREA, rpcs=[], label="never to be written"),
     fails("mmap", EINVAL, 0, PAGE, RW, MAP_PRIVATE, 99, 1, rpcs=[], label="unaligned offset before EBADF"),
@@ -175,6 +193,8 @@ CASES = [
     ok("munmap", AREA, 4 * PAGE, setup=area, returns=0, rpcs=[]),
     ok("munmap", AREA, 1, returns=0, rpcs=[], label="where nothing is"),
     ok("munmap", AREA, PAGE, setup=mapped_file(MAP_SHARED), returns=0, rpcs=[], label="a file that did not change"),
+    ok("munmap", AREA, PAGE, setup=changed_file, returns=0, rpcs=["fs.write"], check=is_stored, label="a changed file",
+       survives_eio=_WRITTEN_BACK),
     fails("munmap", EINVAL, AREA + 1, PAGE, rpcs=[], label="unaligned"),
     fails("munmap", EINVAL, AREA, 0, rpcs=[], label="length 0"),
     fails("munmap", EINVAL, AREA, (1 << 64) - 1, rpcs=[], label="wraps around"),

@@ -36,7 +36,17 @@ from syscalls.abi.flags import (
     RLIMIT_MEMLOCK,
 )
 from tests.handlers.cases import fails, ok, open_file, proves
-from tests.handlers.test_memory import AREA, END, RW, USER, area, limited, mapped_file
+from tests.handlers.test_memory import (
+    AREA,
+    END,
+    RW,
+    USER,
+    area,
+    changed_file,
+    is_stored,
+    limited,
+    mapped_file,
+)
 
 if TYPE_CHECKING:
     from linuxemu.testing import Call
@@ -54,11 +64,6 @@ def _zeros(guest: Guest, call: Call) -> None:
 def _written(guest: Guest) -> None:
     area(guest)
     guest.write(AREA, b"data")
-
-
-def _changed_file(guest: Guest) -> None:
-    mapped_file(MAP_SHARED, O_RDWR, RW)(guest)
-    guest.write(AREA, b"CONTENTS")
 
 
 def _past_the_file(guest: Guest) -> None:
@@ -82,10 +87,6 @@ def _no_memory(guest: Guest) -> None:
     pool.clear()
 
 
-def _is_stored(guest: Guest, call: Call) -> None:
-    assert guest.files.read("/file") == b"CONTENTS"
-
-
 def _states(*pages: int) -> object:
     def check(guest: Guest, call: Call) -> None:
         assert VEC.value == bytes(pages).ljust(4, b"\xee")
@@ -97,7 +98,7 @@ CASES = [
     ok("madvise", AREA, ALL, MADV_DONTNEED, setup=_written, returns=0, rpcs=[], check=_zeros),
     ok("madvise", AREA, ALL, MADV_DONTNEED_LOCKED, setup=_written, returns=0, rpcs=[], check=_zeros, label="locked"),
     ok("madvise", AREA, PAGE, MADV_FREE, setup=area, returns=0, rpcs=[], label="free"),
-    ok("madvise", AREA, PAGE, MADV_DONTNEED, setup=_changed_file, returns=0, rpcs=["fs.write"], check=_is_stored,
+    ok("madvise", AREA, PAGE, MADV_DONTNEED, setup=changed_file, returns=0, rpcs=["fs.write"], check=is_stored,
        survives_eio="the page is stored like one that is evicted: msync or fsync hear of it", label="stores"),
     ok("madvise", AREA, PAGE, MADV_POPULATE_WRITE, setup=area, returns=0, rpcs=[], label="populates"),
     ok("madvise", AREA, 0, MADV_DONTNEED, returns=0, rpcs=[], label="length 0 of nothing"),
@@ -181,16 +182,16 @@ def _asked_for(guest: Guest, what: str) -> None:
 @proves("msync", 0, rpcs=["fs.write", "fsx.fsync"])
 def test_msync_stores_what_was_changed(guest: Guest) -> None:
     guest.files.write("/file", b"contents")
-    _changed_file(guest)
+    changed_file(guest)
     assert guest.syscall.msync(AREA, PAGE, MS_SYNC) == 0
-    _is_stored(guest, guest.start.getpid())
+    is_stored(guest, guest.start.getpid())
 
 
 @pytest.mark.linuxemu(root="memfs")
 @proves("msync", ENOSPC, EIO, rpcs=["fs.write"])
 def test_msync_tells_that_a_page_could_not_be_stored_once(guest: Guest) -> None:
     guest.files.write("/file", b"contents")
-    _changed_file(guest)
+    changed_file(guest)
     for errno in (EIO, ENOSPC):
         guest.write(AREA, b"CONTENTS")
         guest.fs.expect(fs.Write).error(errno)

@@ -42,7 +42,9 @@ _INTO_CGROUP, _DETACHED = 1 << 33, 0x40_0000
 USER: dict[str, Any] = {"user": (1000, 1000)}
 
 
-def _args(flags: int, exit_signal: int = 0, stack: int = 0, stack_size: int = 0, set_tid_size: int = 0) -> bytes:
+def _args(
+    flags: int, exit_signal: int = 0, stack: int = 0, stack_size: int = 0, set_tid_size: int = 0
+) -> bytes:
     return pack("<11Q", flags, 0, 0, 0, exit_signal, stack, stack_size, 0, 0, set_tid_size, 0)
 
 

@@ -8,6 +8,7 @@ from linuxemu.arch.x86_64 import FAULT_WRITE, PTE_PRESENT, PTE_WRITABLE, USER_EN
 from syscalls.abi.errno import (
     EACCES,
     EAGAIN,
+    EBUSY,
     EEXIST,
     EFAULT,
     EINVAL,
@@ -84,12 +85,15 @@ if TYPE_CHECKING:
     from syscalls.objects.task import Task
     from syscalls.objects.vma import Vma
 
-_KEPT_FLAGS = MAP_SHARED | MAP_PRIVATE | MAP_GROWSDOWN | MAP_NORESERVE | MAP_STACK | MAP_ANONYMOUS
+_KEPT_FLAGS = (
+    MAP_SHARED | MAP_PRIVATE | MAP_GROWSDOWN | MAP_NORESERVE | MAP_STACK | MAP_ANONYMOUS | MAP_LOCKED
+)
 _IGNORED_ADVICE = {
     MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_DONTDUMP, MADV_DODUMP, MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_COLD,
     MADV_PAGEOUT, MADV_MERGEABLE, MADV_UNMERGEABLE, MADV_KEEPONFORK,
 }  # fmt: skip
 _NOT_FORKED = {MADV_DONTFORK: "MADV_DONTFORK", MADV_WIPEONFORK: "MADV_WIPEONFORK"}
+_NOT_LOCKED = (MADV_DONTNEED, MADV_FREE, MADV_COLD, MADV_PAGEOUT)
 _DROPS = (MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_FREE)
 _LEGACY_FLAGS = 0x7C07_F9F3
 """What MAP_SHARED_VALIDATE accepts beside itself; other bits need a file system that knows them."""
@@ -100,14 +104,14 @@ _MASK = (1 << 64) - 1
 @syscall("brk")
 async def brk(t: Task, addr: Address) -> int:
     """Move the end of the heap; the result is where it is afterwards (man 2 brk)."""
-    return await t.mm.set_brk(addr)
+    return await t.mm.set_brk(addr, t.creds.capable(CAP_IPC_LOCK))
 
 
 @syscall(
     "mmap",
     errors="EACCES EAGAIN EBADF EEXIST EINVAL EIO ENODEV ENOMEM EOPNOTSUPP EOVERFLOW EPERM",
     support=PARTIAL,
-    notes="no huge pages, MAP_LOCKED only populates",
+    notes="no huge pages",
 )
 async def mmap(
     t: Task, addr: Address, length: Size, prot: ProtFlags, flags: MapFlags, fd: Fd, offset: ULong
@@ -123,6 +127,10 @@ async def mmap(
     if length >= USER_END:
         raise SysError(ENOMEM)
     start = _place(t, addr, length, flags)
+    if flags & MAP_LOCKED:
+        _may_lock(t)
+    elif mm.lock_future:
+        flags |= MAP_LOCKED
     if flags & MAP_LOCKED:
         _check_lock(t, length, EAGAIN)
     if file is not None and offset + length >= 1 << 63:
@@ -264,7 +272,7 @@ async def mprotect(t: Task, addr: Address, length: Size, prot: ProtFlags) -> int
     return 0
 
 
-@syscall("mremap", errors="EFAULT EINVAL ENOMEM")
+@syscall("mremap", errors="EAGAIN EFAULT EINVAL ENOMEM")
 async def mremap(
     t: Task, old_address: Address, old_size: Size, new_size: Size, flags: IntFlags, new_address: Address
 ) -> int:
@@ -291,6 +299,8 @@ async def mremap(
         return old_address
     if end > vma.end:
         raise SysError(EFAULT)
+    if new_size > old_size and vma.flags & MAP_LOCKED:
+        _check_lock(t, new_size - old_size, EAGAIN)
     if target is None:
         fits = end == vma.end and old_address + new_size <= USER_END
         if fits and not any(True for _ in mm.overlapping(end, old_address + new_size)):
@@ -369,6 +379,8 @@ async def madvise(t: Task, addr: Address, length: Size, advice: Int) -> int:
         low, high = max(vma.start, addr), min(vma.end, end)
         if advice == MADV_FREE and (vma.file is not None or vma.shared):
             raise SysError(EINVAL)
+        if advice in _NOT_LOCKED and vma.flags & MAP_LOCKED:
+            raise SysError(EINVAL)
         if advice in _DROPS:
             if vma.shared and vma.pages is not None:
                 await vma.pages.write_back_area(mm.space, vma, low, high)
@@ -380,7 +392,7 @@ async def madvise(t: Task, addr: Address, length: Size, advice: Int) -> int:
     return 0
 
 
-@syscall("msync", errors="EINVAL EIO ENOMEM ENOSPC")
+@syscall("msync", errors="EBUSY EINVAL EIO ENOMEM ENOSPC")
 async def msync(t: Task, addr: Address, length: Size, flags: IntFlags) -> int:
     """Write shared file mappings back (man 2 msync)."""
     if (
@@ -396,6 +408,8 @@ async def msync(t: Task, addr: Address, length: Size, flags: IntFlags) -> int:
         raise SysError(ENOMEM)
     covered = t.mm.covered(addr, end)
     for vma in list(t.mm.overlapping(addr, end)):
+        if flags & MS_INVALIDATE and vma.flags & MAP_LOCKED:
+            raise SysError(EBUSY)
         if vma.shared and vma.pages is not None and vma.file is not None:
             await vma.pages.write_back_area(t.mm.space, vma, max(vma.start, addr), min(vma.end, end))
             if flags & MS_SYNC:
@@ -436,14 +450,16 @@ def _resident(t: Task, address: int) -> int:
     return int(((address - vma.start + vma.offset) >> 12) in vma.pages.frames)
 
 
-def _check_lock(t: Task, length: int, errno: int) -> None:
-    """RLIMIT_MEMLOCK: EPERM if nothing may be locked, `errno` for too much at once. Several locks are not added up."""
-    limit = t.process.rlimits[RLIMIT_MEMLOCK][0]
-    if not t.creds.capable(CAP_IPC_LOCK):
-        if not limit:
-            raise SysError(EPERM)
-        if length > limit:
-            raise SysError(errno)
+def _may_lock(t: Task) -> None:
+    """EPERM if nothing may be locked at all."""
+    if not t.creds.capable(CAP_IPC_LOCK) and not t.process.rlimits[RLIMIT_MEMLOCK][0]:
+        raise SysError(EPERM)
+
+
+def _check_lock(t: Task, more: int, errno: int) -> None:
+    """Fail if so many more bytes may not be locked (RLIMIT_MEMLOCK)."""
+    if not t.mm.lock_allowed(more, t.creds.capable(CAP_IPC_LOCK)):
+        raise SysError(errno)
 
 
 def _lock_range(addr: int, length: int) -> tuple[int, int]:
@@ -457,9 +473,13 @@ def _lock_range(addr: int, length: int) -> tuple[int, int]:
 
 async def _lock(t: Task, addr: int, length: int, populate: bool) -> int:
     """Make pages resident, where they stay anyway: nothing is ever swapped out here."""
-    _check_lock(t, page_up(length + (addr & PAGE - 1)) & _MASK, ENOMEM)
+    _may_lock(t)
+    mm, size = t.mm, page_up(length + (addr & PAGE - 1)) & _MASK
+    start = addr & -PAGE
+    _check_lock(t, size - (mm.locked() - mm.locked(start, start + size)), ENOMEM)
     start, end = _lock_range(addr, length)
-    if not t.mm.covered(start, end):
+    mm.lock(start, end, True)
+    if not mm.covered(start, end):
         raise SysError(ENOMEM)
     if populate:
         for vma in list(t.mm.overlapping(start, end)):
@@ -475,15 +495,13 @@ async def _populate_locked(t: Task, vma: Vma, start: int, end: int) -> None:
         raise SysError(EAGAIN if error.errno == ENOMEM else ENOMEM) from None
 
 
-@syscall(
-    "mlock", errors="EAGAIN EINVAL ENOMEM EPERM", support=PARTIAL, notes="RLIMIT_MEMLOCK holds for each call"
-)
+@syscall("mlock", errors="EAGAIN EINVAL ENOMEM EPERM")
 async def mlock(t: Task, addr: Address, length: Size) -> int:
     """Keep pages in memory (man 2 mlock)."""
     return await _lock(t, addr, length, populate=True)
 
 
-@syscall("mlock2", errors="EAGAIN EINVAL ENOMEM EPERM", support=PARTIAL, notes="as mlock")
+@syscall("mlock2", errors="EAGAIN EINVAL ENOMEM EPERM")
 async def mlock2(t: Task, addr: Address, length: Size, flags: IntFlags) -> int:
     """mlock, or only once touched with MLOCK_ONFAULT (man 2 mlock2)."""
     if flags & ~MLOCK_ONFAULT:
@@ -495,21 +513,29 @@ async def mlock2(t: Task, addr: Address, length: Size, flags: IntFlags) -> int:
 async def munlock(t: Task, addr: Address, length: Size) -> int:
     """Undo mlock (man 2 munlock)."""
     start, end = _lock_range(addr, length)
+    t.mm.lock(start, end, False)
     if not t.mm.covered(start, end):
         raise SysError(ENOMEM)
     return 0
 
 
-@syscall("mlockall", errors="EINVAL ENOMEM EPERM", support=PARTIAL, notes="as mlock")
+@syscall("mlockall", errors="EINVAL ENOMEM EPERM", support=PARTIAL, notes="as with MCL_ONFAULT")
 async def mlockall(t: Task, flags: IntFlags) -> int:
-    """Keep everything in memory (man 2 mlockall)."""
+    """Keep everything in memory (man 2 mlockall); what is mapped already comes into it at the first touch only."""
     if not flags or flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) or flags == MCL_ONFAULT:
         raise SysError(EINVAL)
-    _check_lock(t, t.mm.total_vm << 12 if flags & MCL_CURRENT else 0, ENOMEM)
+    _may_lock(t)
+    mm = t.mm
+    if flags & MCL_CURRENT:
+        _check_lock(t, (mm.total_vm << 12) - mm.locked(), ENOMEM)
+        mm.lock(0, USER_END, True)
+    mm.lock_future = bool(flags & MCL_FUTURE)
     return 0
 
 
 @syscall("munlockall")
 async def munlockall(t: Task) -> int:
     """Undo mlockall (man 2 munlockall)."""
+    t.mm.lock_future = False
+    t.mm.lock(0, USER_END, False)
     return 0

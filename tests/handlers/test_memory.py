@@ -35,6 +35,7 @@ from syscalls.abi.flags import (
     MAP_SHARED,
     MAP_SHARED_VALIDATE,
     MAP_SYNC,
+    MCL_FUTURE,
     MREMAP_FIXED,
     MREMAP_MAYMOVE,
     MS_NOEXEC,
@@ -118,6 +119,22 @@ def is_stored(guest: Guest, call: Call) -> None:
     assert guest.files.read("/file") == b"CONTENTS"
 
 
+def locked(pages: int, limit: int) -> Callable[[Guest], None]:
+    """A setup with the first pages of an area locked, and as many as that or more allowed."""
+
+    def setup(guest: Guest) -> None:
+        limited(RLIMIT_MEMLOCK, limit * PAGE)(guest)
+        guest.syscall.mlock(AREA, pages * PAGE)
+
+    return setup
+
+
+def _all_to_be_locked(guest: Guest) -> None:
+    area(guest)
+    guest.syscall.mlockall(MCL_FUTURE)
+    guest.syscall.setrlimit(RLIMIT_MEMLOCK, Rlimit(PAGE, PAGE))
+
+
 def _noexec(guest: Guest) -> None:
     guest.syscall.mount(0, "/", 0, MS_REMOUNT | MS_NOEXEC, 0)
     open_file(guest)
@@ -180,6 +197,9 @@ CASES = [
           label="locked", **USER),
     fails("mmap", EAGAIN, 0, 2 * PAGE, RW, ANON | MAP_LOCKED, NO_FD, 0, setup=limited(RLIMIT_MEMLOCK, PAGE), rpcs=[],
           **USER),
+    fails("mmap", EAGAIN, 0, PAGE, RW, ANON | MAP_LOCKED, NO_FD, 0, setup=locked(2, 2), rpcs=[],
+          label="in all", **USER),
+    fails("mmap", EAGAIN, 0, 2 * PAGE, RW, ANON, NO_FD, 0, setup=_all_to_be_locked, rpcs=[], label="mlockall", **USER),
     fails("mmap", EACCES, 0, PAGE, RW, MAP_SHARED, FILE, 0, setup=opened(O_RDONLY), rpcs=[], label="to be written"),
     fails("mmap", EACCES, 0, PAGE, 0, MAP_PRIVATE | MAP_GROWSDOWN, FILE, 0, setup=opened(O_WRONLY), rpcs=[],
           label="not readable"),
@@ -243,6 +263,8 @@ CASES = [
     fails("mremap", EFAULT, AREA, 5 * PAGE, 6 * PAGE, MREMAP_MAYMOVE, 0, setup=area, rpcs=[], label="beyond its end"),
     fails("mremap", EFAULT, AREA, 0, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, AREA, setup=_shared, rpcs=[],
           label="once more where it is"),
+    fails("mremap", EAGAIN, AREA, 4 * PAGE, 5 * PAGE, MREMAP_MAYMOVE, 0, setup=locked(4, 4), rpcs=[], **USER),
+    ok("mremap", AREA, 4 * PAGE, 5 * PAGE, 0, 0, setup=locked(4, 5), returns=AREA, rpcs=[], label="locked", **USER),
     fails("mremap", ENOMEM, AREA, 4 * PAGE, 8 * PAGE, 0, 0, setup=_two_areas, rpcs=[], label="no room"),
     fails("mremap", ENOMEM, AREA, 0, PAGE, 0, 0, setup=_shared, rpcs=[], label="once more in place"),
     fails("mremap", ENOMEM, AREA, 4 * PAGE, 5 * PAGE, 0, 0, setup=limited(RLIMIT_AS, 0), rpcs=[], label="RLIMIT_AS"),
@@ -279,6 +301,17 @@ def test_brk_stops_at_the_limit_of_data(guest: Guest) -> None:
     mm.brk_start = mm.brk = AREA
     guest.syscall.setrlimit(RLIMIT_DATA, Rlimit(0, 0))
     assert guest.syscall.brk(AREA + 1) == AREA
+
+
+def test_brk_stops_at_the_limit_of_locked_memory(guest: Guest) -> None:
+    mm = guest.main.t.mm
+    mm.brk_start = mm.brk = AREA
+    guest.syscall.setrlimit(RLIMIT_MEMLOCK, Rlimit(PAGE, PAGE))
+    guest.syscall.setresuid(1000, 1000, 1000)
+    guest.syscall.mlockall(MCL_FUTURE)
+    assert guest.syscall.brk(AREA + PAGE + 1) == AREA
+    assert guest.syscall.brk(AREA + PAGE) == AREA + PAGE
+    assert mm.locked() == PAGE
 
 
 @proves("mmap", EIO, rpcs=["vmx.stats"])

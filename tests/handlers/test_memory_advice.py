@@ -9,8 +9,9 @@ import pytest
 from linuxemu.messages import fs
 from linuxemu.testing import BAD, Guest, Out
 from linuxemu.testing.guest import PAGE
-from syscalls.abi.errno import EAGAIN, EFAULT, EINVAL, EIO, ENOMEM, ENOSPC, EPERM
+from syscalls.abi.errno import EAGAIN, EBUSY, EFAULT, EINVAL, EIO, ENOMEM, ENOSPC, EPERM
 from syscalls.abi.flags import (
+    MADV_COLD,
     MADV_DONTFORK,
     MADV_DONTNEED,
     MADV_DONTNEED_LOCKED,
@@ -18,6 +19,7 @@ from syscalls.abi.flags import (
     MADV_HUGEPAGE,
     MADV_KEEPONFORK,
     MADV_NORMAL,
+    MADV_PAGEOUT,
     MADV_POPULATE_READ,
     MADV_POPULATE_WRITE,
     MADV_WILLNEED,
@@ -45,6 +47,7 @@ from tests.handlers.test_memory import (
     changed_file,
     is_stored,
     limited,
+    locked,
     mapped_file,
 )
 
@@ -114,6 +117,9 @@ CASES = [
     fails("madvise", EINVAL, AREA, PAGE, MADV_FREE, setup=mapped_file(MAP_SHARED), rpcs=[], label="FREE of a file"),
     fails("madvise", EINVAL, AREA, PAGE, MADV_POPULATE_READ, setup=_no_access, rpcs=[], label="no access"),
     fails("madvise", EINVAL, AREA, PAGE, MADV_POPULATE_WRITE, setup=_read_only, rpcs=[], label="read only"),
+    *(fails("madvise", EINVAL, AREA, PAGE, advice, setup=locked(1, 1), rpcs=[], label=f"locked, advice {advice}")
+      for advice in (MADV_DONTNEED, MADV_FREE, MADV_COLD, MADV_PAGEOUT)),
+    ok("madvise", AREA, PAGE, MADV_DONTNEED_LOCKED, setup=locked(1, 1), returns=0, rpcs=[], label="locked pages too"),
     fails("madvise", ENOMEM, AREA, 5 * PAGE, MADV_NORMAL, setup=area, rpcs=[], label="a hole"),
     fails("madvise", ENOMEM, AREA, 5 * PAGE, MADV_DONTNEED, setup=_written, rpcs=[], check=_zeros,
           label="what is before the hole is done"),
@@ -127,6 +133,7 @@ CASES = [
     fails("msync", EINVAL, AREA, PAGE, 8, setup=area, rpcs=[], label="unknown flag"),
     fails("msync", EINVAL, AREA + 1, 0, MS_SYNC, setup=area, rpcs=[], label="unaligned"),
     fails("msync", EINVAL, AREA, PAGE, MS_SYNC | MS_ASYNC, setup=area, rpcs=[], label="both"),
+    fails("msync", EBUSY, AREA, PAGE, MS_SYNC | MS_INVALIDATE, setup=locked(1, 1), rpcs=[]),
     fails("msync", ENOMEM, AREA, 5 * PAGE, MS_SYNC, setup=area, rpcs=[], label="a hole"),
     fails("msync", ENOMEM, END, PAGE, MS_SYNC, rpcs=[], label="beyond user space"),
     ok("mincore", AREA, ALL, VEC, setup=_written, returns=0, rpcs=[], check=_states(1, 0, 0, 0)),
@@ -141,6 +148,7 @@ CASES = [
     *(ok(name, AREA + 1, ALL - 1, *flags, setup=area, returns=0, rpcs=[])
       for name, *flags in (("mlock",), ("mlock2", 0), ("munlock",))),
     ok("mlock", AREA, 0, returns=0, rpcs=[], label="length 0 of nothing"),
+    ok("mlock", AREA, 2 * PAGE, setup=locked(2, 2), returns=0, rpcs=[], label="counts once", **USER),
     ok("mlock", AREA, PAGE, setup=limited(RLIMIT_MEMLOCK, 0), returns=0, rpcs=[], label="no limit for root"),
     ok("mlock2", AREA, PAGE, MLOCK_ONFAULT, setup=_no_access, returns=0, rpcs=[], label="on fault"),
     ok("munlock", AREA, PAGE, setup=limited(RLIMIT_MEMLOCK, 0), returns=0, rpcs=[], label="no limit", **USER),
@@ -161,6 +169,7 @@ CASES = [
           (EAGAIN, PAGE, _no_memory, "no memory", {}),
           (EPERM, 0, limited(RLIMIT_MEMLOCK, 0), "nothing may be locked", {"rpcs": [], **USER}),
           (ENOMEM, 2 * PAGE, limited(RLIMIT_MEMLOCK, PAGE), "RLIMIT_MEMLOCK", {"rpcs": [], **USER}),
+          (ENOMEM, 3 * PAGE, locked(2, 2), "RLIMIT_MEMLOCK in all", {"rpcs": [], **USER}),
       )),
     ok("mlockall", MCL_CURRENT | MCL_FUTURE, returns=0, rpcs=[]),
     ok("mlockall", MCL_FUTURE | MCL_ONFAULT, setup=limited(RLIMIT_MEMLOCK, PAGE), returns=0, rpcs=[], label="later",
@@ -176,6 +185,49 @@ CASES = [
 
 def _asked_for(guest: Guest, what: str) -> None:
     assert [missing.what for missing in guest.unsupported] == [what]
+
+
+@proves("munlock", 0, rpcs=[])
+def test_what_is_locked_is_counted_until_it_is_unlocked_or_unmapped(guest: Guest) -> None:
+    mm = guest.main.t.mm
+    area(guest)
+    guest.syscall.mlock(AREA, ALL)
+    guest.syscall.munlock(AREA + PAGE, PAGE)
+    assert mm.locked() == 3 * PAGE
+    guest.syscall.munmap(AREA, PAGE)
+    assert mm.locked() == 2 * PAGE
+
+
+@proves("mlock", ENOMEM, rpcs=[])
+@proves("munlock", ENOMEM, rpcs=[])
+def test_what_is_there_is_locked_though_there_is_a_hole(guest: Guest) -> None:
+    mm = guest.main.t.mm
+    area(guest)
+    assert guest.start.mlock(AREA, 5 * PAGE).errno == ENOMEM
+    assert mm.locked() == ALL
+    assert guest.start.munlock(AREA, 5 * PAGE).errno == ENOMEM
+    assert mm.locked() == 0
+
+
+@proves("mlockall", 0, rpcs=[])
+@proves("munlockall", 0, rpcs=[])
+def test_mlockall_locks_what_is_there_and_what_comes_until_munlockall(guest: Guest) -> None:
+    mm = guest.main.t.mm
+    area(guest)
+    guest.syscall.mlockall(MCL_CURRENT | MCL_FUTURE)
+    area(guest, 2 * AREA)
+    assert mm.locked() == mm.total_vm << 12
+    guest.syscall.mincore(2 * AREA, ALL, VEC)
+    assert VEC.value == b"\1\1\1\1"
+    guest.syscall.munlockall()
+    area(guest, 3 * AREA)
+    assert mm.locked() == 0
+
+
+def test_a_child_has_no_locks(guest: Guest) -> None:
+    guest.syscall.mlockall(MCL_CURRENT | MCL_FUTURE)
+    mm = guest.fork().t.mm
+    assert (mm.locked(), mm.lock_future) == (0, False)
 
 
 @pytest.mark.linuxemu(root="memfs")
@@ -207,3 +259,11 @@ def test_a_page_that_cannot_be_read_cannot_be_populated(guest: Guest) -> None:
     guest.fs.expect(fs.Read).error(EIO)
     assert guest.start.madvise(AREA, PAGE, MADV_POPULATE_READ).errno == EFAULT
     assert guest.syscall.madvise(AREA, PAGE, MADV_POPULATE_READ) == 0
+
+
+@pytest.mark.linuxemu(root="memfs")
+def test_proc_shows_what_is_locked(guest: Guest) -> None:
+    guest.mount_system()
+    area(guest)
+    guest.syscall.mlock(AREA, ALL)
+    assert b"VmLck:\t      16 kB\n" in guest.files.read("/proc/self/status")

@@ -38,6 +38,7 @@ from syscalls.abi.flags import (
     MADV_POPULATE_READ,
     MADV_POPULATE_WRITE,
     MADV_RANDOM,
+    MADV_REMOVE,
     MADV_SEQUENTIAL,
     MADV_UNMERGEABLE,
     MADV_WILLNEED,
@@ -92,7 +93,7 @@ _IGNORED_ADVICE = {
     MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_DONTDUMP, MADV_DODUMP, MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_COLD,
     MADV_PAGEOUT, MADV_MERGEABLE, MADV_UNMERGEABLE, MADV_KEEPONFORK,
 }  # fmt: skip
-_NOT_FORKED = {MADV_DONTFORK: "MADV_DONTFORK", MADV_WIPEONFORK: "MADV_WIPEONFORK"}
+_MISSING = {MADV_DONTFORK: "MADV_DONTFORK", MADV_WIPEONFORK: "MADV_WIPEONFORK", MADV_REMOVE: "MADV_REMOVE"}
 _NOT_LOCKED = (MADV_DONTNEED, MADV_FREE, MADV_COLD, MADV_PAGEOUT)
 _DROPS = (MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_FREE)
 _LEGACY_FLAGS = 0x7C07_F9F3
@@ -272,7 +273,12 @@ async def mprotect(t: Task, addr: Address, length: Size, prot: ProtFlags) -> int
     return 0
 
 
-@syscall("mremap", errors="EAGAIN EFAULT EINVAL ENOMEM")
+@syscall(
+    "mremap",
+    errors="EAGAIN EFAULT EINVAL ENOMEM",
+    support=PARTIAL,
+    notes="one mapping at a time, no MREMAP_DONTUNMAP",
+)
 async def mremap(
     t: Task, old_address: Address, old_size: Size, new_size: Size, flags: IntFlags, new_address: Address
 ) -> int:
@@ -358,12 +364,12 @@ async def _move(t: Task, vma: Vma, old: int, old_size: int, target: int, new_siz
     "madvise",
     errors="EFAULT EINVAL ENOMEM",
     support=PARTIAL,
-    notes="advice about huge pages, merging and swapping changes nothing",
+    notes="advice about huge pages, merging and swapping changes nothing; nothing about fork, no MADV_REMOVE",
 )
 async def madvise(t: Task, addr: Address, length: Size, advice: Int) -> int:
     """Say how memory will be used (man 2 madvise)."""
     known = advice in _IGNORED_ADVICE or advice in (
-        MADV_WILLNEED, MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_DOFORK, *_DROPS, *_NOT_FORKED
+        MADV_WILLNEED, MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_DOFORK, *_DROPS, *_MISSING
     )  # fmt: skip
     if not known or addr & (PAGE - 1) or addr + page_up(length) > _MASK:
         raise SysError(EINVAL)
@@ -371,8 +377,8 @@ async def madvise(t: Task, addr: Address, length: Size, advice: Int) -> int:
         return 0
     end = addr + page_up(length)
     mm = t.mm
-    if advice in _NOT_FORKED:
-        t.server.unsupported(f"madvise: {_NOT_FORKED[advice]}", t)
+    if advice in _MISSING:
+        t.server.unsupported(f"madvise: {_MISSING[advice]}", t)
         raise SysError(EINVAL)
     covered = mm.covered(addr, end)
     for vma in list(mm.overlapping(addr, end)):

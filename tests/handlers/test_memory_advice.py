@@ -22,6 +22,7 @@ from syscalls.abi.flags import (
     MADV_PAGEOUT,
     MADV_POPULATE_READ,
     MADV_POPULATE_WRITE,
+    MADV_REMOVE,
     MADV_WILLNEED,
     MADV_WIPEONFORK,
     MAP_SHARED,
@@ -52,6 +53,8 @@ from tests.handlers.test_memory import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from linuxemu.testing import Call
 
 ALL = 4 * PAGE
@@ -90,9 +93,16 @@ def _no_memory(guest: Guest) -> None:
     pool.clear()
 
 
-def _states(*pages: int) -> object:
+def _states(*pages: int) -> Callable[[Guest, Call], None]:
     def check(guest: Guest, call: Call) -> None:
         assert VEC.value == bytes(pages).ljust(4, b"\xee")
+
+    return check
+
+
+def _asked_for(what: str) -> Callable[[Guest, Call], None]:
+    def check(guest: Guest, call: Call) -> None:
+        assert [missing.what for missing in guest.unsupported] == [what]
 
     return check
 
@@ -111,9 +121,10 @@ CASES = [
     fails("madvise", EINVAL, AREA + 1, 0, MADV_DONTNEED, rpcs=[], label="unaligned"),
     fails("madvise", EINVAL, AREA, _WRAPS, MADV_DONTNEED, rpcs=[], label="length wraps around"),
     fails("madvise", EINVAL, _LAST, PAGE, MADV_DONTNEED, rpcs=[], label="end wraps around"),
-    fails("madvise", EINVAL, AREA, PAGE, MADV_DONTFORK, setup=area, rpcs=[], label="DONTFORK is not there"),
-    fails("madvise", EINVAL, AREA, PAGE, MADV_WIPEONFORK, setup=area, rpcs=[], label="WIPEONFORK is not there",
-          check=lambda guest, call: _asked_for(guest, "madvise: MADV_WIPEONFORK")),
+    *(fails("madvise", EINVAL, AREA, PAGE, advice, setup=area, rpcs=[], label=f"{what} is not there",
+            check=_asked_for(f"madvise: {what}"))
+      for what, advice in (("MADV_DONTFORK", MADV_DONTFORK), ("MADV_WIPEONFORK", MADV_WIPEONFORK),
+                           ("MADV_REMOVE", MADV_REMOVE))),
     fails("madvise", EINVAL, AREA, PAGE, MADV_FREE, setup=mapped_file(MAP_SHARED), rpcs=[], label="FREE of a file"),
     fails("madvise", EINVAL, AREA, PAGE, MADV_POPULATE_READ, setup=_no_access, rpcs=[], label="no access"),
     fails("madvise", EINVAL, AREA, PAGE, MADV_POPULATE_WRITE, setup=_read_only, rpcs=[], label="read only"),
@@ -181,10 +192,6 @@ CASES = [
     fails("mlockall", ENOMEM, MCL_CURRENT, setup=limited(RLIMIT_MEMLOCK, PAGE), rpcs=[], **USER),
     ok("munlockall", returns=0, rpcs=[]),
 ]  # fmt: skip
-
-
-def _asked_for(guest: Guest, what: str) -> None:
-    assert [missing.what for missing in guest.unsupported] == [what]
 
 
 @proves("munlock", 0, rpcs=[])

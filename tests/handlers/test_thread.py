@@ -77,7 +77,6 @@ def _is_there(guest: Guest, call: object) -> None:
     assert guest.linux.tasks[CHILD].frame.rax == 0
 
 
-# The last bytes of a readable mapping: clone3 reads `size` bytes.
 CASES = [
     ok("fork", returns=CHILD, rpcs=ALLOC, check=_is_there),
     fails("fork", EAGAIN, setup=_no_more_processes, rpcs=[], check=_no_child, **USER),

@@ -357,13 +357,26 @@ class LinuxServer(Server):
             t: the new task with its memory set.
             like: the task whose remaining registers it begins with.
         """
+        self.start_task(t, like, await self.reserve_task())
+
+    async def reserve_task(self) -> int:
+        """The id of a kernel task that is about to be made, for `start_task` or `give_back`."""
         port = self.port
         ktask: int = (await port.call(self.peers.task, task_messages.Alloc(port.task))).task
+        return ktask
+
+    def start_task(self, t: Task, like: Task | None, ktask: int) -> None:
+        """`create_task` with an id that is there already."""
+        port = self.port
         port.task_create(ktask, f"linux.{t.tid}", 0, port.task, 2)
         t.ktask = ktask
         self.by_ktask[ktask] = t
         port.set_space(ktask, t.mm.space)
         port.task_start(ktask, like.ktask if like is not None else None)
+
+    def give_back(self, ktask: int) -> None:
+        """A reserved id is not needed any more."""
+        self.port.spawn(self._free_task_id(ktask))
 
     def destroy_task(self, t: Task) -> None:
         """End the kernel task of a task that is gone."""
@@ -371,10 +384,13 @@ class LinuxServer(Server):
         if ktask:
             self.by_ktask.pop(ktask, None)
             self.port.task_destroy(ktask)
-            self.port.spawn(self._free_task_id(ktask))
+            self.give_back(ktask)
 
     async def _free_task_id(self, ktask: int) -> None:
-        await self.port.call(self.peers.task, task_messages.Free(ktask))
+        try:
+            await self.port.call(self.peers.task, task_messages.Free(ktask))
+        except RpcError:
+            pass  # nobody can help it: the id is lost
 
     async def thread_exiting(self, t: Task) -> None:
         """A task begins to exit: whoever joins it is woken through its clear_child_tid (man 2 set_tid_address)."""

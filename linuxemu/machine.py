@@ -253,7 +253,7 @@ class _Console:
                 streams.append(self._captured.setdefault(number, OutputStream()))
             else:
                 raise BootError(f"stream {number} is {given!r}: it must be 'inherit' or 'capture'")
-        self.server = ConsoleServer(*streams)
+        self.server = ConsoleServer(streams[0], streams[1], streams[2])
 
     def captured(self, stream: int) -> bytes:
         """What was written to a stream that is captured; empty for any other."""
@@ -267,11 +267,13 @@ class _Session:
     def __init__(self, memory_mib: int, strict: bool) -> None:
         from linuxemu.cpu.unicorn import UnicornCpu
         from linuxemu.servers.ool import OolServer
+        from linuxemu.servers.task import TaskStorage
 
         self._ram = HostRam(memory_mib << 20)
         cpu = UnicornCpu(self._ram)
         self._host = HostLoop()
         self._ool = OolServer()
+        self._tasks = TaskStorage()
         wrap = None
         if strict:
             from linuxemu.kernel.strict import StrictIpc
@@ -289,8 +291,10 @@ class _Session:
         """The signal that asked the tool itself to end."""
 
     def add(self, server: Server) -> int:
-        """Give a server its task."""
-        return self.kernel.add_server(server)
+        """Give a server its task; when it dies it is started again."""
+        task = self.kernel.add_server(server)
+        self._tasks.supervise(task, server)
+        return task
 
     def add_base_servers(self) -> None:
         """The servers that every machine has."""
@@ -301,9 +305,10 @@ class _Session:
         from linuxemu.servers.vm import VmServer
 
         self.kernel.add_server(DiscoveryServer(), discovery=True)
-        self.add(self._ool)
+        self.kernel.add_server(self._ool)
         self._vm = self.add(VmServer())
-        self._task = self.add(TaskServer())
+        server = TaskServer(storage=self._tasks)
+        self._task = self.kernel.add_server(server, root=server.successor)
         self._time = self.add(TimeServer())
         self._random = self.add(RandomServer())
 
@@ -316,7 +321,7 @@ class _Session:
         linux = self._linux = LinuxServer()
         linux.peers = Peers(self._vm, self._task, self._time, self.add(console.server), self._random)
         linux.new_memfs = self._new_memfs
-        self.add(linux)
+        self.kernel.add_server(linux)
 
     def _new_memfs(self) -> int:
         from linuxemu.servers.fs.memfs import MemFs
@@ -421,7 +426,7 @@ class _Session:
                     self._ended_by = signo
                     self.kernel.stop()
                 else:
-                    console.server.deliver_host_signal(signo)
+                    self._hand_to_guest(signo)
 
         old = {}
         ending = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -444,6 +449,14 @@ class _Session:
                 signal.signal(signo, handler)
 
         return restore
+
+    def _hand_to_guest(self, signo: int) -> None:
+        """Let the console server that lives just now pass a signal on."""
+        from linuxemu.servers.console import ConsoleServer
+
+        task = self.kernel.tasks.get(self._linux.peers.console)
+        if task is not None and isinstance(task.server, ConsoleServer):
+            task.server.deliver_host_signal(signo)
 
     def close(self) -> list[Unsupported]:
         """End everything; returns what was not supported."""

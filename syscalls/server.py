@@ -19,7 +19,9 @@ from linuxemu.arch.x86_64 import (
     VECTOR_X87,
 )
 from linuxemu.errors import RpcError
+from linuxemu.idl.codes import ERR_NOT_FOUND
 from linuxemu.kernel import Server, rpc
+from linuxemu.kernel.recovery import LOST, call_again
 from linuxemu.kernel.traps import HOOK_INITIAL, HOOK_SYSCALL
 from linuxemu.messages import (
     AbiHook,
@@ -64,13 +66,18 @@ from syscalls.vfs.mount import MountNamespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
+    from linuxemu.messages import Message
     from syscalls.objects.process import Process
     from syscalls.vfs.inode import Inode
 
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
+_MASK_31 = 0x7FFF_FFFF
 _POOL_PAGES = 64
 _KEPT_INODES = 128
+_FREED = LOST | {ERR_NOT_FOUND}
+"""Answers to task.free after which nothing is left to do: the server lost the request, or did not lose it."""
 _FAULT_DONE = PageFaultReply()
 _EXCEPTION_SIGNALS = {
     VECTOR_DIVIDE: (SIGFPE, FPE_INTDIV),
@@ -110,6 +117,7 @@ class LinuxServer(Server):
     """
 
     name = "linux"
+    vital = "it is the pager of every program"
 
     def __init__(self, hostname: bytes = b"linuxemu") -> None:
         super().__init__()
@@ -138,6 +146,7 @@ class LinuxServer(Server):
         """Makes an empty file server for a tmpfs mount; returns its task id."""
         self._invoke: dict[int, registry.Invoke] = {}
         self._kept: dict[Inode, None] = {}
+        self._refills = 0
 
     # -- traps ------------------------------------------------------------------------------------------------------
 
@@ -289,6 +298,17 @@ class LinuxServer(Server):
         key = Unsupported(what, t.comm if t is not None else b"")
         self.missing[key] = self.missing.get(key, 0) + 1
 
+    async def ask(self, server: int, message: Message) -> Any:
+        """Call a server, and again if it dies meanwhile.
+
+        Raises:
+            RpcError: its error word; ERR_ABORTED if it dies again and again.
+        """
+        try:
+            return await self.port.call(server, message)
+        except RpcError as error:
+            return await call_again(self.port, server, message, error)
+
     async def refill_pool(self) -> None:
         """Ask vm for more frames, at the cost of cached file pages if need be.
 
@@ -296,8 +316,9 @@ class LinuxServer(Server):
             RpcError: ERR_NO_MEMORY.
         """
         for count in (_POOL_PAGES, _POOL_PAGES, 1):
+            self._refills = self._refills % _MASK_31 + 1
             try:
-                reply = await self.port.call(self.peers.vm, vmx.AllocFrames(count))
+                reply = await self.ask(self.peers.vm, vmx.AllocFrames(count, self._refills))
             except RpcError:
                 if count == 1:
                     raise
@@ -312,12 +333,16 @@ class LinuxServer(Server):
 
     async def memory_pages(self) -> tuple[int, int]:
         """Total and free memory, pages."""
-        reply = await self.port.call(self.peers.vm, vmx.Stats())
+        reply = await self.ask(self.peers.vm, vmx.Stats())
         return reply.total, reply.free + len(self.pool)
 
     async def clock_ns(self, clock_id: int) -> int:
         """Time of one of the time server's clocks, nanoseconds."""
-        ns: int = (await self.port.call(self.peers.time, clock.Gettime(clock_id))).ns
+        message = clock.Gettime(clock_id)
+        try:
+            ns: int = (await self.port.call(self.peers.time, message)).ns
+        except RpcError as error:
+            ns = (await call_again(self.port, self.peers.time, message, error)).ns
         return ns
 
     def keep_pages(self, inode: Inode) -> None:
@@ -354,7 +379,7 @@ class LinuxServer(Server):
             like: the task whose remaining registers it begins with.
         """
         port = self.port
-        ktask: int = (await port.call(self.peers.task, task_messages.Alloc(port.task))).task
+        ktask: int = (await self.ask(self.peers.task, task_messages.Alloc(port.task))).task
         port.task_create(ktask, f"linux.{t.tid}", 0, port.task, 2)
         t.ktask = ktask
         self.by_ktask[ktask] = t
@@ -370,7 +395,11 @@ class LinuxServer(Server):
             self.port.spawn(self._free_task_id(ktask))
 
     async def _free_task_id(self, ktask: int) -> None:
-        await self.port.call(self.peers.task, task_messages.Free(ktask))
+        try:
+            await self.ask(self.peers.task, task_messages.Free(ktask))
+        except RpcError as error:
+            if error.code not in _FREED:
+                raise
 
     async def thread_exiting(self, t: Task) -> None:
         """A task begins to exit: whoever joins it is woken through its clear_child_tid (man 2 set_tid_address)."""

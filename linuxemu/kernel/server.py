@@ -42,6 +42,8 @@ class Server:
     name: str = ""
     """Service name under which `discovery` knows the server; empty: not registered."""
     handlers: ClassVar[dict[type, str]] = {}
+    vital: ClassVar[str] = ""
+    """Why this server cannot be killed; empty if it can."""
 
     def __init__(self) -> None:
         self.port: Port
@@ -65,6 +67,16 @@ class Server:
 
     def stop(self) -> None:
         """Called when the machine shuts down: give back host resources. Never raises."""
+
+    def killed(self) -> None:
+        """Called when the task is killed: give back host resources, but not what a successor goes on with.
+
+        Never raises.
+        """
+
+    def successor(self) -> Server | None:
+        """A new server on this one's storage, to be started when this one was killed; None: it stays dead."""
+        return None
 
     async def notified(self, bits: int) -> None:
         """Notifications arrived. The default fetches asynchronous messages from the tasks that announced them."""

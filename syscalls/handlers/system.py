@@ -138,7 +138,7 @@ async def getrandom(t: Task, buf: UserPtr[bytes], buflen: Size, flags: UInt) -> 
     while left:
         if done >= _ATOMIC_RANDOM and t.signal_pending():
             break
-        reply = await t.server.port.call(t.server.peers.entropy, entropy.Read(min(left, _RANDOM_CHUNK)))
+        reply = await t.server.ask(t.server.peers.entropy, entropy.Read(min(left, _RANDOM_CHUNK)))
         try:
             written = await t.mem.write_some(buf + done, reply.data)
         except SysError:

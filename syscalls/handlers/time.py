@@ -164,7 +164,7 @@ async def _set_clock(t: Task, ns: int) -> None:
     from linuxemu.messages import clock
 
     try:
-        await t.server.port.call(t.server.peers.time, clock.Settime(CLOCK_REALTIME, ns))
+        await t.server.ask(t.server.peers.time, clock.Settime(CLOCK_REALTIME, ns))
     except RpcError as error:
         raise SysError(EINVAL) from error
 

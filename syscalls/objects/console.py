@@ -83,7 +83,7 @@ class Console:
     async def call(self, message: Message) -> Any:
         """Ask the console server; its errors become the guest's."""
         try:
-            return await self._server.port.call(self._server.peers.console, message)
+            return await self._server.ask(self._server.peers.console, message)
         except RpcError as error:
             raise SysError(errno_of(error.code)) from None
 

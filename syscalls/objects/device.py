@@ -180,7 +180,7 @@ async def random_bytes(t: Task, count: int) -> bytes:
     """Bytes of the entropy server, `count` of them."""
     parts: list[bytes] = []
     while count > 0:
-        reply = await t.server.port.call(t.server.peers.entropy, entropy.Read(count))
+        reply = await t.server.ask(t.server.peers.entropy, entropy.Read(count))
         data: bytes = reply.data
         if not data:
             raise SysError(EIO)

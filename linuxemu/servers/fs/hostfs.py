@@ -31,6 +31,7 @@ from linuxemu.servers.fs.hosttree import (
     O_DIRECTORY,
     O_NOFOLLOW,
     HostNode,
+    HostStorage,
     HostTree,
     host_key,
 )
@@ -61,6 +62,7 @@ class HostFs(HostTree):
         max_fds: how many directories stay open between requests.
         fs_type: what statfs(2) calls the file system.
         name: service name to register, see `FsServer`.
+        storage: the inodes of the server whose place this one takes; `path` is not opened then.
     Raises:
         BootError: the directory cannot be opened, or this host system lacks what it takes.
     """
@@ -73,10 +75,23 @@ class HostFs(HostTree):
         max_fds: int = 256,
         fs_type: int = EXT4_MAGIC,
         name: str = "fs",
+        storage: HostStorage | None = None,
     ) -> None:
-        super().__init__(path, max(1, max_fds), name)
+        super().__init__(max(1, max_fds), name, storage or HostStorage(path))
+        self._path = path
         self._writable = writable
         self._type = fs_type
+
+    def successor(self) -> HostFs:
+        """A server of the same directory."""
+        return HostFs(
+            self._path,
+            writable=self._writable,
+            max_fds=self._max_fds,
+            fs_type=self._type,
+            name=self.name,
+            storage=self._store,
+        )
 
     def _check_writable(self) -> None:
         if not self._writable:
@@ -113,7 +128,7 @@ class HostFs(HostTree):
         return new(fsx.GetattrReply, self._attributes(node))
 
     def _attributes(self, node: HostNode) -> tuple[int, ...]:
-        if node.last is not None and not node.places and not node.opened:
+        if node.last is not None and not node.places and not node.descriptors():
             return node.last
         return self._attr(node, self._state(node))
 
@@ -260,8 +275,9 @@ class HostFs(HostTree):
 
     def _change(self, node: HostNode, change: Callable[..., None]) -> None:
         """Call `change` with what names the node: a descriptor, or a name and its directory."""
-        if node.opened:
-            change(node.opened[0][0])
+        descriptors = node.descriptors()
+        if descriptors:
+            change(descriptors[0][0])
         else:
             parent, name, _ = self._locate(node)
             change(name, dir_fd=parent.fd, follow_symlinks=False)
@@ -273,7 +289,7 @@ class HostFs(HostTree):
         if size > MAX_SIZE:
             raise e.fail(e.EFBIG)
         node.writes += 1
-        for fd, access in node.opened:
+        for fd, access in node.descriptors():
             if access != os.O_RDONLY:
                 os.ftruncate(fd, size)
                 return
@@ -285,8 +301,8 @@ class HostFs(HostTree):
 
     def _chmod(self, node: HostNode, mode: int) -> None:
         """Change permissions without following a link that may be swapped in."""
-        if node.opened:
-            os.chmod(node.opened[0][0], mode)
+        for fd, _ in node.descriptors():
+            os.chmod(fd, mode)
             return
         parent, name, found = self._locate(node)
         if S_ISLNK(found.st_mode):

@@ -106,6 +106,7 @@ class OolServer(Server):
     """
 
     name = "ool"
+    vital = "every payload travels through it"
 
     def __init__(self, memory: TaskMemory | None = None) -> None:
         super().__init__()

@@ -21,7 +21,7 @@ from linuxemu.arch.x86_64 import (
 from linuxemu.errors import RpcError
 from linuxemu.idl.codes import ERR_NOT_FOUND
 from linuxemu.kernel import Server, rpc
-from linuxemu.kernel.recovery import LOST, call_again
+from linuxemu.kernel.recovery import LOST, call, call_again
 from linuxemu.kernel.traps import HOOK_INITIAL, HOOK_SYSCALL
 from linuxemu.messages import (
     AbiHook,
@@ -66,9 +66,7 @@ from syscalls.vfs.mount import MountNamespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
-    from linuxemu.messages import Message
     from syscalls.objects.process import Process
     from syscalls.vfs.inode import Inode
 
@@ -298,17 +296,6 @@ class LinuxServer(Server):
         key = Unsupported(what, t.comm if t is not None else b"")
         self.missing[key] = self.missing.get(key, 0) + 1
 
-    async def ask(self, server: int, message: Message) -> Any:
-        """Call a server, and again if it dies meanwhile.
-
-        Raises:
-            RpcError: its error word; ERR_ABORTED if it dies again and again.
-        """
-        try:
-            return await self.port.call(server, message)
-        except RpcError as error:
-            return await call_again(self.port, server, message, error)
-
     async def refill_pool(self) -> None:
         """Ask vm for more frames, at the cost of cached file pages if need be.
 
@@ -318,7 +305,7 @@ class LinuxServer(Server):
         for count in (_POOL_PAGES, _POOL_PAGES, 1):
             self._refills = self._refills % _MASK_31 + 1
             try:
-                reply = await self.ask(self.peers.vm, vmx.AllocFrames(count, self._refills))
+                reply = await call(self.port, self.peers.vm, vmx.AllocFrames(count, self._refills))
             except RpcError:
                 if count == 1:
                     raise
@@ -333,7 +320,7 @@ class LinuxServer(Server):
 
     async def memory_pages(self) -> tuple[int, int]:
         """Total and free memory, pages."""
-        reply = await self.ask(self.peers.vm, vmx.Stats())
+        reply = await call(self.port, self.peers.vm, vmx.Stats())
         return reply.total, reply.free + len(self.pool)
 
     async def clock_ns(self, clock_id: int) -> int:
@@ -379,7 +366,7 @@ class LinuxServer(Server):
             like: the task whose remaining registers it begins with.
         """
         port = self.port
-        ktask: int = (await self.ask(self.peers.task, task_messages.Alloc(port.task))).task
+        ktask: int = (await call(self.port, self.peers.task, task_messages.Alloc(port.task))).task
         port.task_create(ktask, f"linux.{t.tid}", 0, port.task, 2)
         t.ktask = ktask
         self.by_ktask[ktask] = t
@@ -396,7 +383,7 @@ class LinuxServer(Server):
 
     async def _free_task_id(self, ktask: int) -> None:
         try:
-            await self.ask(self.peers.task, task_messages.Free(ktask))
+            await call(self.port, self.peers.task, task_messages.Free(ktask))
         except RpcError as error:
             if error.code not in _FREED:
                 raise

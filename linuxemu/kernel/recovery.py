@@ -43,6 +43,18 @@ async def wait_for(port: Port, server: int) -> int | None:
     return None
 
 
+async def call(port: Port, server: int, message: Message) -> Any:
+    """Call a server, and again if it dies meanwhile.
+
+    Raises:
+        RpcError: its error word; ERR_ABORTED if it dies again and again.
+    """
+    try:
+        return await port.call(server, message)
+    except RpcError as error:
+        return await call_again(port, server, message, error)
+
+
 async def call_again(
     port: Port,
     server: int,

@@ -161,10 +161,11 @@ async def settimeofday(t: Task, tv: UserPtr[Timeval], tz: UserPtr[Timezone]) -> 
 
 async def _set_clock(t: Task, ns: int) -> None:
     from linuxemu.errors import RpcError
+    from linuxemu.kernel.recovery import call
     from linuxemu.messages import clock
 
     try:
-        await t.server.ask(t.server.peers.time, clock.Settime(CLOCK_REALTIME, ns))
+        await call(t.server.port, t.server.peers.time, clock.Settime(CLOCK_REALTIME, ns))
     except RpcError as error:
         raise SysError(EINVAL) from error
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from linuxemu.errors import RpcError
 from linuxemu.idl.codes import ERR_NOT_FOUND, posix_errno
 from linuxemu.idl.runtime import new
-from linuxemu.kernel.recovery import DEATHS, LOST, call_again, wait_for
+from linuxemu.kernel.recovery import DEATHS, LOST, call, call_again, wait_for
 from linuxemu.messages import fs, fsx
 from linuxemu.servers.fs import errno as e
 from linuxemu.servers.fs.base import S_IFMT, Entry, FsServer, Handle, dirent_type
@@ -226,10 +226,7 @@ class MemTree(FsServer[Node]):
 
     async def _ask_lower(self, message: Message) -> Any:
         """Ask the lower server, and again if it dies meanwhile."""
-        try:
-            return await self.port.call(self._lower, message)
-        except RpcError as error:
-            return await call_again(self.port, self._lower, message, error)
+        return await call(self.port, self._lower, message)
 
     def _number(self, lower: int) -> int:
         """Our number of a lower inode: the lower one's own, unless something else has it here."""
@@ -359,13 +356,13 @@ class MemTree(FsServer[Node]):
         raise AssertionError
 
     async def _list_lower(self, directory: int) -> list[Entry]:
-        call, lower = self.port.call, self._lower
-        handle = (await call(lower, fsx.Open(directory, 0))).handle
+        ask, lower = self.port.call, self._lower
+        handle = (await ask(lower, fsx.Open(directory, 0))).handle
         found: list[Entry] = []
         try:
             cookie = 0
             while True:
-                records = (await call(lower, fsx.Readdir(handle, cookie, _LIST_CHUNK))).entries
+                records = (await ask(lower, fsx.Readdir(handle, cookie, _LIST_CHUNK))).entries
                 if not records:
                     return found
                 position = 0

@@ -9,11 +9,13 @@ from linuxemu.cpu.memory import HostRam
 from linuxemu.cpu.ticker import SliceTicker
 from linuxemu.errors import BootError, DeadlockError
 from linuxemu.kernel import Kernel
+from linuxemu.kernel.interpose import chain
 from linuxemu.servers.hostloop import HostLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from linuxemu.inject import Injected, Injector, Rule
     from linuxemu.kernel import Server
     from linuxemu.servers.console import Stream
     from syscalls.boot import BindMount
@@ -85,6 +87,7 @@ class Machine:
         engine: the CPU engine, "unicorn".
         timeout_s: kill everything after this many seconds.
         strict_ipc: pack and unpack every message.
+        inject: faults to inject, each a rule or its text (docs/faults.md).
         memory_mib: guest-physical memory, MiB; the host commits it only as it is used.
         stdin: "inherit", or bytes to read.
         stdout: "inherit" or "capture"; `run` of the Python API captures by default.
@@ -106,6 +109,7 @@ class Machine:
         engine: str = "unicorn",
         timeout_s: float | None = None,
         strict_ipc: bool | None = None,
+        inject: Sequence[Rule | str] = (),
         memory_mib: int = DEFAULT_MEMORY_MIB,
         stdin: str | bytes = b"",
         stdout: str = "capture",
@@ -129,6 +133,9 @@ class Machine:
         self._streams = (stdin, stdout, stderr)
         self.unsupported: list[Unsupported] = []
         """What programs asked for that is not supported, after `run`."""
+        self._inject = list(inject)
+        self.injected: list[Injected] = []
+        """What became of each rule of `inject`, after `run`."""
 
     def run(self, argv: Sequence[str | bytes]) -> Result:
         """Boot, run a program to its end, and shut down.
@@ -139,17 +146,25 @@ class Machine:
             GuestStartError: the program cannot be started.
             DeadlockError: no process can ever go on, with no stream inherited that could bring news.
             BootError: the machine cannot be put together from what was given.
+            InjectError: a rule of `inject` cannot be meant.
         """
         if not argv or not argv[0]:
             raise BootError("no program given")
         words = [os.fsencode(word) for word in argv]
         if any(b"\0" in word for word in words):
             raise BootError("an argument contains a NUL byte")
-        session = _Session(self._memory_mib, self._strict)
+        injector = None
+        if self._inject:
+            from linuxemu.inject import Injector
+
+            injector = Injector(self._inject)
+        session = _Session(self._memory_mib, self._strict, injector)
         try:
             return self._run(session, words)
         finally:
             self.unsupported = session.close()
+            if injector is not None:
+                self.injected = injector.report()
 
     def _run(self, session: _Session, argv: list[bytes]) -> Result:
         from syscalls.boot import BootPlan
@@ -202,10 +217,10 @@ class Machine:
             path = ensure_default_root()
             server = ImageFs(path)
             session.load_images(os.path.join(path, "exec.cache"))
-        task = session.add(server)
+        task = session.add(server, "/" if self._rw else "lower")
         if self._rw:
             return task, "hostfs"
-        return session.add(MemFs(lower=task)), "overlay"
+        return session.add(MemFs(lower=task), "/"), "overlay"
 
     def _bind(self, session: _Session, bind: Bind) -> BindMount:
         from linuxemu.servers.fs.hostfs import HostFs
@@ -218,8 +233,9 @@ class Machine:
             raise BootError(f"bind: the guest's path {bind.guest!r} is not absolute")
         name = "" if os.path.isdir(host) else os.path.basename(host)
         folder = os.path.dirname(host) if name else host
-        task = session.add(HostFs(folder, writable=bind.rw))
-        guest = os.fsencode(os.path.normpath(bind.guest))
+        place = os.path.normpath(bind.guest)
+        task = session.add(HostFs(folder, writable=bind.rw), place)
+        guest = os.fsencode(place)
         return BindMount(task, guest, os.fsencode(name), not bind.rw, os.fsencode(bind.host))
 
 
@@ -264,7 +280,7 @@ class _Console:
 class _Session:
     """One boot of a machine."""
 
-    def __init__(self, memory_mib: int, strict: bool) -> None:
+    def __init__(self, memory_mib: int, strict: bool, injector: Injector | None) -> None:
         from linuxemu.cpu.unicorn import UnicornCpu
         from linuxemu.servers.ool import OolServer
         from linuxemu.servers.task import TaskStorage
@@ -274,11 +290,12 @@ class _Session:
         self._host = HostLoop()
         self._ool = OolServer()
         self._tasks = TaskStorage()
-        wrap = None
+        packing = None
         if strict:
             from linuxemu.kernel.strict import StrictIpc
 
-            wrap = StrictIpc(self._ool)
+            packing = StrictIpc(self._ool)
+        wrap = chain(injector, packing)
         self.kernel = Kernel(cpu, self._ram, cpu.reserved_frames, self._host, wrap=wrap)
         self._ticker = self.kernel.ticker = SliceTicker(self.kernel.on_tick)
         self._cpu = cpu
@@ -290,8 +307,9 @@ class _Session:
         self._ended_by = 0
         """The signal that asked the tool itself to end."""
 
-    def add(self, server: Server) -> int:
+    def add(self, server: Server, role: str = "") -> int:
         """Give a server its task; when it dies it is started again."""
+        server.role = role
         task = self.kernel.add_server(server)
         self._tasks.supervise(task, server)
         return task
@@ -326,7 +344,7 @@ class _Session:
     def _new_memfs(self) -> int:
         from linuxemu.servers.fs.memfs import MemFs
 
-        return self.add(MemFs())
+        return self.add(MemFs(), "tmpfs")
 
     def load_images(self, path: str) -> None:
         """Use what was parsed of programs when the root was built."""

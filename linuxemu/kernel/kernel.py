@@ -142,7 +142,9 @@ class Kernel(Rendezvous, Traps):
         task.server = server
         task.port = server.port = Port(self, task)
         self.tasks[tid] = task
-        self._killed.pop(tid, None)
+        predecessor = self._killed.pop(tid, None)
+        if predecessor is not None:
+            server.role = predecessor.role
         if self._wrap is not None:
             for message, method in list(server.table.items()):
                 server.table[message] = self._wrap(self, task, message, method)

@@ -46,6 +46,8 @@ class Server:
     """Why this server cannot be killed; empty if it can."""
 
     def __init__(self) -> None:
+        self.role = ""
+        """What it is there for, where several servers have one name; a successor takes it over."""
         self.port: Port
         self.table: dict[type, Callable[[int, Any], Coroutine[Any, Any, Any]]] = {
             message: getattr(self, method) for message, method in self.handlers.items()

@@ -6,6 +6,7 @@ import os
 from stat import S_IMODE, S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING
 
+from linuxemu.errors import RpcError
 from linuxemu.idl.runtime import new
 from linuxemu.messages import fs, fsx
 from linuxemu.servers.fs import errno as e
@@ -432,10 +433,23 @@ class HostFs(HostTree):
             if directory:
                 os.rmdir(name, dir_fd=dir_fd)
             else:
+                self._keep_open(parent, name, found)
                 os.unlink(name, dir_fd=dir_fd)
         except OSError as error:
             raise e.host_failure(error) from None
         self._lost(parent, name, found)
+
+    def _keep_open(self, parent: HostNode, name: bytes, found: os.stat_result) -> None:
+        """A file loses a name, perhaps its last: a client may have it open from a server that died."""
+        node = self._by_key.get(host_key(found))
+        if not self._journal.incarnation or not S_ISREG(found.st_mode) or node is None or node.descriptors():
+            return
+        for access in (os.O_RDWR, os.O_RDONLY):
+            try:
+                node.kept.append((self._open_again(node, access), access))
+            except (OSError, RpcError):
+                continue
+            return
 
     def _lost(self, parent: HostNode, name: bytes, found: os.stat_result) -> None:
         """A name is gone; remember what its inode was, should somebody still refer to it."""
@@ -468,6 +482,8 @@ class HostFs(HostTree):
                 victim = os.stat(name, dir_fd=to_fd, follow_symlinks=False)
             except FileNotFoundError:
                 victim = None
+            if victim is not None:
+                self._keep_open(target, name, victim)
             if m.flags:
                 _rename_new(old, name, from_fd, to_fd, S_ISDIR(moved.st_mode))
             else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from linuxemu.cpu.memory import HostRam
 from linuxemu.cpu.ticker import SliceTicker
-from linuxemu.errors import BootError, DeadlockError
+from linuxemu.errors import BootError, DeadlockError, RpcError
 from linuxemu.kernel import Kernel
 from linuxemu.kernel.interpose import chain
 from linuxemu.servers.hostloop import HostLoop
@@ -359,6 +359,8 @@ class _Session:
     def run(self, plan: object, console: _Console, timeout_s: float | None) -> Result:
         """Boot Linux by a plan and run until its first program has ended."""
         from syscalls.boot import BootPlan, StartError, boot
+        from syscalls.errors import SysError
+        from syscalls.objects.task import TaskExited
 
         assert isinstance(plan, BootPlan)
         linux, kernel = self._linux, self.kernel
@@ -371,6 +373,10 @@ class _Session:
                 before.update(self._counters())
             except StartError as error:
                 self._failure = GuestStartError(str(error), error.exit_status)
+                kernel.stop()
+            except (RpcError, SysError, TaskExited) as error:
+                why = str(error) or "the first program was killed"
+                self._failure = GuestStartError(f"the guest's system did not come up: {why}", 126)
                 kernel.stop()
             except BaseException as error:
                 self._failure = error

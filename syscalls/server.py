@@ -19,9 +19,8 @@ from linuxemu.arch.x86_64 import (
     VECTOR_X87,
 )
 from linuxemu.errors import RpcError
-from linuxemu.idl.codes import ERR_NOT_FOUND
 from linuxemu.kernel import Server, rpc
-from linuxemu.kernel.recovery import LOST, call, call_again
+from linuxemu.kernel.recovery import call, call_again
 from linuxemu.kernel.traps import HOOK_INITIAL, HOOK_SYSCALL
 from linuxemu.messages import (
     AbiHook,
@@ -74,8 +73,6 @@ _MASK = 0xFFFF_FFFF_FFFF_FFFF
 _MASK_31 = 0x7FFF_FFFF
 _POOL_PAGES = 64
 _KEPT_INODES = 128
-_FREED = LOST | {ERR_NOT_FOUND}
-"""Answers to task.free after which nothing is left to do: the server lost the request, or did not lose it."""
 _FAULT_DONE = PageFaultReply()
 _EXCEPTION_SIGNALS = {
     VECTOR_DIVIDE: (SIGFPE, FPE_INTDIV),
@@ -384,9 +381,8 @@ class LinuxServer(Server):
     async def _free_task_id(self, ktask: int) -> None:
         try:
             await call(self.port, self.peers.task, task_messages.Free(ktask))
-        except RpcError as error:
-            if error.code not in _FREED:
-                raise
+        except RpcError:
+            pass  # it was lost with a reply, or stays reserved
 
     async def thread_exiting(self, t: Task) -> None:
         """A task begins to exit: whoever joins it is woken through its clear_child_tid (man 2 set_tid_address)."""

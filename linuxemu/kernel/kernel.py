@@ -162,7 +162,10 @@ class Kernel(Rendezvous, Traps):
         from linuxemu.messages import discovery as names
 
         if server.name and server.port.task != self.discovery:
-            await server.port.call(self.discovery, names.Serve(server.name))
+            try:
+                await server.port.call(self.discovery, names.Serve(server.name))
+            except RpcError:
+                pass  # whoever looks for it by name waits
         await server.start()
 
     def kill_server(self, tid: int) -> None:

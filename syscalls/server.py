@@ -299,10 +299,10 @@ class LinuxServer(Server):
         Raises:
             RpcError: ERR_NO_MEMORY.
         """
+        self._refills = serial = self._refills % _MASK_31 + 1
         for count in (_POOL_PAGES, _POOL_PAGES, 1):
-            self._refills = self._refills % _MASK_31 + 1
             try:
-                reply = await call(self.port, self.peers.vm, vmx.AllocFrames(count, self._refills))
+                reply = await call(self.port, self.peers.vm, vmx.AllocFrames(count, serial))
             except RpcError:
                 if count == 1:
                     raise

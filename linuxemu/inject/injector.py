@@ -86,7 +86,9 @@ class Injector:
                 continue
             if rule.action == "kill" and server is not None and server.vital:
                 if rule.names(name):
-                    raise InjectError(f"{str(rule)!r}: the {task.name} server cannot be killed: {server.vital}")
+                    raise InjectError(
+                        f"{str(rule)!r}: the {task.name} server cannot be killed: {server.vital}"
+                    )
                 continue
             method = _WRAPS[rule.action](watch, kernel, task, method)
         return method

@@ -133,7 +133,7 @@ class Rule(NamedTuple):
 
 def _matches(pattern: str, name: str, server: tuple[str, ...]) -> bool:
     message, at, where = pattern.partition("@")
-    if not fnmatchcase(name, message) or ("." in name) != ("." in message):
+    if not fnmatchcase(name, message) if "." in message else name != message:
         return False
     return not at or not server or any(fnmatchcase(called, where) for called in server)
 

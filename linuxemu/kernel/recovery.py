@@ -74,7 +74,8 @@ async def call_again(
         RpcError: `error`, or what came of the next attempts.
     """
     lost = LOST if renew is None else LOST | {ERR_NOT_FOUND}
-    for _ in range(DEATHS - 1):
+    # A handle that was lost before is no death in this request.
+    for _ in range(DEATHS - (error.code in LOST)):
         if error.code not in lost:
             break
         restarts = await wait_for(port, server)

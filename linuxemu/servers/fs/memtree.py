@@ -303,14 +303,25 @@ class MemTree(FsServer[Node]):
         try:
             reply: fs.ReadReply = await self.port.call(self._lower, message)
         except RpcError as error:
+            reply = await self._read_again(node, message, error)
+        return reply
 
-            async def renew() -> fs.Read:
-                if node.lower_handle == message.handle:
-                    node.lower_handle = None
-                    await self._open_lower(node)
-                return fs.Read(node.lower_handle or 0, offset, length)
+    async def _read_again(self, node: FileNode, message: fs.Read, error: RpcError) -> fs.ReadReply:
+        """A read below failed: if the lower server has died, the file gets another handle."""
+        used = message.handle
 
-            reply = await call_again(self.port, self._lower, message, error, renew)
+        async def renew() -> fs.Read:
+            nonlocal used
+            if node.lower_handle == used:
+                handle = (await self.port.call(self._lower, fsx.Open(node.lower or 0, 0))).handle
+                if node.lower_handle == used:
+                    node.lower_handle = handle
+                else:  # another request was faster
+                    await self._close_below(handle)
+            used = node.lower_handle or 0
+            return fs.Read(used, message.offset, message.len)
+
+        reply: fs.ReadReply = await call_again(self.port, self._lower, message, error, renew)
         return reply
 
     async def _read_lower(self, node: FileNode, start: int, end: int) -> bytes:

@@ -173,7 +173,9 @@ class TaskServer(Server):
         waiter = self.port.waiter()
         waiter.wake()
         await park(waiter)
-        found = self.storage.servers[number]
+        found = self.storage.servers.get(number)
+        if found is None or self.port.exists(number):
+            return  # `start` and `task_died` have both seen it dead
         try:
             server = found.successor()
         except (LinuxEmuError, OSError):

@@ -158,7 +158,8 @@ def test_deaths_among_late_replies(seed: int, tmp_path: Path) -> None:
         f"fs.*,fsx.*:kill=after:when={9 + seed}+73",
         f"clock.*,vmx.*,task.*:kill=after:when={3 + seed}+5",
     ]
-    script = "cd /tmp; for i in 1 2 3 4; do (for j in 1 2 3 4 5 6; do echo $i $j >> log$i; cat log$i > copy$i; done) & done"
+    one = "for j in 1 2 3 4 5 6; do echo $i $j >> log$i; cat log$i > copy$i; done"
+    script = f"cd /tmp; for i in 1 2 3 4; do ({one}) & done"
     machine = Machine(inject=rules, timeout_s=60, strict_ipc=STRICT_IPC)
     result = machine.run(["sh", "-c", script + "; wait; cat log* copy*"])
     lines = [b"%d %d\n" % (i, j) for i in range(1, 5) for j in range(1, 7)]
@@ -167,8 +168,12 @@ def test_deaths_among_late_replies(seed: int, tmp_path: Path) -> None:
 
 
 def test_console_output_is_whole_when_the_server_dies_before_it_serves() -> None:
-    machine = Machine(inject=["console.*:kill:when=2+3"], stdin=b"one\ntwo\n", timeout_s=60, strict_ipc=STRICT_IPC)
-    script = "while read line; do echo got $line; echo and $line >&2; done; cat /dev/urandom | head -c 1 | wc -c"
+    machine = Machine(
+        inject=["console.*:kill:when=2+3"], stdin=b"one\ntwo\n", timeout_s=60, strict_ipc=STRICT_IPC
+    )
+    script = (
+        "while read line; do echo got $line; echo and $line >&2; done; cat /dev/urandom | head -c 1 | wc -c"
+    )
     result = machine.run(["sh", "-c", script])
     assert result.stdout == b"got one\ngot two\n1\n"
     assert result.stderr == b"and one\nand two\n"

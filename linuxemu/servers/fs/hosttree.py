@@ -53,7 +53,19 @@ class HostNode:
         key: what it is on the host.
     """
 
-    __slots__ = ("fd", "ino", "is_dir", "kept", "key", "last", "nlookup", "opened", "pins", "places", "writes")
+    __slots__ = (
+        "fd",
+        "ino",
+        "is_dir",
+        "kept",
+        "key",
+        "last",
+        "nlookup",
+        "opened",
+        "pins",
+        "places",
+        "writes",
+    )
 
     def __init__(self, ino: int, key: Key) -> None:
         self.ino = ino

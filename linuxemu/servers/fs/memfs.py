@@ -186,7 +186,15 @@ class MemFs(MemTree):
         free = self._store.max_pages - self._store.used_pages
         left = self._store.max_inodes - self._store.names
         return fsx.StatfsReply(
-            self._store.fs_type, PAGE, self._store.max_pages, free, free, self._store.max_inodes, left, NAME_MAX, 0
+            self._store.fs_type,
+            PAGE,
+            self._store.max_pages,
+            free,
+            free,
+            self._store.max_inodes,
+            left,
+            NAME_MAX,
+            0,
         )
 
     # -- making names --------------------------------------------------------------------------------

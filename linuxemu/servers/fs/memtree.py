@@ -98,7 +98,12 @@ class MemTree(FsServer[Node]):
         """Drop an inode that nobody refers to and that holds nothing worth keeping."""
         current: Node | None = node
         while current is not None:
-            if current.nlookup or current.opens or (current.owned and current.nlink) or current is self._store.root:
+            if (
+                current.nlookup
+                or current.opens
+                or (current.owned and current.nlink)
+                or current is self._store.root
+            ):
                 return
             parent = None
             if isinstance(current, DirNode):

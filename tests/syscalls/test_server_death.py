@@ -27,6 +27,8 @@ from syscalls.abi.flags import (
     S_IFIFO,
     S_IFREG,
 )
+from syscalls.vfs.mount import Path as Place
+from syscalls.vfs.rpcfs import file_system_of
 from tests.syscalls.machine_rig import SCRATCH, MachineRig
 
 if TYPE_CHECKING:
@@ -304,3 +306,42 @@ def test_the_clock_stays_set() -> None:
         assert rig.call(rig.init, "clock_gettime", 0, BUFFER) == 0
         assert struct.unpack("<qq", rig.peek(rig.init, BUFFER, 16) or b"")[0] == 5_000_000_000
     rig.close()
+
+
+class SeedOnly(MemFs):
+    """A server of the seed's six messages."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for message in [message for message in self.table if message.NAME.startswith("fsx.")]:  # type: ignore[attr-defined]
+            del self.table[message]
+
+    def successor(self) -> SeedOnly:
+        return SeedOnly(storage=self._store)
+
+
+def by_path(rig: MachineRig) -> list[Any]:
+    """What can be done with such a server."""
+    linux, t = rig.linux, rig.init
+    fs = rig.run(file_system_of(linux.port, rig.add(SeedOnly(), "/seed"), "seed", 99))
+    root = rig.run(fs.root())
+    made = rig.run(root.mknod(t, b"f", S_IFREG | 0o644, 0, 0, 0))
+    file = rig.run(made.open_regular(t, O_RDWR, Place(rig.root.mount, rig.root.dentry)))
+    notes = [rig.run(file.pwrite(t, b"contents", 0)), rig.run(file.pread(t, 99, 0))]
+    rig.run(file.fsync(t, False))
+    notes += [rig.run(made.getattr(t)).size, rig.run(root.lookup(t, b"f")) is made]
+    rig.run(file.release())
+    return notes
+
+
+@pytest.mark.parametrize("how", ["kill", "kill=after"])
+def test_a_server_of_whole_paths(how: str) -> None:
+    injector = Injector([f"fs.*@/seed:{how}:when={NEVER}"])
+    alone = by_path(MachineRig(wrap=injector))
+    assert alone == [8, b"contents", 8, True]
+    count = injector.report()[0].matched
+    assert count >= 8
+    for number in range(1, count + 1):
+        rig = MachineRig(wrap=Injector([f"fs.*@/seed:{how}:when={number}"]))
+        assert by_path(rig) == alone, number
+        rig.close()

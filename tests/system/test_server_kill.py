@@ -9,16 +9,15 @@ from __future__ import annotations
 import hashlib
 import random
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 import pytest
 
 from linuxemu.machine import Bind, Machine
 from tests.helpers import STRICT_IPC
 from tests.system.test_leaks import growth
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SCRIPT = r"""
 cd $D || exit 9
@@ -88,11 +87,10 @@ def work(directory: str, rules: list[str], host: Path | None = None) -> Run:
 
 
 @cache
-def undisturbed(server: str, base: Path) -> Run:
+def undisturbed(server: str) -> Run:
     """The script without faults, and how many requests it makes of a server."""
-    host = base / "undisturbed"
-    host.mkdir()
-    run = work(PLACES[server], [f"{MESSAGES[server]}:kill:when={NEVER}"], host)
+    with TemporaryDirectory() as host:
+        run = work(PLACES[server], [f"{MESSAGES[server]}:kill:when={NEVER}"], Path(host))
     assert run.status == 0
     assert run.errors == b""
     assert run.output.endswith(b"end\n")
@@ -117,7 +115,7 @@ def check_host(directory: Path, output: bytes) -> None:
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 @pytest.mark.parametrize("server", PLACES)
 def test_fifty_deaths(server: str, chunk: int, tmp_path: Path) -> None:
-    alone = undisturbed(server, tmp_path)
+    alone = undisturbed(server)
     requests = alone.injected[0].matched
     assert requests * 2 >= POINTS
     for number, how in points(server, requests)[chunk::CHUNKS]:
@@ -133,8 +131,8 @@ def test_fifty_deaths(server: str, chunk: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_all_of_them_die_again_and_again(seed: int, tmp_path: Path) -> None:
-    alone = undisturbed("fs", tmp_path)
+def test_all_of_them_die_again_and_again(seed: int) -> None:
+    alone = undisturbed("fs")
     # So far apart that no request dies three times.
     rules = [
         f"{messages}:{how}:when={2 + seed + salt}+{step + 2 * salt}"
@@ -150,7 +148,7 @@ def test_all_of_them_die_again_and_again(seed: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_deaths_among_late_replies(seed: int, tmp_path: Path) -> None:
+def test_deaths_among_late_replies(seed: int) -> None:
     """With delays many requests are at work when a server dies."""
     rules = [
         f"*.*:delay=100us:when=10%:seed={seed}",

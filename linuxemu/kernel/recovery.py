@@ -24,6 +24,8 @@ LOST = frozenset((ERR_ABORTED, ERR_INVALID_TASK))
 """How a call fails whose server dies, or is dead."""
 DEATHS = 3
 """A server that dies so often in one request is not asked again."""
+_ATTEMPTS = 2 * DEATHS
+"""A handle that was lost before is no death in this request, but a server must not answer that for ever."""
 
 
 async def wait_for(port: Port, server: int) -> int | None:
@@ -73,13 +75,14 @@ async def call_again(
     Raises:
         RpcError: `error`, or what came of the next attempts.
     """
-    lost = LOST if renew is None else LOST | {ERR_NOT_FOUND}
-    # A handle that was lost before is no death in this request.
-    for _ in range(DEATHS - (error.code in LOST)):
-        if error.code not in lost:
+    deaths = 0
+    for _ in range(_ATTEMPTS):
+        stale = renew is not None and error.code == ERR_NOT_FOUND
+        deaths += error.code in LOST
+        if deaths == DEATHS or not (stale or error.code in LOST):
             break
         restarts = await wait_for(port, server)
-        if restarts is None or (error.code == ERR_NOT_FOUND and not restarts):
+        if restarts is None or (stale and not restarts):
             break
         try:
             if renew is not None:

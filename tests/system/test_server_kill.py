@@ -154,7 +154,7 @@ def test_deaths_among_late_replies(seed: int) -> None:
         f"*.*:delay=100us:when=10%:seed={seed}",
         f"fs.*,fsx.*:kill:when={5 + seed}+71",
         f"fs.*,fsx.*:kill=after:when={9 + seed}+73",
-        f"clock.*,vmx.*,task.*:kill=after:when={3 + seed}+5",
+        f"clock.*,vmx.*,task.*:kill=after:when={3 + seed}+17",
     ]
     one = "for j in 1 2 3 4 5 6; do echo $i $j >> log$i; cat log$i > copy$i; done"
     script = f"cd /tmp; for i in 1 2 3 4; do ({one}) & done"

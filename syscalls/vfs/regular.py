@@ -81,9 +81,19 @@ async def drop_suid(t: Task, inode: Inode) -> None:
 
 
 async def touch(t: Task, inode: Inode, path: Path | None) -> None:
-    """Something was read: set the access time if it is not later than the last change, or is a day old."""
+    """Something was read: set the access time if it is not later than the last change, or is a day old.
+
+    As on Linux, reading does not fail because this does.
+    """
     if path is not None and path.mount.flags & (MS_NOATIME | MS_RDONLY):
         return
+    try:
+        await _set_access_time(t, inode)
+    except (SysError, RpcError):
+        pass
+
+
+async def _set_access_time(t: Task, inode: Inode) -> None:
     attr = await inode.getattr(t)
     server = t.server
     now = await server.clock_ns(CLOCK_REALTIME)

@@ -308,6 +308,15 @@ def test_the_clock_stays_set() -> None:
     rig.close()
 
 
+def test_reading_does_not_fail_for_want_of_an_access_time() -> None:
+    rig = MachineRig(wrap=Injector(["clock.gettime:error=EIO", "fsx.setattr:error=EIO"]))
+    program = Program(rig)
+    fd = program.call("open", b"/f", O_CREAT | O_RDWR, 0o644)
+    program.call("write", fd, b"data", 4)
+    assert program.read("pread64", 9, fd, 0) == b"data"
+    rig.close()
+
+
 class SeedOnly(MemFs):
     """A server of the seed's six messages."""
 

@@ -354,9 +354,12 @@ class Scripted(Server):
         self.expectations: list[Expectation] = []
         self.behind: Server | None = None
         """The real server."""
-        for kind in requests_of(namespaces):
-            self.table[kind] = self._serve
+        self._namespaces = namespaces
+        self._listen()
         script.servers.append(self)
+
+    def _listen(self) -> None:
+        self.table.update((kind, self._serve) for kind in requests_of(self._namespaces))
 
     # -- for tests ------------------------------------------------------------------------------------------------
 
@@ -413,14 +416,31 @@ class Scripted(Server):
         """
         self.behind = server
         if server is not None:
-            server.port = self.port
-            self.port.spawn(server.start())
+            self.port.spawn(self.start())
 
     def post(self, message: Message) -> None:
         """Send a one-way message to the Linux server, as a real server does when something has happened."""
         self.port.async_send(self._script.linux, message)
 
     # -- for the kernel -------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start the real server."""
+        if self.behind is not None:
+            self.behind.port = self.port
+            await self.behind.start()
+
+    def killed(self) -> None:
+        """The task was killed; the script goes on."""
+        if self.behind is not None:
+            self.behind.killed()
+
+    def successor(self) -> Scripted:
+        """The same script, and the successor of the real server behind it."""
+        if self.behind is not None:
+            self.behind = self.behind.successor()
+        self._listen()
+        return self
 
     async def sleep(self, ns: int) -> None:
         """Let time pass."""

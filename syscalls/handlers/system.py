@@ -127,6 +127,7 @@ async def sysinfo(t: Task, info: UserPtr[Sysinfo]) -> None:
 @syscall("getrandom", errors="EFAULT EINVAL EIO")
 async def getrandom(t: Task, buf: UserPtr[bytes], buflen: Size, flags: UInt) -> int:
     """Random bytes; a signal may cut a request of more than 256 bytes short (man 2 getrandom)."""
+    from linuxemu.kernel.recovery import call
     from linuxemu.messages import entropy
 
     if flags & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE):
@@ -140,7 +141,7 @@ async def getrandom(t: Task, buf: UserPtr[bytes], buflen: Size, flags: UInt) -> 
     while left:
         if done >= _ATOMIC_RANDOM and t.signal_pending():
             break
-        reply = await t.server.port.call(t.server.peers.entropy, entropy.Read(min(left, _RANDOM_CHUNK)))
+        reply = await call(t.server.port, t.server.peers.entropy, entropy.Read(min(left, _RANDOM_CHUNK)))
         try:
             written = await t.mem.write_some(buf + done, reply.data)
         except SysError:

@@ -169,11 +169,12 @@ async def settimeofday(t: Task, tv: UserPtr[Timeval], tz: UserPtr[Timezone]) -> 
 async def _set_clock(t: Task, ns: int) -> None:
     """The server refuses, with EINVAL, to show less than the monotonic clock does."""
     from linuxemu.errors import RpcError
+    from linuxemu.kernel.recovery import call
     from linuxemu.messages import clock
     from syscalls.vfs.filesystem import errno_of
 
     try:
-        await t.server.port.call(t.server.peers.time, clock.Settime(CLOCK_REALTIME, ns))
+        await call(t.server.port, t.server.peers.time, clock.Settime(CLOCK_REALTIME, ns))
     except RpcError as error:
         raise SysError(errno_of(error.code)) from error
 

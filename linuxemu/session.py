@@ -252,10 +252,8 @@ class Session:
                 raise
 
         kernel.spawn(start())
-        if timeout_s is not None and self._virtual is not None:
-            self._deadline = time.monotonic() + timeout_s
-        elif timeout_s is not None:
-            kernel.timers.add(self._host.now_ns() + int(timeout_s * 1e9), self._time_over)
+        if timeout_s is not None:
+            self._limit_time(timeout_s)
         restore = self._take_signals(console)
         try:
             kernel.run()
@@ -266,6 +264,13 @@ class Session:
         if not kernel.stopped:
             raise DeadlockError("every process waits for another one; nothing can ever wake them")
         return self._result(console, before)
+
+    def _limit_time(self, timeout_s: float) -> None:
+        """End the run after so many seconds of the host."""
+        if self._virtual is not None:
+            self._deadline = time.monotonic() + timeout_s
+        else:
+            self.kernel.timers.add(self._host.now_ns() + int(timeout_s * 1e9), self._time_over)
 
     def _result(self, console: Console, before: dict[str, int]) -> Result:
         stats = {f"{name}_start": value for name, value in before.items()}

@@ -190,7 +190,8 @@ class TaskDirectory(VirtualDirectory):
             take(t, task, data)
             return len(data)
 
-        return VirtualFile(self._proc, make, mode, store=store if take is not None else None, ino=ino)
+        taking = store if take is not None else None
+        return VirtualFile(self._proc, make, mode, store=taking, can_splice=False, ino=ino)
 
 
 class TasksDirectory(VirtualDirectory):
@@ -298,7 +299,7 @@ class FdDirectory(VirtualDirectory):
             more = getattr(file, "fdinfo", None)
             return rows + more() if more is not None else rows
 
-        return VirtualFile(self._proc, make, 0o444, ino=self._number(fd))
+        return VirtualFile(self._proc, make, 0o444, can_splice=False, ino=self._number(fd))
 
 
 def task_link(

@@ -221,7 +221,7 @@ def system_entries(fs: ProcFs) -> dict[bytes, Inode]:
     from syscalls.fs.procsys import sys_directory
 
     entries: dict[bytes, Inode] = {name: VirtualFile(fs, make) for name, make in _FILES.items()}
-    entries[b"kmsg"] = VirtualFile(fs, _nothing_to_say, 0o400)
+    entries[b"kmsg"] = VirtualFile(fs, _nothing_to_say, 0o400, can_splice=False)
     entries[b"mounts"] = VirtualLink(fs, constant(b"self/mounts"))
     entries[b"net"] = VirtualLink(fs, constant(b"self/net"))
     sysvipc: dict[bytes, Inode] = {name: VirtualFile(fs, constant(text)) for name, text in _SYSVIPC.items()}

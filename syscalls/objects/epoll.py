@@ -29,6 +29,7 @@ from syscalls.objects.polling import RemoteFile, Subscriber
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
+    from syscalls.objects.task import Task
 
     from syscalls.vfs.inode import Inode
 
@@ -89,12 +90,18 @@ class EpollFile(RemoteFile):
 
     __slots__ = ("_interests", "_ready", "queue")
 
+    can_splice = False
+
     def __init__(self, inode: Inode, flags: int) -> None:
         super().__init__(inode, flags)
         self._interests: dict[tuple[int, File], Interest] = {}
         self._ready: dict[Interest, None] = {}
         self.queue = WaitQueue()
         """Woken when the ready list gets something new."""
+
+    async def lseek(self, t: Task, offset: int, whence: int) -> int:
+        """Accepted, and of no effect."""
+        return 0
 
     def may_be_ready(self, interest: Interest) -> None:
         """Put an interest on the ready list."""

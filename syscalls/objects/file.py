@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from syscalls.abi.errno import EBADF, EINVAL, EISDIR, ENODEV, ENOENT, ENOTDIR, ENOTTY, ESPIPE
+from syscalls.abi.errno import EBADF, EINVAL, EISDIR, ENODEV, ENOENT, ENOTDIR, ENOTTY, EOPNOTSUPP, ESPIPE
 from syscalls.abi.flags import (
     DT_DIR,
     O_ACCMODE,
@@ -21,8 +21,7 @@ from syscalls.abi.flags import (
     POLLOUT,
     POLLRDNORM,
     POLLWRNORM,
-    S_IFDIR,
-    S_IFIFO,
+    S_IFREG,
     SEEK_CUR,
     SEEK_SET,
 )
@@ -75,6 +74,8 @@ class File:
     """epoll accepts it; regular files and directories are refused with EPERM (man 2 epoll_ctl)."""
     can_stream_large = False
     """A large read or write may be served in several steps, because it never blocks half-way."""
+    can_splice = True
+    """splice and sendfile take from it and give to it; others know read and write only: EINVAL."""
 
     def __init__(self, inode: Inode, flags: int, path: Path | None = None) -> None:
         self.inode = inode
@@ -157,8 +158,7 @@ class File:
 
     async def fallocate(self, t: Task, mode: int, offset: int, length: int) -> None:
         """Reserve or punch space (man 2 fallocate)."""
-        kind = self.inode.kind
-        raise SysError(EISDIR if kind == S_IFDIR else ESPIPE if kind == S_IFIFO else ENODEV)
+        raise SysError(EOPNOTSUPP if self.inode.kind == S_IFREG else ENODEV)
 
     async def fsync(self, t: Task, datasync: bool) -> None:
         """Bring changes to the device (man 2 fsync); pipes and sockets cannot."""

@@ -182,9 +182,10 @@ class VirtualFile(VirtualInode):
     Args:
         make: returns the contents; called at the first read and again after going back to the start.
         store: takes what was written and its offset, returns how much it accepted; None: writing is EIO.
+        can_splice: splice and sendfile know it, see `File.can_splice`.
     """
 
-    __slots__ = ("make", "store")
+    __slots__ = ("can_splice", "make", "store")
 
     def __init__(
         self,
@@ -193,6 +194,7 @@ class VirtualFile(VirtualInode):
         mode: int = 0o444,
         *,
         store: Store | None = None,
+        can_splice: bool = True,
         ino: int = 0,
         uid: int = 0,
         gid: int = 0,
@@ -200,6 +202,7 @@ class VirtualFile(VirtualInode):
         super().__init__(fs, S_IFREG | mode, ino=ino, uid=uid, gid=gid)
         self.make = make
         self.store = store
+        self.can_splice = can_splice
 
     async def open_regular(self, t: Task, flags: int, path: Path) -> File:
         """Open for reading and writing."""
@@ -217,6 +220,12 @@ class VirtualOpenFile(File):
         super().__init__(inode, flags, path)
         self._content: bytes | None = None
         self.lock = Mutex()
+
+    @property
+    def can_splice(self) -> bool:  # type: ignore[override]
+        """As the file says."""
+        assert isinstance(self.inode, VirtualFile)
+        return self.inode.can_splice
 
     async def read(self, t: Task, count: int) -> bytes:
         """Read on in the snapshot."""
@@ -256,6 +265,9 @@ class VirtualOpenFile(File):
             raise SysError(EIO)
         self._content = None
         return await self.inode.store(t, data, offset)
+
+    async def truncate(self, t: Task, size: int) -> None:
+        """Accepted: the contents are what they are."""
 
     async def lseek(self, t: Task, offset: int, whence: int) -> int:
         """Move in the snapshot; its end is unknown, so SEEK_END fails as for /proc files."""

@@ -29,8 +29,8 @@ from syscalls.objects.polling import RemoteFile, Subscriber
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
-    from syscalls.objects.task import Task
 
+    from syscalls.objects.task import Task
     from syscalls.vfs.inode import Inode
 
 _PRIVATE = EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE

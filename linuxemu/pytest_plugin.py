@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from linuxemu.testing import Clock, Guest
-    from linuxemu.testing.program import ProgramRunner
+    from linuxemu.testing import Clock, Guest, ProgramRunner, RpcLog
 
 ENGINES = ("unicorn", "fake")
 _MODES = {"direct": (False,), "strict": (True,), "both": (False, True)}
@@ -38,6 +37,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
     group.addoption(
         "--strict-ipc", dest="linuxemu_ipc", action="store_const", const="strict", help="the same as --ipc strict"
+    )
+    group.addoption(
+        "--rpc-log", dest="linuxemu_log", metavar="DIR", help="write the messages of each test to a file in DIR"
     )
 
 
@@ -107,31 +109,83 @@ def linuxemu_strict_ipc(request: pytest.FixtureRequest) -> bool:
     return bool((_each(_marked(request.node, "strict_ipc")) or _strict_modes(request.config))[0])
 
 
-_guests = pytest.StashKey["list[Guest]"]()
+class _Systems:
+    """The guests and machines of one test."""
+
+    def __init__(self) -> None:
+        self.guests: list[Guest] = []
+        self.logs: list[RpcLog] = []
+
+    def verify(self) -> None:
+        for guest in self.guests:
+            guest.verify()
+
+    def close(self) -> None:
+        while self.guests:
+            self.guests.pop().close()
+
+
+_systems = pytest.StashKey[_Systems]()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """What a guest still expects when the test body is over is missing: the test fails, not its teardown."""
-    result = yield
-    for guest in item.stash.get(_guests, []):
-        guest.verify()
+    try:
+        result = yield
+        systems = item.stash.get(_systems, None)
+        if systems is not None:
+            systems.verify()
+    finally:
+        directory = item.config.getoption("linuxemu_log")
+        systems = item.stash.get(_systems, None)
+        if directory is not None and systems is not None:
+            _write_logs(directory, item.nodeid, systems.logs)
     return result
 
 
+def _write_logs(directory: str, nodeid: str, logs: list[RpcLog]) -> None:
+    """The messages of a test in a file of their own, named after the test."""
+    from hashlib import sha256
+
+    os.makedirs(directory, exist_ok=True)
+    readable = "".join(char if char.isalnum() else "_" for char in nodeid)[-100:]
+    name = f"{readable}-{sha256(nodeid.encode()).hexdigest()[:8]}.log"
+    with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
+        file.write(f"{nodeid}\n")
+        for log in logs:
+            file.writelines(f"{entry.at_ns} {entry}\n" for entry in log)
+
+
 @pytest.fixture
-def guest(
-    request: pytest.FixtureRequest, linuxemu_engine: str, linuxemu_strict_ipc: bool
-) -> Iterator[Guest]:
-    """A process on a kernel with scripted servers, whose system calls the test makes; see `linuxemu.testing.Guest`."""
+def linuxemu_systems(request: pytest.FixtureRequest) -> Iterator[_Systems]:
+    """What a test runs guests in: verified when its body is over, closed at its end."""
+    systems = request.node.stash[_systems] = _Systems()
+    yield systems
+    systems.close()
+
+
+@pytest.fixture
+def new_guest(
+    linuxemu_systems: _Systems, linuxemu_engine: str, linuxemu_strict_ipc: bool
+) -> Callable[..., Guest]:
+    """Makes guests as `guest` is one, with the options given: `new_guest(root="memfs", user=(1000, 1000))`."""
     from linuxemu.testing import Guest
 
+    def make(**options: Any) -> Guest:
+        made = Guest(**{"engine": linuxemu_engine, "strict_ipc": linuxemu_strict_ipc, **options})
+        linuxemu_systems.guests.append(made)
+        linuxemu_systems.logs.append(made.rpc.log)
+        return made
+
+    return make
+
+
+@pytest.fixture
+def guest(request: pytest.FixtureRequest, new_guest: Callable[..., Guest]) -> Guest:
+    """A process on a kernel with scripted servers, whose system calls the test makes; see `linuxemu.testing.Guest`."""
     options = {name: _marked(request.node, name) for name in ("root", "user", "seed")}
-    given = {name: value for name, value in options.items() if value is not None}
-    made = Guest(engine=linuxemu_engine, strict_ipc=linuxemu_strict_ipc, **given)
-    request.node.stash.setdefault(_guests, []).append(made)
-    yield made
-    made.close()
+    return new_guest(**{name: value for name, value in options.items() if value is not None})
 
 
 @pytest.fixture
@@ -141,9 +195,11 @@ def clock(guest: Guest) -> Clock:
 
 
 @pytest.fixture
-def program(request: pytest.FixtureRequest, linuxemu_strict_ipc: bool) -> ProgramRunner:
-    """Runs whole guest programs in a machine of their own; see `linuxemu.testing.ProgramRunner`."""
-    from linuxemu.testing.program import NoCompiler, ProgramRunner
+def program(
+    request: pytest.FixtureRequest, linuxemu_systems: _Systems, linuxemu_strict_ipc: bool
+) -> ProgramRunner:
+    """Runs whole guest programs in machines of their own; see `linuxemu.testing.ProgramRunner`."""
+    from linuxemu.testing import NoCompiler, ProgramRunner
 
     class Runner(ProgramRunner):
         def compile(self, source: str) -> bytes:
@@ -153,4 +209,4 @@ def program(request: pytest.FixtureRequest, linuxemu_strict_ipc: bool) -> Progra
                 pytest.skip(str(error))
 
     seed = _marked(request.node, "seed")
-    return Runner(strict_ipc=linuxemu_strict_ipc, seed=0 if seed is None else seed)
+    return Runner(strict_ipc=linuxemu_strict_ipc, seed=0 if seed is None else seed, logs=linuxemu_systems.logs)

@@ -11,6 +11,12 @@ from linuxemu.testing.guest import Guest as Guest
 from linuxemu.testing.guest import HandlerFailed as HandlerFailed
 from linuxemu.testing.log import Rpc as Rpc
 from linuxemu.testing.log import RpcLog as RpcLog
+from linuxemu.testing.program import CompileError as CompileError
+from linuxemu.testing.program import NoCompiler as NoCompiler
+from linuxemu.testing.program import ProgramResult as ProgramResult
+from linuxemu.testing.program import ProgramRunner as ProgramRunner
+from linuxemu.testing.program import Result as Result
+from linuxemu.testing.program import SyscallRecord as SyscallRecord
 from linuxemu.testing.script import ANY as ANY
 from linuxemu.testing.script import Expectation as Expectation
 from linuxemu.testing.script import UnexpectedMessage as UnexpectedMessage

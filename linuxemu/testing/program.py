@@ -129,12 +129,21 @@ class ProgramRunner:
         strict_ipc: pack and unpack every message.
         seed: of the random numbers.
         cache: a directory that keeps compiled programs; a temporary one by default.
+        logs: gets the log of each run.
     """
 
-    def __init__(self, *, strict_ipc: bool = False, seed: int = 0, cache: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        strict_ipc: bool = False,
+        seed: int = 0,
+        cache: str | os.PathLike[str] | None = None,
+        logs: list[RpcLog] | None = None,
+    ) -> None:
         self._strict_ipc = strict_ipc
         self._seed = seed
         self._cache = cache
+        self._logs = logs if logs is not None else []
 
     def __call__(
         self,
@@ -177,6 +186,7 @@ class ProgramRunner:
             root = os.path.join(directory, "root.tar")
             _write_root(root, {"/program": image, **(files or {})})
             log = RpcLog()
+            self._logs.append(log)
             machine = Machine(
                 root=root, env=env, user=user, stdin=stdin, timeout_s=timeout_s, seed=self._seed,
                 strict_ipc=self._strict_ipc, observe=log.wrap, **options,

@@ -222,8 +222,8 @@ class GuestThread:
         self.pid = t.process.pid
         self._calls: list[Call] = []
         """Calls in progress; a handler that is held may make more."""
-        self.held_in: SignalHandler | None = None
-        """The handler it is held in."""
+        self._holds: list[tuple[SignalHandler, int]] = []
+        """The handlers it is held in, and the stack pointer at the beginning of each."""
         self.stopped_at = 0
         """Where in user mode it stands."""
         self.syscall = Calls(lambda number, name, args: guest.complete(self.begin(number, name, args)).result)
@@ -257,6 +257,11 @@ class GuestThread:
     def _exit_code(self) -> int | None:
         process = self.t.process
         return process.exit_code if process.exited else None
+
+    @property
+    def held_in(self) -> SignalHandler | None:
+        """The handler it is held in."""
+        return self._holds[-1][0] if self._holds else None
 
     @property
     def call(self) -> Call | None:
@@ -332,11 +337,11 @@ class GuestThread:
         Raises:
             RuntimeError: it is in none.
         """
-        if self.held_in is None:
+        if not self._holds:
             raise RuntimeError(f"thread {self.tid} is held in no handler")
-        self.held_in = None
+        _, stack = self._holds.pop()
         port, ktask = self.guest.linux.port, self.t.ktask
-        port.set_frame(ktask, _returning(port.get_frame(ktask)))
+        port.set_frame(ktask, _returning(port.get_frame(ktask)._replace(rsp=stack)))
         self.guest.system.kernel.unpark(ktask)
         self.guest.settle()
 
@@ -345,11 +350,11 @@ class GuestThread:
     def arrived(self, task: KernelTask, frame: TrapFrame) -> TrapFrame | None:
         """The thread is in user mode, at no instruction it could run: go on, or be parked."""
         handler = self.guest.handlers.get(frame.rip)
-        if handler is not None and self.held_in is None:
+        if handler is not None and (not self._holds or self._holds[-1] != (handler, frame.rsp)):
             self._entered(handler, frame)
             if not handler.hold:
                 return _returning(frame)
-            self.held_in = handler
+            self._holds.append((handler, frame.rsp))
         self.stopped_at = frame.rip
         self.guest.system.kernel.park(task)
         self._end_call(frame)

@@ -61,9 +61,9 @@ class Case(NamedTuple):
         outcome = errno_name(self.errno) if self.errno else "ok"
         return "-".join(filter(None, (self.name, outcome, self.label.replace(" ", "_"))))
 
-    def guest(self, engine: str, strict_ipc: bool) -> Guest:
+    def guest(self, new_guest: Callable[..., Guest]) -> Guest:
         """The guest that makes the call, after `setup`."""
-        made = Guest(engine=engine, strict_ipc=strict_ipc, root=self.root, user=self.user)
+        made = new_guest(root=self.root, user=self.user)
         if self.root == "memfs":
             standard_tree(made)
         if self.setup is not None:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     _F = TypeVar("_F", bound=Callable[..., object])
 
 SUCCESS = 0
-BOOKKEEPING = frozenset({"fsx.forget", "task.free"})
-"""Sent after the call, whenever there is a moment."""
+BOOKKEEPING = frozenset({"fsx.forget", "task.free", "ool.recv", "ool.send", "ool.verify"})
+"""Sent after the call, whenever there is a moment; or (ool) what carries the payloads of others with --strict-ipc."""
 
 
 class Case(NamedTuple):

@@ -174,6 +174,8 @@ class Guest:
         """The task server; the real one is behind it."""
         self.random: Scripted = scripted["random"]
         """The random server; one with a fixed seed is behind it."""
+        self.console: Scripted = scripted["console"]
+        """The console server, with the standard streams; the real one is behind it."""
         self.rpc = Rpcs(self.system)
         self.clock = Clock(self.system)
         self.files = Files(self)

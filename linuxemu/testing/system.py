@@ -36,6 +36,7 @@ ROLES = {
     "time": ("time", "clock", "rtc"),
     "task": ("task",),
     "random": ("random", "entropy"),
+    "console": ("console",),
 }
 """Scripted servers and the namespaces of their messages."""
 _POOL_PAGES = 64
@@ -94,14 +95,14 @@ class System:
             "task": TaskServer(),
             "time": TimeServer(VirtualClock(self.host.now_ns, EPOCH_NS)),
             "random": RandomServer(seed),
+            "console": ConsoleServer(InputStream(b""), *self.streams),
         }
         for role, server in real.items():
             self.scripted[role].serve(server)
         self.scripted["fs"].ignore(fsx.Forget)
         self.fs_task = tasks["fs"]
-        console = add(ConsoleServer(InputStream(b""), *self.streams))
         linux = self.linux
-        linux.peers = Peers(tasks["vm"], tasks["task"], tasks["time"], console, tasks["random"])
+        linux.peers = Peers(tasks["vm"], tasks["task"], tasks["time"], tasks["console"], tasks["random"])
         linux.new_memfs = self._new_memfs
         self.script.linux = add(linux)
         linux.boot_ns = self.host.now_ns()

@@ -104,6 +104,10 @@ def own(inode: Inode, process: Process) -> None:
         inode.attr = attr._replace(uid=uid, gid=gid)
 
 
+_GUARDED = (b"auxv", b"environ", b"maps")
+"""Files that show memory: only who may inspect the process can open them."""
+
+
 class TaskDirectory(VirtualDirectory):
     """/proc/PID, or /proc/PID/task/TID.
 
@@ -190,8 +194,11 @@ class TaskDirectory(VirtualDirectory):
             take(t, task, data)
             return len(data)
 
-        taking = store if take is not None else None
-        return VirtualFile(self._proc, make, mode, store=taking, can_splice=False, ino=ino)
+        def allow(t: Task) -> bool:
+            return task.process.mm is None or may_inspect(t, task)
+
+        taking, guard = store if take is not None else None, allow if name in _GUARDED else None
+        return VirtualFile(self._proc, make, mode, store=taking, can_splice=False, allow=guard, ino=ino)
 
 
 class TasksDirectory(VirtualDirectory):

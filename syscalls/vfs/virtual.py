@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from syscalls.abi.errno import EIO, ENOENT
+from syscalls.abi.errno import EACCES, EIO, ENOENT
 from syscalls.abi.flags import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
 from syscalls.errors import SysError
 from syscalls.objects.file import DirectoryFile, File, seek_plainly
@@ -183,9 +183,10 @@ class VirtualFile(VirtualInode):
         make: returns the contents; called at the first read and again after going back to the start.
         store: takes what was written and its offset, returns how much it accepted; None: writing is EIO.
         can_splice: splice and sendfile know it, see `File.can_splice`.
+        allow: who may open it, whatever the permission bits say: EACCES for others; None: everybody.
     """
 
-    __slots__ = ("can_splice", "make", "store")
+    __slots__ = ("allow", "can_splice", "make", "store")
 
     def __init__(
         self,
@@ -195,6 +196,7 @@ class VirtualFile(VirtualInode):
         *,
         store: Store | None = None,
         can_splice: bool = True,
+        allow: Callable[[Task], bool] | None = None,
         ino: int = 0,
         uid: int = 0,
         gid: int = 0,
@@ -203,9 +205,12 @@ class VirtualFile(VirtualInode):
         self.make = make
         self.store = store
         self.can_splice = can_splice
+        self.allow = allow
 
     async def open_regular(self, t: Task, flags: int, path: Path) -> File:
         """Open for reading and writing."""
+        if self.allow is not None and not self.allow(t):
+            raise SysError(EACCES)
         return VirtualOpenFile(self, flags, path)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linuxemu.idl.codes import ERR_NOT_FOUND
 from linuxemu.servers.fs.memfs import MemFs
 from syscalls.abi.flags import (
     F_SETFL,
@@ -29,6 +30,7 @@ from tests.handlers.cases import pipe
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from linuxemu.messages import Message
     from linuxemu.testing import Guest
 
     Setup = Callable[[Guest], object]
@@ -176,9 +178,17 @@ def closed_fdinfo(guest: Guest) -> None:
     guest.syscall.close(4)
 
 
-def foreign_memory(guest: Guest) -> None:
-    """3: /proc/PID/maps of another user's process."""
+def other_process(guest: Guest) -> None:
+    """Process 2 is somebody else's."""
     guest.mount_system()
-    other = guest.process(uid=2000, gid=2000)
-    guest.syscall.open(f"/proc/{other.pid}/maps", 0)
-    guest.syscall.setresuid(1000, 1000, 1000)
+    assert guest.process(uid=2000, gid=2000).pid == 2
+
+
+def lost_handle(kind: type[Message]) -> Setup:
+    """3: /file, of whose handle the server knows nothing when it is used with a kind of message."""
+
+    def setup(guest: Guest) -> None:
+        guest.syscall.open("/file", READ_WRITE)
+        guest.fs.expect(kind).error(ERR_NOT_FOUND)
+
+    return setup

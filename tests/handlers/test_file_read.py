@@ -100,7 +100,7 @@ _ALIKE: list[tuple[int, Any, Any, Any, dict[str, Any]]] = [
     (0, OUT, opens("/file"), STREAM, {"returns": 8, "rpcs": ["fs.read"], "check": _position(8),
                                       "label": "moves the position"}),
     (0, OUT, opens(("/file", O_RDONLY)), WAYS,
-     {"returns": 8, "rpcs": ["fsx.getattr", "clock.gettime", "fsx.setattr", "fs.read"], 
+     {"returns": 8, "rpcs": ["fsx.getattr", "clock.gettime", "fsx.setattr", "fs.read"],
       "label": "sets the access time"}),
     (0, Edge(Out(8)), FILE, WAYS, {"returns": 8, "rpcs": ["fs.read"], "label": "up to the last mapped byte"}),
     (0, OUT, _ready, STREAM, {"returns": 8, "rpcs": [], "check": _contents, "label": "pipe"}),

@@ -179,9 +179,9 @@ def closed_fdinfo(guest: Guest) -> None:
 
 
 def other_process(guest: Guest) -> None:
-    """Process 2 is somebody else's."""
+    """Process 3 is somebody else's."""
     guest.mount_system()
-    assert guest.process(uid=2000, gid=2000).pid == 2
+    assert guest.process(uid=2000, gid=2000).pid == 3
 
 
 def lost_handle(kind: type[Message]) -> Setup:

@@ -133,7 +133,7 @@ _ALIKE: list[tuple[int, Any, int, int, dict[str, Any]]] = [
     (EACCES, "/new", NEW, 0o644, {"user": USER, "label": "create",
                                   "rpcs": ["fsx.getattr", "fsx.lookup", "fsx.getattr"]}),
     (EACCES, "/sys/new", NEW, 0o644, {"setup": system, "label": "sysfs"}),
-    (EACCES, "/proc/2/environ", O_RDONLY, 0, {"user": USER, "setup": other_process, "rpcs": ["fsx.getattr"],
+    (EACCES, "/proc/3/environ", O_RDONLY, 0, {"user": USER, "setup": other_process, "rpcs": ["fsx.getattr"],
                                               "label": "memory of another user"}),
     (EBUSY, "/console", O_RDWR, 0, {"user": USER, "setup": exclusive_terminal}),
     (EEXIST, "/file", NEW | O_EXCL, 0o644, {"rpcs": ["fsx.lookup"]}),

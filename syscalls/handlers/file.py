@@ -10,7 +10,6 @@ from syscalls.abi.errno import (
     EFBIG,
     EINVAL,
     ENODEV,
-    ENOENT,
     EOPNOTSUPP,
     ESPIPE,
 )
@@ -80,7 +79,8 @@ if TYPE_CHECKING:
     from syscalls.objects.task import Task
 
 _OPEN_ERRORS = (
-    "EACCES EBUSY EFAULT EINTR EIO EISDIR ELOOP EMFILE ENAMETOOLONG ENFILE ENOENT ENOSPC ENOTDIR ENXIO EROFS ETXTBSY"
+    "EACCES EBUSY EFAULT EINTR EIO EISDIR ELOOP EMFILE ENAMETOOLONG ENFILE ENOENT ENOSPC ENOTDIR ENXIO EROFS "
+    "ETXTBSY"
 )
 _READ_ERRORS = "EBADF EFAULT EINVAL EIO EISDIR ENOENT EPERM ESRCH"
 _WRITE_ERRORS = "EACCES EBADF EFAULT EFBIG EINVAL EIO ENOSPC ESRCH"
@@ -109,10 +109,9 @@ _DIRECT = 256 * 1024
 async def _open(t: Task, dirfd: int, pathname: int, flags: int, mode: int, resolve: int = 0) -> int:
     flags = check_flags(flags, resolve)
     path = await t.mem.path(pathname)
-    if not path:
-        raise SysError(ENOENT)
     files = t.files
-    files.lowest_free()
+    if path:  # none is ENOENT, whatever else is missing
+        files.lowest_free()
     file = await open_path(t, dirfd, path, flags, mode, resolve)
     try:
         return files.alloc(file, flags & O_CLOEXEC != 0)
@@ -340,7 +339,9 @@ async def lseek(t: Task, fd: Fd, offset: Off, whence: UInt) -> int:
     return await file.lseek(t, offset, whence)
 
 
-@syscall("truncate", errors="EACCES EFAULT EFBIG EINVAL EIO EISDIR ELOOP ENAMETOOLONG ENOENT ENOTDIR EROFS ETXTBSY")
+@syscall(
+    "truncate", errors="EACCES EFAULT EFBIG EINVAL EIO EISDIR ELOOP ENAMETOOLONG ENOENT ENOTDIR EROFS ETXTBSY"
+)
 async def truncate(t: Task, path: UserPath, length: Off) -> None:
     """Set the size of a file (man 2 truncate)."""
     from syscalls.vfs.attributes import truncate_path
@@ -373,6 +374,7 @@ _FALLOC_MODES = (
     FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE,
 )
 _NO_FALLOCATE = {S_IFIFO: ESPIPE, S_IFCHR: ENODEV}
+"""What Linux looks at before the range."""
 
 
 @syscall("fallocate", errors="EBADF EFBIG EINVAL EIO ENODEV ENOSPC EOPNOTSUPP ESPIPE")

@@ -21,6 +21,8 @@ from syscalls.abi.flags import (
     POLLOUT,
     POLLRDNORM,
     POLLWRNORM,
+    S_IFDIR,
+    S_IFIFO,
     S_IFREG,
     SEEK_CUR,
     SEEK_SET,
@@ -51,6 +53,7 @@ MAX_RW = 0x7FFF_F000
 """Most bytes that one read or write moves, as Linux has it (man 2 read, NOTES)."""
 
 _ACCESS = {O_RDONLY: READ | ANY, O_WRONLY: WRITE | ANY, O_RDWR: READ | WRITE | ANY, O_ACCMODE: ANY}
+_NO_FALLOCATE = {S_IFREG: EOPNOTSUPP, S_IFDIR: EISDIR, S_IFIFO: ESPIPE}
 _ALWAYS_READY = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM
 
 
@@ -158,7 +161,7 @@ class File:
 
     async def fallocate(self, t: Task, mode: int, offset: int, length: int) -> None:
         """Reserve or punch space (man 2 fallocate)."""
-        raise SysError(EOPNOTSUPP if self.inode.kind == S_IFREG else ENODEV)
+        raise SysError(_NO_FALLOCATE.get(self.inode.kind, ENODEV))
 
     async def fsync(self, t: Task, datasync: bool) -> None:
         """Bring changes to the device (man 2 fsync); pipes and sockets cannot."""

@@ -11,6 +11,7 @@ from syscalls.abi.errno import (
     EINVAL,
     EISDIR,
     ELOOP,
+    ENOENT,
     ENXIO,
     EPERM,
     EROFS,
@@ -117,11 +118,13 @@ async def open_path(t: Task, dirfd: int, path: bytes, flags: int, mode: int = 0,
     Args:
         t: who opens.
         dirfd: where a relative path starts, or AT_FDCWD.
-        path: the path, not empty.
+        path: the path.
         flags: O_*, as `check_flags` returns them; O_CLOEXEC is the caller's business.
         mode: permissions of a file that is created, before the umask.
         resolve: RESOLVE_* of openat2.
     """
+    if not path:
+        raise SysError(ENOENT)
     walk = Walk(t, dirfd, path, resolve)
     if flags & _TMPFILE_BIT:
         return await _open_tmpfile(t, walk, flags, mode)

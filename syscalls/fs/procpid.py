@@ -106,6 +106,8 @@ def own(inode: Inode, process: Process) -> None:
 
 _GUARDED = (b"auxv", b"environ", b"maps")
 """Files that show memory: only who may inspect the process can open them."""
+_PLACED = (b"auxv", b"cmdline", b"environ", b"oom_score_adj")
+"""Files that pwrite knows, as they are no sequences of records."""
 
 
 class TaskDirectory(VirtualDirectory):
@@ -197,8 +199,16 @@ class TaskDirectory(VirtualDirectory):
         def allow(t: Task) -> bool:
             return task.process.mm is None or may_inspect(t, task)
 
-        taking, guard = store if take is not None else None, allow if name in _GUARDED else None
-        return VirtualFile(self._proc, make, mode, store=taking, can_splice=False, allow=guard, ino=ino)
+        return VirtualFile(
+            self._proc,
+            make,
+            mode,
+            store=store if take is not None else None,
+            can_splice=False,
+            can_pwrite=name in _PLACED,
+            allow=allow if name in _GUARDED else None,
+            ino=ino,
+        )
 
 
 class TasksDirectory(VirtualDirectory):
@@ -306,7 +316,7 @@ class FdDirectory(VirtualDirectory):
             more = getattr(file, "fdinfo", None)
             return rows + more() if more is not None else rows
 
-        return VirtualFile(self._proc, make, 0o444, can_splice=False, ino=self._number(fd))
+        return VirtualFile(self._proc, make, 0o444, can_splice=False, can_pwrite=False, ino=self._number(fd))
 
 
 def task_link(

@@ -213,6 +213,7 @@ _TTY_DRIVERS = (
 
 
 async def _nothing_to_say(t: Task) -> bytes:
+    """/proc/kmsg: there is no kernel log; Linux would wait for its next line."""
     raise SysError(EPERM)
 
 

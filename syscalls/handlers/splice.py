@@ -46,7 +46,7 @@ async def sendfile(t: Task, out_fd: Fd, in_fd: Fd, offset: UserPtr[int], count: 
     out = t.files.get(out_fd)
     if not out.access & WRITE:
         raise SysError(EBADF)
-    if not source.seekable or source.inode.kind == S_IFDIR or out.flags & O_APPEND:
+    if not source.seekable or out.flags & O_APPEND:
         raise SysError(EINVAL)
     done = await transfer.send_file(t, out, source, at, min(count, MAX_RW))
     if at is not None:
@@ -156,8 +156,6 @@ def _check_splice(
     if pipe_out is None and out.flags & O_APPEND:
         raise SysError(EINVAL)
     if (start_in is not None and start_in < 0) or (start_out is not None and start_out < 0):
-        raise SysError(EINVAL)
-    if source.inode.kind == S_IFDIR:
         raise SysError(EINVAL)
 
 

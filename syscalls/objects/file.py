@@ -203,6 +203,7 @@ class DirectoryFile(File):
 
     seekable = True
     can_epoll = False
+    can_splice = False
 
     def __init__(self, inode: Inode, flags: int, path: Path | None = None) -> None:
         super().__init__(inode, flags, path)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from syscalls.abi.errno import EACCES, EIO, ENOENT
+from syscalls.abi.errno import EACCES, EINVAL, EIO, ENOENT, ESPIPE
 from syscalls.abi.flags import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
 from syscalls.errors import SysError
 from syscalls.objects.file import DirectoryFile, File, seek_plainly
@@ -181,12 +181,13 @@ class VirtualFile(VirtualInode):
 
     Args:
         make: returns the contents; called at the first read and again after going back to the start.
-        store: takes what was written and its offset, returns how much it accepted; None: writing is EIO.
+        store: takes what was written and its offset, returns how much it accepted; None: writing fails.
         can_splice: splice and sendfile know it, see `File.can_splice`.
+        can_pwrite: pwrite knows it, ESPIPE for others; None: if it has `store`.
         allow: who may open it, whatever the permission bits say: EACCES for others; None: everybody.
     """
 
-    __slots__ = ("allow", "can_splice", "make", "store")
+    __slots__ = ("allow", "can_pwrite", "can_splice", "make", "store")
 
     def __init__(
         self,
@@ -196,6 +197,7 @@ class VirtualFile(VirtualInode):
         *,
         store: Store | None = None,
         can_splice: bool = True,
+        can_pwrite: bool | None = None,
         allow: Callable[[Task], bool] | None = None,
         ino: int = 0,
         uid: int = 0,
@@ -205,6 +207,7 @@ class VirtualFile(VirtualInode):
         self.make = make
         self.store = store
         self.can_splice = can_splice
+        self.can_pwrite = store is not None if can_pwrite is None else can_pwrite
         self.allow = allow
 
     async def open_regular(self, t: Task, flags: int, path: Path) -> File:
@@ -257,7 +260,7 @@ class VirtualOpenFile(File):
         """Hand the bytes to whoever keeps the value."""
         await self.lock.acquire(t)
         try:
-            written = await self.pwrite(t, data, self.pos)
+            written = await self._store(t, data, self.pos)
             self.pos += written
             return written
         finally:
@@ -266,8 +269,14 @@ class VirtualOpenFile(File):
     async def pwrite(self, t: Task, data: bytes, offset: int) -> int:
         """Hand the bytes to whoever keeps the value."""
         assert isinstance(self.inode, VirtualFile)
+        if not self.inode.can_pwrite:
+            raise SysError(ESPIPE)
+        return await self._store(t, data, offset)
+
+    async def _store(self, t: Task, data: bytes, offset: int) -> int:
+        assert isinstance(self.inode, VirtualFile)
         if self.inode.store is None:
-            raise SysError(EIO)
+            raise SysError(EIO if self.can_splice else EINVAL)
         self._content = None
         return await self.inode.store(t, data, offset)
 

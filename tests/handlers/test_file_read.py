@@ -164,6 +164,8 @@ CASES = [
     ok("preadv2", 3, 0, 0, 0, 0, 1 << 30, returns=0, rpcs=[], setup=FILE, label="flags count with buffers only"),
     fails("read", EINVAL, 3, OUT, 4, rpcs=[], setup=event_counter, label="eventfd wants eight bytes"),
     fails("pread64", EINVAL, 99, OUT, 8, -1, rpcs=[], label="negative offset"),
+    fails("pread64", EINVAL, 3, OUT, 8, (1 << 63) - 8, rpcs=[], setup=FILE, label="beyond the largest offset"),
+    ok("pread64", 3, OUT, 8, (1 << 63) - 9, returns=0, rpcs=["fs.read"], setup=FILE, label="largest offset"),
     fails("preadv", EINVAL, 99, Iov(OUT), 1, -1, 0, rpcs=[], label="negative offset"),
     fails("preadv2", EINVAL, 99, Iov(OUT), 1, -2, 0, 0, rpcs=[], label="negative offset"),
     fails("preadv2", ESPIPE, 3, Iov(OUT), 1, 0, 0, 0, rpcs=[], setup=_ready),

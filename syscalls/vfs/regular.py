@@ -317,10 +317,12 @@ class RegularFile(File):
 
     async def fallocate(self, t: Task, mode: int, offset: int, length: int) -> None:
         """Ask the server; flags and range were checked."""
-        owner = self.inode.fs
         if self.inode.attr.mode & (S_ISUID | S_ISGID):
             await drop_suid(t, self.inode)
-        await owner.call(fsx.Fallocate(self.handle, mode, offset, length))
+        try:
+            await self._port.call(self._server, fsx.Fallocate(self.handle, mode, offset, length))
+        except RpcError as error:
+            raise _failed(error) from None
         if self.inode.pages is not None:
             await _show_allocated(t, self.inode, mode, offset, length)
 

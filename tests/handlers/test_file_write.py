@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from linuxemu.messages import fs, fsx
+from linuxemu.messages import console, fs, fsx
 from linuxemu.testing import BAD, Guest, Iov, Out
 from syscalls.abi.errno import (
     EACCES,
@@ -30,6 +30,7 @@ from syscalls.abi.flags import (
     O_PATH,
     O_RDONLY,
     O_WRONLY,
+    POLLOUT,
     RWF_APPEND,
     RWF_DSYNC,
     RWF_NOWAIT,
@@ -336,6 +337,26 @@ def test_a_server_of_paths_gets_what_is_written(guest: Guest) -> None:
         guest.fs.expect(fs.Write(handle=5, offset=4, data=b"two"))
     guest.syscall.write(fd, b"one ", 4)
     guest.syscall.writev(fd, Iov(b"t", b"wo"), 2)
+
+
+@proves("write", EPIPE, rpcs=["console.write"])
+def test_nobody_reads_the_standard_output_of_the_host(guest: Guest) -> None:
+    handler = guest.on_signal(SIGPIPE)
+    guest.console.expect(console.Write(stream=1, data=b"hello")).error(EPIPE)
+    assert guest.start.write(1, b"hello", 5).errno == EPIPE
+    assert handler.signals == [SIGPIPE]
+
+
+def test_a_write_waits_for_the_host_to_take_more(guest: Guest) -> None:
+    guest.console.expect(console.Write(stream=1, data=b"hello")).error(EAGAIN)
+    guest.console.expect(console.Watch(stream=1, events=POLLOUT))
+    call = guest.start.write(1, b"hello", 5)
+    assert call.blocked
+    guest.console.post(console.Ready(stream=1, events=POLLOUT))
+    guest.settle()
+    assert call.result == 5
+    assert guest.stdout == b"hello"
+    assert guest.rpc.log.names("console") == ["console.write", "console.watch", "console.write"]
 
 
 def test_standard_output_is_a_stream_of_the_host(guest: Guest) -> None:

@@ -208,7 +208,8 @@ async def write(t: Task, fd: Fd, buf: UserPtr[bytes], count: Size) -> int:
         transfer.check_buffer(buf, count)
     if count > _DIRECT or files.refs > 1:
         return await transfer.pinned(file, transfer.write_user(t, file, buf, count, None))
-    return await file.write(t, await t.mem.read_some(buf, count))
+    data = await t.mem.read_some(buf, count)
+    return await file.write(t, data if len(data) == count else transfer.usable(file, data))
 
 
 def _positioned(t: Task, fd: int, pos: int, want: int) -> File:

@@ -71,6 +71,21 @@ async def deliver(t: Task, file: File, address: int, data: bytes, offset: int | 
     return written
 
 
+def usable(file: File, data: bytes) -> bytes:
+    """What is written of a buffer that could only be read in part.
+
+    Pipes take whole pages; what splice does not know takes all or nothing.
+
+    Raises:
+        SysError: EFAULT when that is nothing.
+    """
+    if file.inode.kind == S_IFIFO:
+        data = data[: len(data) & -4096]
+    if not data or not file.can_splice:
+        raise SysError(EFAULT)
+    return data
+
+
 async def read_user(t: Task, file: File, address: int, count: int, offset: int | None) -> int:
     """read and pread of any size.
 
@@ -116,6 +131,8 @@ async def write_user(t: Task, file: File, address: int, count: int, offset: int 
         while True:
             some = min(count - done, STEP)
             data = await t.mem.read_some(address + done, some)
+            if len(data) < some:
+                data = usable(file, data)
             written = await _put(t, file, data, None if offset is None else offset + done)
             done += written
             if done == count or written < some:
@@ -159,7 +176,10 @@ async def writev_user(t: Task, file: File, vector: Vector, offset: int | None) -
     total = sum(length for _, length in vector)
     if total > STEP and file.can_stream_large:
         return await _each(t, file, vector, offset, write_user)
-    return await _put(t, file, await gather(t, vector), offset)
+    data = await gather(t, vector)
+    if len(data) < total:
+        data = usable(file, data)
+    return await _put(t, file, data, offset)
 
 
 async def _each(t: Task, file: File, vector: Vector, offset: int | None, move: Move) -> int:

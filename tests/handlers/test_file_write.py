@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from linuxemu.messages import console, fs, fsx
-from linuxemu.testing import BAD, Guest, Iov, Out
+from linuxemu.testing import BAD, Edge, Guest, Iov, Out
 from syscalls.abi.errno import (
     EACCES,
     EAGAIN,
@@ -232,6 +232,13 @@ CASES = [
     ok("pwritev2", 3, Iov(DATA), 1, -1, 0, RWF_DSYNC, rpcs=["fs.write", "fsx.fsync"], setup=FILE, label="RWF_DSYNC"),
     ok("pwritev2", 3, 0, 0, 0, 0, 1 << 30, returns=0, rpcs=[], setup=FILE, label="flags count with buffers only"),
     fails("write", EINVAL, 3, DATA, 4, rpcs=[], setup=event_counter, label="eventfd wants eight bytes"),
+    fails("write", EFAULT, 3, Edge(DATA[:7]), 8, rpcs=[], setup=event_counter, label="eventfd wants all"),
+    fails("write", EFAULT, 3, Edge(DATA), 9, rpcs=[], setup=_writable_pipe, label="part of a page, pipe"),
+    fails("write", EFAULT, 3, Edge(b"4"), 8, rpcs=[], setup=in_system("/proc/self/oom_score_adj"),
+          label="part of a setting"),
+    fails("writev", EFAULT, 3, Iov(DATA, (BAD, 4)), 2, rpcs=[], setup=_writable_pipe, label="part of a page, pipe"),
+    ok("write", 3, Edge(bytes(4097)), 8192, returns=4096, rpcs=[], setup=_writable_pipe, label="whole pages, pipe"),
+    ok("writev", 3, Iov(DATA, (BAD, 4)), 2, returns=8, rpcs=["fs.write"], setup=FILE, label="up to a bad buffer"),
     fails("write", EAGAIN, 3, b"\xfe" + b"\xff" * 7, 8, rpcs=[], label="eventfd is full",
           setup=both(event_counter, lambda guest: guest.syscall.write(3, b"\1" + bytes(7), 8))),
     *[fails(name, EFBIG, *WAYS[name](3, DATA, 8), rpcs=[], setup=_small_at_its_end) for name in STREAM],

@@ -10,6 +10,11 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(ROOT), str(HERE / "_ext")]  # document this checkout, whatever is installed
 
+INNER = (
+    "arrived", "begin", "complete", "declared", "ended", "equip", "peek", "place", "place_at_edge", "stopped", "wrap",
+)  # fmt: skip
+"""Methods with which the classes of the harness talk to each other; no test calls them."""
+
 project = "linuxemu"
 author = "the linuxemu authors"
 release = version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
@@ -25,7 +30,7 @@ myst_enable_extensions = ["colon_fence"]  # directives in colons: what stands in
 myst_heading_anchors = 3
 suppress_warnings = ["myst.header"]  # included pages start at their own second level
 
-autodoc_default_options = {"members": True}
+autodoc_default_options = {"members": True, "exclude-members": ",".join(INNER)}
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 napoleon_numpy_docstring = False
@@ -41,6 +46,10 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(Sequence|Mapping|Callable|Iterator|Iterable)"),
     # A server's record of what was asked for in vain: a plain tuple, of no interest by itself.
     (r"py:.*", r"(syscalls\.server\.)?Unsupported"),
+    # What lies behind the supported names.
+    (r"py:.*", r"(linuxemu\.(idl|kernel|messages|testing\.(system|script))|syscalls)\..*"),
+    (r"py:.*", r"(Message|TrapFrame|Kernel|KernelTask|Task|Service|Server|Wrap|Handler|LinuxServer|SysError)"),
+    (r"py:.*", r"AbstractContextManager"),
 ]
 
 html_theme = "furo"

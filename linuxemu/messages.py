@@ -3272,7 +3272,7 @@ class clock:
             return _new(cls, (ns,))
 
     class Settime(Message):
-        """Sets the real-time clock of this machine; the host's is not touched."""
+        """Sets this machine's real-time clock, never below the monotonic one; the host's is not touched."""
 
         __slots__ = ()
         ID = 265

@@ -6,6 +6,7 @@ system calls become objects of their own: other pages refer to them with {messag
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from importlib import import_module
 from pathlib import Path
@@ -13,12 +14,14 @@ from typing import TYPE_CHECKING
 
 from sphinx import addnodes
 from sphinx.errors import ExtensionError
+from sphinx.pycode import ModuleAnalyzer
 
 from linuxemu.idl.ids import IdTable
 from linuxemu.idl.interface import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import ModuleType
 
     from sphinx.application import Sphinx
     from sphinx.environment import BuildEnvironment
@@ -35,8 +38,20 @@ def module(name: str) -> str:
     home = import_module(name)
     lines = [f"## {name}", "", "```{eval-rst}", f".. automodule:: {name}", "   :no-members:", ""]
     for public in home.__all__:
-        lines += [f".. {_directive(getattr(home, public))}:: {name}.{public}", ""]
+        directive = _directive(getattr(home, public))
+        lines += _data(home, public) if directive == "autodata" else [f".. {directive}:: {name}.{public}", ""]
     return "\n".join([*lines, "```"])
+
+
+def _data(home: ModuleType, name: str) -> list[str]:
+    """A constant with the string that stands behind its assignment, in whatever module of the package that is."""
+    package = home.__name__
+    for found in pkgutil.iter_modules(home.__path__, f"{package}."):
+        docs = ModuleAnalyzer.for_module(found.name).find_attr_docs()
+        if ("", name) in docs:
+            text = [f"   {line}" for line in docs["", name]]
+            return [f".. py:data:: {package}.{name}", "", *text, ""]
+    raise ExtensionError(f"{package}.{name} has no docstring")
 
 
 def _directive(value: object) -> str:

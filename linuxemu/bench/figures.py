@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from linuxemu.bench import programs
+from linuxemu.bench.harness import collection_cost, harness_cost
 from linuxemu.bench.launch import Launcher, elapsed_s, idle_percent, write_program
 
 if TYPE_CHECKING:
@@ -160,7 +161,8 @@ def _peak_mib(launch: Launch) -> float:
 
 def figures(host: Host) -> list[Figure]:
     """All figures, in the order of the table."""
-    data, big = host.work / "data", host.work / "big"
+    work = host.work
+    data, big = work / "data", work / "big"
     data.write_bytes(bytes(4096))
     if not big.exists():
         block = bytes(range(256)) * 4096
@@ -192,6 +194,8 @@ def figures(host: Host) -> list[Figure]:
         Figure("python", "start-up of `python3 -c pass`", "ms", _python(host)),
         Figure("memory", "peak memory of `busybox true`", "MiB", _start(host, _peak_mib)),
         Figure("idle", f"CPU use of {_SLEEPERS} sleeping processes", "%", _idle(host)),
+        Figure("harness", "a harness test, beyond an empty one", "ms", harness_cost(work, host.launcher)),
+        Figure("collect", "collection with the plugin, beyond without", "ms", collection_cost(work, host.launcher)),
     ]
 
 

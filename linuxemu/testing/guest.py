@@ -380,6 +380,7 @@ class Guest:
             Blocked: it never will.
             UnexpectedMessage: a server got a message that the test does not expect.
         """
+        __tracebackhide__ = True
         if call.blocked:
             self._awaited = call
             try:
@@ -399,10 +400,12 @@ class Guest:
         Raises:
             UnexpectedMessage: a server got a message that the test does not expect.
         """
+        __tracebackhide__ = True
         self.system.settle()
         self._check()
 
     def _check(self) -> None:
+        __tracebackhide__ = True
         self.system.script.check()
         if self.linux.oopses:
             what, error = self.linux.oopses.pop(0)
@@ -487,6 +490,7 @@ class Guest:
             UnexpectedMessage: a server got a message that the test does not expect.
             UnmetExpectation: an expected message did not come.
         """
+        __tracebackhide__ = True
         self._check()
         self.system.script.verify()
 

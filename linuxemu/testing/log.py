@@ -58,7 +58,7 @@ class Rpc:
 
     @property
     def is_trap(self) -> bool:
-        """Whether it is the kernel's: a system call, a page fault or an exception of a task."""
+        """Whether it is the kernel's message of a system call, a page fault or an exception."""
         return isinstance(self.request, _TRAPS)
 
     def __str__(self) -> str:
@@ -75,7 +75,7 @@ class RpcLog(Sequence[Rpc]):
     def __init__(self) -> None:
         self._entries: list[Rpc] = []
         self.muted = 0
-        """While above 0 nothing is written down: the test itself is at work, not the guest."""
+        """While above 0 nothing is written down, because the test itself is at work, not the guest."""
 
     @overload
     def __getitem__(self, index: int) -> Rpc: ...

@@ -307,6 +307,7 @@ class Script:
         Raises:
             UnexpectedMessage: it did.
         """
+        __tracebackhide__ = True
         if self._failures:
             text = "\n\n".join(self._failures)
             self._failures.clear()
@@ -319,6 +320,7 @@ class Script:
             UnexpectedMessage: a message came that nobody expects.
             UnmetExpectation: an expected one is missing.
         """
+        __tracebackhide__ = True
         self.check()
         missing = [e for server in self.servers for e in server.expectations if not e.is_met]
         if missing:

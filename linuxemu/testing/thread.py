@@ -124,12 +124,13 @@ class Call:
 
     @property
     def returned(self) -> int:
-        """What the guest found in rax, as a signed number: a negative errno for an error.
+        """What the guest found in rax as a signed number, a negative errno for an error.
 
         Raises:
             Blocked: it still waits.
             TaskEnded: it does not return.
         """
+        __tracebackhide__ = True
         if self._rax is None:
             if self.thread.gone:
                 raise TaskEnded(self.text, self.thread.signal)
@@ -151,6 +152,7 @@ class Call:
             Blocked: it still waits.
             TaskEnded: it does not return, and is no exit.
         """
+        __tracebackhide__ = True
         if self.gone and self.name in _ENDING:
             return 0
         errno = self.errno
@@ -165,6 +167,7 @@ class Call:
 
     def finish(self) -> int:
         """Let time pass until it ends, and return its result; errors as for `result`."""
+        __tracebackhide__ = True
         self.thread.guest.complete(self)
         return self.result
 
@@ -197,10 +200,16 @@ class Calls:
             near = get_close_matches(name, X86_64, 3)
             hint = f"; is it {' or '.join(near)}?" if near else ""
             raise AttributeError(f"x86-64 Linux has no system call {name!r}{hint}")
-        return lambda *args: self._make(number, name, args)
+
+        def call(*args: Any) -> Any:
+            __tracebackhide__ = True
+            return self._make(number, name, args)
+
+        return call
 
     def __call__(self, number: int, *args: Any) -> Any:
         """Make the system call with this number."""
+        __tracebackhide__ = True
         return self._make(number, f"syscall_{number}", args)
 
     def __dir__(self) -> list[str]:
@@ -226,7 +235,7 @@ class GuestThread:
         """The handlers it is held in, and the stack pointer at the beginning of each."""
         self.stopped_at = 0
         """Where in user mode it stands."""
-        self.syscall = Calls(lambda number, name, args: guest.complete(self.begin(number, name, args)).result)
+        self.syscall = Calls(self._syscall)
         """Makes a system call and returns its result, letting time pass; errors raise `SyscallError`."""
         self.start = Calls(self._start)
         """Begins a system call that may wait, without letting time pass; returns a `Call`."""
@@ -276,7 +285,12 @@ class GuestThread:
 
     # -- doing ----------------------------------------------------------------------------------------------------
 
+    def _syscall(self, number: int, name: str, args: tuple[Any, ...]) -> int:
+        __tracebackhide__ = True
+        return self.guest.complete(self.begin(number, name, args)).result
+
     def _start(self, number: int, name: str, args: tuple[Any, ...]) -> Call:
+        __tracebackhide__ = True
         call = self.begin(number, name, args)
         self.guest.settle()
         return call
@@ -305,6 +319,7 @@ class GuestThread:
         Returns:
             a call that is `done` once the instruction was carried out, and `gone` if it killed the process.
         """
+        __tracebackhide__ = True
         self._must_stand()
         text = f"{'store to' if write else 'load from'} {address:#x}"
         call = Call(self, -1, text, [])
@@ -313,6 +328,7 @@ class GuestThread:
         return call
 
     def _must_stand(self) -> None:
+        __tracebackhide__ = True
         if self.gone:
             raise RuntimeError(f"thread {self.tid} has ended")
         kernel = self.guest.system.kernel

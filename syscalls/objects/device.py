@@ -139,7 +139,10 @@ class RandomDevice(MemoryDevice):
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def ioctl(self, t: Task, cmd: int, arg: int) -> int:
-        """The pool is always full; adding to it is accepted from root and changes nothing."""
+        """The pool is always full; adding to it is accepted from root and changes nothing.
+
+        Requests that it does not know are ENOTTY, on Linux EINVAL.
+        """
         if cmd == _RNDGETENTCNT:
             await t.mem.put_u32(arg, _ENTROPY_BITS)
             return 0

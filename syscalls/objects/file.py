@@ -69,7 +69,7 @@ class File:
         path: where it was opened, None for what has no name anywhere.
     """
 
-    __slots__ = ("access", "flags", "inode", "owner", "path", "pos", "refs")
+    __slots__ = ("access", "flags", "inode", "owner", "owner_is_thread", "path", "pos", "refs")
 
     seekable = False
     """Has a position that lseek moves; pread and pwrite work."""
@@ -89,6 +89,8 @@ class File:
         self.access = 0 if flags & O_PATH else _ACCESS[flags & O_ACCMODE]
         self.owner = 0
         """F_SETOWN value: process, or negative process group, that SIGIO goes to."""
+        self.owner_is_thread = False
+        """`owner` is one thread and not its process: F_OWNER_TID."""
 
     @property
     def readable(self) -> bool:

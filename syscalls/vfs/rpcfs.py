@@ -10,7 +10,7 @@ from linuxemu.errors import RpcError
 from linuxemu.idl.codes import ERR_NOT_ACCEPTABLE
 from linuxemu.messages import fs, fsx
 from syscalls.abi.errno import EEXIST
-from syscalls.abi.flags import O_ACCMODE, O_NOATIME, S_IFMT, S_IFREG
+from syscalls.abi.flags import MS_NODIRATIME, O_ACCMODE, O_NOATIME, S_IFMT, S_IFREG
 from syscalls.errors import SysError
 from syscalls.objects.file import DirectoryFile, File
 from syscalls.vfs.filesystem import FileSystem, FsInfo, errno_of
@@ -284,9 +284,13 @@ class RpcDirectoryFile(DirectoryFile):
         self._fs = inode.fs
         self._handle = handle
 
+    @property
+    def _nodiratime(self) -> bool:
+        return self.path is not None and self.path.mount.flags & MS_NODIRATIME != 0
+
     async def records(self, t: Task, cookie: int, size: int) -> list[tuple[int, int, int, bytes]]:
         """Ask the server for the next records."""
-        if cookie == 0 and self._fs.relatime and not self.flags & O_NOATIME:
+        if cookie == 0 and self._fs.relatime and not self.flags & O_NOATIME and not self._nodiratime:
             await touch(t, self.inode, self.path)
         size = min(max(size, _LONGEST_RECORD), self._fs.chunk)
         packed = (await self._fs.call(fsx.Readdir(self._handle, cookie, size))).entries

@@ -39,7 +39,7 @@ def follow(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Page]:
     "block",
     [
         # Blocks of a page build on each other: one worker has them all.
-        pytest.param(block, id=f"{block.place}-{block.info}", marks=pytest.mark.xdist_group(block.page))
+        pytest.param(block, id=f"{block.place}-{block.info}")
         for blocks in PAGES.values()
         for block in blocks
     ],

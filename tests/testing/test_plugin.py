@@ -32,8 +32,9 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> object:
     def run(source: str, *options: str) -> pytest.RunResult:
         pytester.makepyfile(source)
         # The other plugins take longer than the tests.
-        others = [word for name in ("cacheprovider", "xdist", "hypothesispytest", "cov") for word in ("-p", f"no:{name}")]
-        return pytester.runpytest_inprocess(*others, *options)
+        others = ("cacheprovider", "xdist", "hypothesispytest", "cov")
+        without = [word for name in others for word in ("-p", f"no:{name}")]
+        return pytester.runpytest_inprocess(*without, *options)
 
     return run
 

@@ -1,10 +1,16 @@
-"""The names that `import linuxemu` promises."""
+"""The names that `import linuxemu` and `import linuxemu.testing` promise."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import pytest
 
 import linuxemu
+from linuxemu import testing
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 
 def test_public_names() -> None:
@@ -14,9 +20,20 @@ def test_public_names() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", linuxemu.__all__)
-def test_each_name_is_there_and_documented(name: str) -> None:
-    assert getattr(linuxemu, name).__doc__
+def test_public_names_of_the_harness() -> None:
+    assert testing.__all__ == [
+        "ANY", "BAD", "Blocked", "Call", "Calls", "Clock", "CompileError", "Edge", "Expectation", "Files", "Guest",
+        "GuestThread", "HandlerFailed", "InOut", "Iov", "NULL", "NoCompiler", "Out", "ProgramResult", "ProgramRunner",
+        "Result", "Rpc", "RpcLog", "Rpcs", "Scripted", "SignalHandler", "SyscallError", "SyscallRecord", "TaskEnded",
+        "UnexpectedMessage", "UnmetExpectation", "fresh_attr", "where",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(module, name) for module in (linuxemu, testing) for name in module.__all__]
+)
+def test_each_name_is_there_and_documented(module: ModuleType, name: str) -> None:
+    assert getattr(module, name).__doc__
 
 
 def test_other_names_are_not() -> None:

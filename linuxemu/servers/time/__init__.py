@@ -104,8 +104,8 @@ class TimeServer(Server):
 
     @rpc(clock.Settime)
     async def settime(self, src: int, m: clock.Settime) -> clock.SettimeReply:
-        """Set the real-time clock; the others cannot be set."""
-        if m.clock != _REALTIME or not 0 <= m.ns <= _MAX_NS:
+        """Set the real-time clock, not to less than the monotonic one shows; the others cannot be set."""
+        if m.clock != _REALTIME or not self._source.now_ns(_MONOTONIC) <= m.ns <= _MAX_NS:
             raise RpcError(ERR_INVALID_ARG)
         self._offset_ns = m.ns - self._source.now_ns(_REALTIME)
         return clock.SettimeReply()

@@ -55,6 +55,7 @@ from syscalls.abi.flags import (
 from syscalls.abi.structs import Iovec, OpenHow
 from syscalls.errors import SysError
 from syscalls.handlers import splice as _  # noqa: F401  (its calls belong to this family)
+from syscalls.handlers._errors import PATH_ERRORS
 from syscalls.objects.file import ANY, READ, WRITE, File
 from syscalls.registry import PARTIAL, syscall
 from syscalls.types import (
@@ -78,10 +79,7 @@ from syscalls.vfs.regular import MAX_OFFSET
 if TYPE_CHECKING:
     from syscalls.objects.task import Task
 
-_OPEN_ERRORS = (
-    "EACCES EBUSY EFAULT EINTR EIO EISDIR ELOOP EMFILE ENAMETOOLONG ENFILE ENOENT ENOSPC ENOTDIR ENXIO EROFS "
-    "ETXTBSY"
-)
+_OPEN_ERRORS = f"{PATH_ERRORS} EBUSY EINTR EISDIR EMFILE ENFILE ENOSPC ENXIO EROFS ETXTBSY"
 _READ_ERRORS = "EBADF EFAULT EINVAL EIO EISDIR ENOENT EPERM ESRCH"
 _WRITE_ERRORS = "EACCES EBADF EFAULT EFBIG EINVAL EIO ENOSPC ESRCH"
 _OPEN_HOW_SIZE = 24
@@ -340,9 +338,7 @@ async def lseek(t: Task, fd: Fd, offset: Off, whence: UInt) -> int:
     return await file.lseek(t, offset, whence)
 
 
-@syscall(
-    "truncate", errors="EACCES EFAULT EFBIG EINVAL EIO EISDIR ELOOP ENAMETOOLONG ENOENT ENOTDIR EROFS ETXTBSY"
-)
+@syscall("truncate", errors=f"{PATH_ERRORS} EFBIG EINVAL EISDIR EROFS ETXTBSY")
 async def truncate(t: Task, path: UserPath, length: Off) -> None:
     """Set the size of a file (man 2 truncate)."""
     from syscalls.vfs.attributes import truncate_path

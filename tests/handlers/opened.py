@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from linuxemu.idl.codes import ERR_NOT_FOUND
 from linuxemu.servers.fs.memfs import MemFs
 from syscalls.abi.flags import (
+    AT_FDCWD,
     F_SETFL,
     MS_RDONLY,
     MS_REMOUNT,
@@ -25,6 +26,7 @@ from syscalls.abi.flags import (
 from syscalls.abi.structs import Rlimit, Sigaction
 from syscalls.objects.device import CONSOLE_RDEV
 from syscalls.objects.tty import Tty
+from syscalls.vfs.walk import lookup
 from tests.handlers.cases import pipe
 
 if TYPE_CHECKING:
@@ -146,9 +148,6 @@ def read_only_disk(guest: Guest) -> None:
 
 def running(guest: Guest, path: str = "/program") -> None:
     """A program is being executed."""
-    from syscalls.abi.flags import AT_FDCWD
-    from syscalls.vfs.walk import lookup
-
     guest.system.do(lookup(guest.main.t, AT_FDCWD, path.encode())).inode.deny_write += 1
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from linuxemu.messages import fs
-from linuxemu.testing import BAD, Guest
+from linuxemu.messages import fs, fsx
+from linuxemu.testing import BAD, Guest, Out
 from syscalls.abi.errno import (
     E2BIG,
     EACCES,
@@ -61,7 +61,7 @@ from syscalls.abi.flags import (
     SA_RESTART,
     SIGUSR1,
 )
-from syscalls.abi.structs import OpenHow
+from syscalls.abi.structs import OpenHow, Stat
 from tests.handlers.cases import Case, fails, ok, proves, standard_tree
 from tests.handlers.opened import (
     disk,
@@ -92,8 +92,6 @@ def _closed_directory(guest: Guest) -> None:
 
 
 def _handles_fail(guest: Guest) -> None:
-    from linuxemu.messages import fsx
-
     guest.fs.expect(fsx.Open).error(ENFILE)
 
 
@@ -352,9 +350,6 @@ def test_the_umask_takes_permissions_away(guest: Guest) -> None:
     guest.files.mkdir("/home", uid=1000, gid=1000)
     guest.syscall.umask(0o027)
     fd = guest.syscall.open("/home/new", NEW, 0o666)
-    from linuxemu.testing import Out
-    from syscalls.abi.structs import Stat
-
     stat = Out(Stat)
     guest.syscall.fstat(fd, stat)
     assert stat.value.st_mode == 0o100640

@@ -14,6 +14,7 @@ from syscalls.abi.errno import (
     EFAULT,
     EINTR,
     EINVAL,
+    EIO,
     EISDIR,
     ENOENT,
     EOPNOTSUPP,
@@ -134,7 +135,7 @@ def _alike() -> list[Case]:
 
 def _short_edge(guest: Guest) -> tuple[Any, ...]:
     """The last two bytes of a mapping, given as more."""
-    edge = guest.main.guest.place_at_edge(guest.main.t, bytes(2))
+    edge = guest.place_at_edge(guest.main.t, bytes(2))
     return 3, edge, 8
 
 
@@ -242,8 +243,6 @@ def test_a_large_read_asks_in_pieces(guest: Guest) -> None:
 
 @pytest.mark.linuxemu(root="memfs")
 def test_what_was_read_is_returned_though_the_server_fails_then(guest: Guest) -> None:
-    from syscalls.abi.errno import EIO
-
     guest.files.write("/large", bytes(600_000))
     fd = guest.syscall.open("/large", READ_ONLY)
     guest.fs.expect(fs.Read, offset=0).reply(data=bytes(262_144))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
+    from syscalls.objects.task import Task
     from syscalls.vfs.inode import Inode
 
 _PRIVATE = EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE
@@ -104,6 +105,8 @@ class EpollFile(RemoteFile):
 
     __slots__ = ("_interests", "_ready", "queue", "watchers")
 
+    can_splice = False
+
     def __init__(self, inode: Inode, flags: int) -> None:
         super().__init__(inode, flags)
         self._interests: dict[tuple[int, File], Interest] = {}
@@ -112,6 +115,10 @@ class EpollFile(RemoteFile):
         """Woken when the ready list gets something new."""
         self.watchers: dict[Interest, None] = {}
         """The interests of other instances in this one."""
+
+    async def lseek(self, t: Task, offset: int, whence: int) -> int:
+        """Accepted, and of no effect."""
+        return 0
 
     def may_be_ready(self, interest: Interest) -> None:
         """Put an interest on the ready list."""

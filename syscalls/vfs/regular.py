@@ -52,7 +52,7 @@ _DAY_NS = 24 * 3600 * 1_000_000_000
 def size_allowed(t: Task, offset: int, length: int) -> int:
     """How many of `length` bytes may be written at `offset`.
 
-    At RLIMIT_FSIZE the caller gets SIGXFSZ and EFBIG (man 2 setrlimit); at the largest offset EFBIG alone.
+    At RLIMIT_FSIZE the caller gets SIGXFSZ and EFBIG (man 2 setrlimit).
     """
     limit = t.process.rlimits[RLIMIT_FSIZE][0]
     if offset + length > limit:
@@ -63,10 +63,6 @@ def size_allowed(t: Task, offset: int, length: int) -> int:
             send_signal(t, SigInfo(SIGXFSZ))
             raise SysError(EFBIG)
         length = limit - offset
-    if offset + length > MAX_OFFSET:
-        if offset >= MAX_OFFSET:
-            raise SysError(EFBIG)
-        length = MAX_OFFSET - offset
     return length
 
 
@@ -159,6 +155,8 @@ class RegularFile(File):
 
     async def pread(self, t: Task, count: int, offset: int) -> bytes:
         """Read at an offset, less only at the end of the file."""
+        if offset + count > MAX_OFFSET:
+            raise SysError(EINVAL)
         if self.inode.pages is not None:
             from syscalls.vfs.pagecache import write_back
 
@@ -249,7 +247,9 @@ class RegularFile(File):
             return 0
         inode = self.inode
         end = offset + len(data)
-        if end > t.process.rlimits[RLIMIT_FSIZE][0] or end > MAX_OFFSET:
+        if end > MAX_OFFSET:
+            raise SysError(EINVAL)
+        if end > t.process.rlimits[RLIMIT_FSIZE][0]:
             data = data[: size_allowed(t, offset, len(data))]
         if inode.attr.mode & (S_ISUID | S_ISGID):
             await drop_suid(t, inode)

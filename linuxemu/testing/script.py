@@ -15,6 +15,7 @@ from linuxemu.idl.codes import ERR_NOT_ACCEPTABLE, posix_error
 from linuxemu.kernel import Server, park
 from linuxemu.messages import Message
 from linuxemu.testing.show import differences, numbered, show_fields, show_message
+from syscalls.abi.errno import EIO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -461,7 +462,7 @@ class Scripted(Server):
             return await self.behind.handle(src, message)
         if not muted:
             self._script.unexpected(self, message)
-        raise RpcError(ERR_NOT_ACCEPTABLE)
+        raise RpcError(ERR_NOT_ACCEPTABLE if muted else posix_error(EIO))
 
     async def notified(self, bits: int) -> None:
         """Notifications are the real server's."""

@@ -9,3 +9,5 @@ from linuxemu.inject.rules import Rule as Rule
 from linuxemu.inject.rules import When as When
 from linuxemu.inject.spec import parse as parse
 from linuxemu.inject.spec import parse_toml as parse_toml
+
+__all__ = ["InjectError", "Injected", "Injector", "Rule", "When", "parse", "parse_toml"]

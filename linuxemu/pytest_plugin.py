@@ -154,7 +154,10 @@ def _write_logs(directory: str, nodeid: str, logs: list[RpcLog]) -> None:
     with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
         file.write(f"{nodeid}\n")
         for log in logs:
-            file.writelines(f"{entry.at_ns} {entry}\n" for entry in log)
+            if log.cut:
+                file.write("ended by its time limit\n")
+            else:
+                file.writelines(f"{entry.at_ns} {entry}\n" for entry in log)
 
 
 @pytest.fixture

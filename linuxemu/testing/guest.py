@@ -344,6 +344,7 @@ class Guest:
 
     def peek(self, mem: UserMemory, address: int, size: int) -> bytes | None:
         """What lies in memory now; None where it cannot be read."""
+        self.system.must_be_open()
         muted = self.system.log
         muted.muted += 1
         reading = mem.read(address, size)
@@ -502,7 +503,7 @@ class Guest:
         self.system.script.verify()
 
     def close(self) -> None:
-        """The end.
+        """The end; nothing can be done with the guest afterwards. The fixtures see to it.
 
         Raises:
             HandlerFailed: the Linux server or another one failed with an exception of Python's.

@@ -376,9 +376,12 @@ class Scripted(Server):
         Raises:
             TypeError: it is no request of this server, or has no such field.
         """
+        kind = message if isinstance(message, type) else type(message)
+        if not issubclass(kind, Message):
+            raise TypeError(f"{message!r} is no message: expect fs.Open(path=...) or fs.Open, path=...")
+        if kind not in self.table:
+            raise TypeError(f"{self.role} never gets {kind.NAME or kind.__name__}")
         wanted = _wanted(message, fields)
-        if type(wanted) not in self.table:
-            raise TypeError(f"{self.role} never gets {type(wanted).NAME or type(wanted).__name__}")
         expectation = Expectation(self, wanted, condition)
         self.expectations.append(expectation)
         expectation.after = list(self._before)

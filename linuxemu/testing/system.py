@@ -83,6 +83,7 @@ class System:
         self.streams = (OutputStream(), OutputStream())
         self.scripted = {role: Scripted(self.script, role, names) for role, names in ROLES.items()}
         self.linux = LinuxServer()
+        self.closed = False
         self.log.muted += 1
         self._boot(seed)
         self.log.muted -= 1
@@ -156,7 +157,18 @@ class System:
         self.host.jumps = 0
         self._run()
 
+    def must_be_open(self) -> None:
+        """Fail where the engine may be another guest's already.
+
+        Raises:
+            RuntimeError: the guest is closed.
+        """
+        __tracebackhide__ = True
+        if self.closed:
+            raise RuntimeError("the guest is closed")
+
     def _run(self) -> None:
+        self.must_be_open()
         self.kernel.stopped = False
         self.kernel.run()
 
@@ -166,6 +178,9 @@ class System:
         Raises:
             Exception: what it raises.
         """
+        if self.closed:
+            coro.close()
+        self.must_be_open()
         found: list[Any] = []
         failed: list[BaseException] = []
 
@@ -195,6 +210,9 @@ class System:
 
     def close(self) -> list[tuple[str, BaseException]]:
         """The end. Returns the defects that were met: what was going on, and the exception."""
+        if self.closed:
+            return []
+        self.closed = True
         self.kernel.close()
         linux = self.linux
         for task in self.kernel.tasks.values():

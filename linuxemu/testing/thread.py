@@ -281,6 +281,7 @@ class GuestThread:
     @property
     def regs(self) -> TrapFrame:
         """Its registers."""
+        self.guest.system.must_be_open()
         frame: TrapFrame = self.guest.linux.port.get_frame(self.t.ktask)
         return frame
 
@@ -298,6 +299,7 @@ class GuestThread:
 
     def begin(self, number: int, name: str, args: tuple[Any, ...]) -> Call:
         """Place the arguments and set the registers, so that the thread makes the call when the kernel runs next."""
+        __tracebackhide__ = True
         _check_count(number, name, len(args))
         self._must_stand()
         guest = self.guest
@@ -330,6 +332,7 @@ class GuestThread:
 
     def _must_stand(self) -> None:
         __tracebackhide__ = True
+        self.guest.system.must_be_open()
         if self.gone:
             raise RuntimeError(f"thread {self.tid} has ended")
         kernel = self.guest.system.kernel

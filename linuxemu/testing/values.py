@@ -34,7 +34,7 @@ class Out:
 
     def __init__(self, kind: Any, fill: bytes = b"\0") -> None:
         if isinstance(kind, str):
-            self.size = struct.calcsize(kind)
+            self.size = _size(kind)
         elif isinstance(kind, int) and not isinstance(kind, bool):
             self.size = kind
         elif hasattr(kind, "SIZE") and hasattr(kind, "unpack"):
@@ -69,6 +69,13 @@ class Out:
     def __repr__(self) -> str:
         kind = self._kind if isinstance(self._kind, (int, str)) else self._kind.__name__
         return f"Out({kind!r})" if isinstance(kind, str) and kind is self._kind else f"Out({kind})"
+
+
+def _size(layout: str) -> int:
+    try:
+        return struct.calcsize(layout)
+    except struct.error as error:
+        raise TypeError(f"Out({layout!r}): no format of the struct module: {error}") from None
 
 
 class InOut(Out):
@@ -164,6 +171,9 @@ class Placing:
             return self._iovec(value.parts)
         if type(value) in (list, tuple):
             return self._pointers(value)
+        if isinstance(value, type):
+            name = value.__name__
+            raise TypeError(f"{name} is a class: pass one of it, or Out({name}) for the call to fill")
         try:
             return self._put(packed(value) + b"\0", _ALIGN)
         except TypeError:

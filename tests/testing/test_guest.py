@@ -77,6 +77,21 @@ def test_too_many_arguments(guest: Guest) -> None:
         guest.syscall.close(3, 4)
 
 
+def test_a_class_is_no_argument(guest: Guest) -> None:
+    with pytest.raises(TypeError, match=r"stat: Stat is a class: pass one of it, or Out\(Stat\)"):
+        guest.syscall.stat("/", Stat)
+
+
+def test_a_closed_guest(new_guest: type[Guest]) -> None:
+    guest = new_guest()
+    call = guest.start.pause()
+    guest.close()
+    guest.close()
+    for use in (guest.syscall.getpid, guest.settle, lambda: guest.put(b"x"), call.finish, lambda: guest.main.regs):
+        with pytest.raises(RuntimeError, match="the guest is closed"):
+            use()
+
+
 @pytest.mark.parametrize("value", [1.5, {"a": 1}, {1}, object()])
 def test_what_can_be_no_argument(guest: Guest, value: object) -> None:
     with pytest.raises(TypeError, match=r"close: .* can be no argument"):
@@ -124,6 +139,8 @@ def test_out_before_the_call(guest: Guest) -> None:
         _ = Out(4).value
     with pytest.raises(TypeError, match="a structure class"):
         Out(object())
+    with pytest.raises(TypeError, match="no format of the struct module"):
+        Out("zz")
 
 
 def test_inout_is_read_and_written(guest: Guest) -> None:

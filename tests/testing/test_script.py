@@ -233,6 +233,12 @@ def test_wrong_fields_are_refused(guest: Guest) -> None:
         guest.fs.expect(fsx.Forget).any_number().reply()
 
 
+def test_what_is_no_message_is_refused(guest: Guest) -> None:
+    for wrong in ("fs.open", fs, str, 3):
+        with pytest.raises(TypeError, match="is no message: expect"):
+            guest.fs.expect(wrong)  # type: ignore[arg-type]
+
+
 def test_a_message_of_another_server_is_refused(guest: Guest) -> None:
     with pytest.raises(TypeError, match=r"fs never gets clock\.gettime"):
         guest.fs.expect(clock.Gettime(0))

@@ -81,6 +81,7 @@ def work(directory: str, rules: list[str], host: Path | None = None) -> Run:
         inject=rules,
         timeout_s=60,
         strict_ipc=STRICT_IPC,
+        seed=0,  # the same requests in the same order every time
     )
     result = machine.run(["sh", "-c", SCRIPT])
     return Run(result.exit_status, result.stdout, result.stderr, growth(result), machine.injected)
@@ -95,6 +96,13 @@ def undisturbed(server: str) -> Run:
     assert run.errors == b""
     assert run.output.endswith(b"end\n")
     return run
+
+
+def kept(run: Run) -> dict[str, int]:
+    """What is in use at the end. The run may stop before or after the last task's id is given back by an activity."""
+    growth = dict(run.growth)
+    growth["tasks"] += growth.pop("activities")
+    return growth
 
 
 def points(server: str, requests: int) -> list[tuple[int, str]]:
@@ -125,7 +133,7 @@ def test_fifty_deaths(server: str, chunk: int, tmp_path: Path) -> None:
         where = f"{server} {how} at {number}"
         assert run.injected[0].fired == 1, where
         assert (run.status, run.output, run.errors) == (0, alone.output, b""), where
-        assert run.growth == alone.growth, where
+        assert kept(run) == kept(alone), where
         if server == "host":
             check_host(host, run.output)
 
@@ -158,7 +166,7 @@ def test_deaths_among_late_replies(seed: int) -> None:
     ]
     one = "for j in 1 2 3 4 5 6; do echo $i $j >> log$i; cat log$i > copy$i; done"
     script = f"cd /tmp; for i in 1 2 3 4; do ({one}) & done"
-    machine = Machine(inject=rules, timeout_s=60, strict_ipc=STRICT_IPC)
+    machine = Machine(inject=rules, timeout_s=60, strict_ipc=STRICT_IPC, seed=seed)
     result = machine.run(["sh", "-c", script + "; wait; cat log* copy*"])
     lines = [b"%d %d\n" % (i, j) for i in range(1, 5) for j in range(1, 7)]
     assert (result.exit_status, result.stderr, result.stdout) == (0, b"", b"".join(lines * 2))

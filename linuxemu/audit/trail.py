@@ -1,0 +1,236 @@
+"""From each `syscall` instruction back to the numbers: through its function, and through the callers of wrappers."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+from linuxemu.audit.effects import Effects
+from linuxemu.audit.flow import Flow
+from linuxemu.audit.values import LOADED, Location, Parameter, Stack, State, Unknown, Values, joined
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from linuxemu.audit.image import Image, Section
+    from linuxemu.audit.sweep import Sweep
+
+_C_PRESERVED = frozenset(["rbx", "rbp", "rsp", "r12", "r13", "r14", "r15"])
+_GO_PRESERVED = frozenset(["rsp", "rbp", "r14"])
+_ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
+_MOST_CALLERS = 4096
+_NUMBER = 0xFFFFFFFF
+_WORD = 8
+_LEA = re.compile(rb"[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](?=....)", re.DOTALL)
+
+
+class Lost(NamedTuple):
+    """Where a trail ends without a number."""
+
+    address: int
+    function: str
+    why: str
+
+
+class Site(NamedTuple):
+    """A `syscall` instruction."""
+
+    address: int
+    function: str
+    numbers: dict[int, frozenset[str]]
+    """The numbers that can reach it, each with the functions that say it."""
+    lost: tuple[Lost, ...]
+    """What could not be followed: with none of it, the numbers are all there are."""
+
+
+class Found(NamedTuple):
+    """Values at one place: a step of a trail."""
+
+    address: int
+    values: Values
+
+
+class Trail:
+    """Follows numbers back.
+
+    Args:
+        image: the program.
+        sweep: its calls and functions.
+    """
+
+    def __init__(self, image: Image, sweep: Sweep) -> None:
+        self._image = image
+        self._sweep = sweep
+        self._effects = Effects(_GO_PRESERVED if image.is_go else _C_PRESERVED)
+        self._addresses = _loaded_addresses(image)
+        self._exported = {function.start for function in image.exported}
+        self._flows: dict[int, Flow] = {}
+        self._steps: dict[tuple[int, Parameter], list[Found | Lost]] = {}
+
+    def sites(self, progress: Callable[[int], None]) -> list[Site]:
+        """Every `syscall` instruction with its numbers.
+
+        Args:
+            progress: is told how many were done since it was last called.
+        """
+        found = []
+        for address in self._sweep.sites:
+            found.append(self._site(address))
+            progress(1)
+        return found
+
+    def name_of(self, address: int) -> str:
+        """The function that holds an address."""
+        function = self._image.functions.get(self._sweep.start_of(address))
+        return function.name if function is not None and function.name else f"sub_{self._entry(address):x}"
+
+    def _site(self, address: int) -> Site:
+        numbers: dict[int, set[str]] = {}
+        lost: set[Lost] = set()
+        start: list[Found | Lost] = [self._values(address, "rax")]
+        seen: set[tuple[int, Parameter]] = set()
+        while start:
+            step = start.pop()
+            if isinstance(step, Lost):
+                lost.add(step)
+                continue
+            for value in step.values:
+                if isinstance(value, int):
+                    numbers.setdefault(value & _NUMBER, set()).add(self.name_of(step.address))
+                elif isinstance(value, Parameter):
+                    key = (self._entry(step.address), value)
+                    if key not in seen:
+                        seen.add(key)
+                        start += self._callers(*key)
+                else:
+                    lost.add(self._lost(step.address, value.why if isinstance(value, Unknown) else "an address"))
+        return Site(
+            address,
+            self.name_of(address),
+            {number: frozenset(functions) for number, functions in sorted(numbers.items())},
+            tuple(sorted(lost)),
+        )
+
+    def _lost(self, address: int, why: str) -> Lost:
+        return Lost(address, self.name_of(address), why)
+
+    def _flow(self, address: int) -> Flow:
+        start = self._sweep.start_of(address)
+        flow = self._flows.get(start)
+        if flow is None:
+            section = self._image.section_at(start)
+            assert section is not None
+            end = min(self._sweep.end_of(start), section.end)
+            flow = Flow(section.data[start - section.start : end - section.start], start, self._effects)
+            self._flows[start] = flow
+        return flow
+
+    def _entry(self, address: int) -> int:
+        return self._flow(address).entry_of(address)
+
+    def _values(self, address: int, location: Location) -> Found | Lost:
+        state = self._flow(address).at(address)
+        if state is None:
+            return self._lost(address, "not decoded")
+        return Found(address, state.get(location))
+
+    def _callers(self, entry: int, parameter: Parameter) -> list[Found | Lost]:
+        """What callers of the function at `entry` hand over as this parameter."""
+        key = (entry, parameter)
+        if key not in self._steps:
+            self._steps[key] = list(self._find_callers(entry, parameter))
+        return self._steps[key]
+
+    def _find_callers(self, entry: int, parameter: Parameter) -> list[Found | Lost]:
+        calls, jumps = self._sweep.calls.get(entry, []), self._sweep.jumps.get(entry, [])
+        # A jump within the function is a loop, and followed there.
+        jumps = [site for site in jumps if self._sweep.start_of(site) != self._sweep.start_of(entry)]
+        if len(calls) + len(jumps) > _MOST_CALLERS:
+            return [self._lost(entry, f"more than {_MOST_CALLERS} callers")]
+        found = [self._handed_over(site, self._flow(site), parameter, _WORD) for site in calls]
+        found += [self._handed_over(site, self._flow(site), parameter, 0) for site in jumps]
+        before = self._flow(entry - 1) if self._image.section_at(entry - 1) else None
+        if before is not None and before.start < entry == self._sweep.start_of(entry) and before.runs_on:
+            found.append(self._handed_over(entry, before, parameter, 0))
+        if entry in self._exported:
+            found.append(self._lost(entry, "called from other files"))
+        return found + self._pointed(entry, parameter)
+
+    def _handed_over(self, site: int, flow: Flow, parameter: Parameter, pushed: int) -> Found | Lost:
+        """What a parameter is at a call, which pushes a return address, or at a jump, which does not."""
+        state = flow.at(site)
+        if state is None:
+            return self._lost(site, "not decoded")
+        location = parameter.location
+        if isinstance(location, str):
+            values = state.get(location)
+        else:
+            stack = [value.offset for value in state.get("rsp") if isinstance(value, Stack)]
+            if len(stack) != 1:
+                return self._lost(site, "the stack pointer is computed")
+            values = state.get(stack[0] - pushed + location)
+        if parameter.field is not None:
+            values = _behind(state, values, parameter.field)
+        return Found(site, values)
+
+    def _pointed(self, entry: int, parameter: Parameter) -> list[Found | Lost]:
+        """The calls through pointers to the function, as far as they can be seen."""
+        pointers = self._pointers_in_code(entry)
+        found = [self._callback(place, parameter) for place in pointers]
+        if self._image.holds_pointer(entry):
+            found.append(self._lost(entry, "called through a pointer in data"))
+        return found
+
+    def _callback(self, place: int, parameter: Parameter) -> Found | Lost:
+        """A function handed over with the address of its argument, as in `for_all_threads(set_id, &ids)`."""
+        flow = self._flow(place)
+        call = flow.next_call(place)
+        state = flow.at(call) if call is not None else None
+        if call is not None and state is not None and parameter.field is not None:
+            for register in _ARGUMENTS:
+                values = state.get(register)
+                if any(isinstance(value, Stack) for value in values):
+                    return Found(call, _behind(state, values, parameter.field))
+        return self._lost(place, "called through a pointer")
+
+    def _pointers_in_code(self, entry: int) -> list[int]:
+        """The instructions that load the address of the function."""
+        found = list(self._addresses.get(entry, ()))
+        if not self._image.relocatable:
+            for section in self._image.code:
+                found += _occurrences(section, entry.to_bytes(4, "little"))
+        return found
+
+
+def _behind(state: State, pointers: Values, field: int) -> Values:
+    """The word at an offset from where pointers point."""
+    found: Values = frozenset()
+    for pointer in pointers:
+        if isinstance(pointer, Stack):
+            found = joined(found, state.get(pointer.offset + field))
+        elif isinstance(pointer, Parameter) and pointer.field is None:
+            found = joined(found, frozenset([Parameter(pointer.location, field)]))
+        else:
+            found = joined(found, LOADED)
+    return found
+
+
+def _occurrences(section: Section, word: bytes) -> list[int]:
+    found = []
+    position = section.data.find(word)
+    while position >= 0:
+        found.append(section.start + position)
+        position = section.data.find(word, position + 1)
+    return found
+
+
+def _loaded_addresses(image: Image) -> dict[int, list[int]]:
+    """What `lea` instructions relative to themselves load: the instructions by address."""
+    found: dict[int, list[int]] = defaultdict(list)
+    for section in image.code:
+        for match in _LEA.finditer(section.data):
+            (offset,) = struct.unpack_from("<i", section.data, match.start() + 3)
+            found[section.start + match.start() + 7 + offset].append(section.start + match.start())
+    return found

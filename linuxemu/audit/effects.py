@@ -94,6 +94,8 @@ def _loaded(state: State, place: Memory) -> Values:
             found = joined(found, state.get(address.offset + (place.offset if plain else 0)))
         elif plain and isinstance(address, Parameter) and address.field is None:
             found = joined(found, frozenset([Parameter(address.location, place.offset)]))
+        elif isinstance(address, int) and not place.segment:
+            found = joined(found, state.memory(address + (place.offset if plain else 0) & _MASK, place.size))
         else:
             found = joined(found, LOADED)
     return found

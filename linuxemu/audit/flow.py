@@ -6,28 +6,34 @@ from bisect import bisect_right
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from linuxemu.audit.decode import Instruction, decode
-from linuxemu.audit.values import State
+from linuxemu.audit.decode import Immediate, Instruction, Register, decode
+from linuxemu.audit.effects import read
+from linuxemu.audit.values import Location, State, Values, constant, narrowed
 
 if TYPE_CHECKING:
     from linuxemu.audit.effects import Effects
+    from linuxemu.audit.values import Memory
 
-_ENDS = frozenset(["ret", "jmp", "hlt", "ud2", "ud1", "int3", "iretq"])
+# `hlt` is no end: a C library crashes with it where its source goes on, and the code behind it is of that function.
+_ENDS = frozenset(["ret", "jmp", "ud2", "ud1", "iretq"])
 _PADDING = frozenset(["nop", "int3"])
-_ROUNDS = 12
-"""After so many visits of a block, what still changes there is taken as unknown."""
+_KEEPS_FLAGS = frozenset(["mov", "movabs", "movzx", "movsxd", "lea", "push", "pop", "movups", "movaps"])
+_RESULT_IN_FLAGS = frozenset(["add", "and", "dec", "inc", "neg", "or", "sub", "xor"])
+_NUMBER_SIZE = 4
+_ROUNDS = 8
+"""After so many changes at a block, what still changes there is taken as unknown."""
 
 
 class Block:
     """Instructions that run one after the other, and the blocks that can come next."""
 
-    __slots__ = ("instructions", "next", "state", "visits")
+    __slots__ = ("changes", "instructions", "next", "state")
 
     def __init__(self, instructions: list[Instruction]) -> None:
         self.instructions = instructions
         self.next: list[int] = []
         self.state: State | None = None
-        self.visits = 0
+        self.changes = 0
 
 
 class Flow:
@@ -37,9 +43,10 @@ class Flow:
         code: its bytes.
         start: where it begins.
         effects: what instructions do.
+        memory: what stands at fixed addresses.
     """
 
-    def __init__(self, code: bytes, start: int, effects: Effects) -> None:
+    def __init__(self, code: bytes, start: int, effects: Effects, memory: Memory) -> None:
         self.start = start
         self._effects = effects
         self._instructions = list(decode(code, start))
@@ -48,7 +55,7 @@ class Flow:
         self._connect()
         self.entries = self._entries()
         """Where it can be entered: its start, and what no instruction of it leads to."""
-        self._solve()
+        self._solve(memory)
 
     def at(self, address: int) -> State | None:
         """What holds before the instruction at an address, or behind the last one; None if there is none."""
@@ -62,6 +69,23 @@ class Flow:
                 return state
             self._effects.apply(instruction, state)
         return state if instruction.address + instruction.size == address else None
+
+    def calls_through(self, function: int) -> list[int]:
+        """The calls and jumps whose target is computed and can be this function."""
+        found = []
+        for block in self._blocks.values():
+            if block.state is None or not any(map(_through_pointer, block.instructions)):
+                continue
+            state = block.state.copy()
+            for instruction in block.instructions:
+                if _through_pointer(instruction) and function in read(state, instruction.operands[0]):
+                    found.append(instruction.address)
+                self._effects.apply(instruction, state)
+        return found
+
+    def is_call(self, address: int) -> bool:
+        """Whether a call stands at an address, and no jump."""
+        return any(i.address == address and i.name == "call" for i in self._instructions)
 
     def next_call(self, address: int) -> int | None:
         """The first call at or behind an address."""
@@ -115,23 +139,42 @@ class Flow:
                 block.next.append(target)
 
     def _entries(self) -> list[int]:
-        """Blocks that nothing leads to belong to a computed jump, if there is one; else they are functions."""
-        reached = {target for block in self._blocks.values() for target in block.next} | {self.start}
-        orphans = [
-            address
-            for address, block in self._blocks.items()
-            if address not in reached and any(i.name not in _PADDING for i in block.instructions)
-        ]
-        jumps = [block for block in self._blocks.values() if _computed(block.instructions[-1])]
-        for block in jumps:
-            block.next = orphans
-        return [self.start] if jumps else sorted([self.start, *orphans])
+        """The start, and blocks that nothing leads to, if no computed jump before them can: other functions."""
+        reached: set[int] = set()
+        jumps: list[Block] = []
+        entries: list[int] = []
+        for address in self._starts:
+            block = self._blocks[address]
+            if address in reached or all(i.name in _PADDING for i in block.instructions):
+                continue
+            if jumps:
+                for jump in jumps:
+                    jump.next.append(address)
+            else:
+                entries.append(address)
+            jumps += self._reach(address, reached)
+        return entries or [self.start]
 
-    def _solve(self) -> None:
+    def _reach(self, address: int, reached: set[int]) -> list[Block]:
+        """Note all blocks that come after one; those of them that end with a computed jump."""
+        waiting = [address]
+        jumps = []
+        while waiting:
+            address = waiting.pop()
+            if address in reached:
+                continue
+            reached.add(address)
+            block = self._blocks[address]
+            waiting += block.next
+            if _computed(block.instructions[-1]):
+                jumps.append(block)
+        return jumps
+
+    def _solve(self, memory: Memory) -> None:
         waiting: list[int] = []
         for entry in self.entries:
             if entry in self._blocks:
-                self._blocks[entry].state = State.at_entry()
+                self._blocks[entry].state = State.at_entry(memory)
                 heappush(waiting, entry)
         queued = set(waiting)
         while waiting:
@@ -142,19 +185,71 @@ class Flow:
             state = block.state.copy()
             for instruction in block.instructions:
                 self._effects.apply(instruction, state)
+            last = block.instructions[-1]
+            equal, known = _branch(block.instructions)
             for target in block.next:
-                if self._enter(self._blocks[target], state) and target not in queued:
+                arriving = state
+                if known and target == equal:
+                    arriving = state.copy()
+                    arriving.cells.update(known)
+                if self._enter(target, arriving, last) and target not in queued:
                     queued.add(target)
                     heappush(waiting, target)
 
-    def _enter(self, block: Block, state: State) -> bool:
-        """Come to a block in a state; whether that is news."""
+    def _enter(self, address: int, state: State, last: Instruction) -> bool:
+        """Come to a block in a state, behind an instruction; whether that is news."""
+        block = self._blocks[address]
         if block.state is None:
             block.state = state.copy()
             return True
-        block.visits += 1
-        return block.state.join(state) if block.visits < _ROUNDS else block.state.widen(state)
+        if block.state.get("rsp") != state.get("rsp") and (last.name == "call" or address == self.start):
+            # The stack is as deep on every way to one place: the call behind which this one would be never returns.
+            return False
+        changed = block.state.join(state) if block.changes < _ROUNDS else block.state.widen(state)
+        block.changes += changed
+        return changed
+
+
+def _through_pointer(instruction: Instruction) -> bool:
+    return instruction.name in ("call", "jmp") and instruction.target is None
 
 
 def _computed(instruction: Instruction) -> bool:
     return instruction.name == "jmp" and instruction.target is None
+
+
+def _branch(instructions: list[Instruction]) -> tuple[int, dict[Location, Values]]:
+    """Where a last `je` or `jne` goes if it finds equality, and what registers hold then."""
+    last = instructions[-1]
+    if last.name not in ("je", "jne"):
+        return 0, {}
+    target = last.target if last.name == "je" else last.address + last.size
+    copies: list[Instruction] = []
+    for instruction in reversed(instructions[:-1]):
+        if instruction.name not in _KEEPS_FLAGS:
+            return target or 0, _equal(instruction, copies)
+        copies.insert(0, instruction)
+    return 0, {}
+
+
+def _equal(test: Instruction, copies: list[Instruction]) -> dict[Location, Values]:
+    """What an equality found by `test` says of its register, and of those it was copied to afterwards."""
+    first, *rest = test.operands or (None,)
+    if not isinstance(first, Register) or first.size < _NUMBER_SIZE:
+        return {}
+    if test.name == "cmp" and rest and isinstance(rest[0], Immediate):
+        value = constant(rest[0].value)
+    elif test.name in _RESULT_IN_FLAGS or (test.name == "test" and rest == [first]):
+        value = constant(0)
+    else:
+        return {}
+    found: dict[Location, Values] = {first.name: narrowed(value, first.size)}
+    for copy in copies:
+        source = copy.operands[-1] if copy.operands else None
+        known = found.get(source.name) if isinstance(source, Register) and source.size >= _NUMBER_SIZE else None
+        for register in copy.changed:
+            found.pop(register, None)
+        to = copy.operands[0] if copy.operands else None
+        if copy.name == "mov" and known is not None and isinstance(to, Register) and to.size >= _NUMBER_SIZE:
+            found[to.name] = narrowed(known, to.size)
+    return found

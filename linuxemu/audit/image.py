@@ -13,7 +13,12 @@ from linuxemu.errors import LinuxEmuError
 _EXECUTABLE = 4  # SHF_EXECINSTR
 _ALLOCATED = 2  # SHF_ALLOC
 _SEGMENT_EXECUTABLE = 1  # PF_X
-_POINTER = 8
+_SEGMENT_WRITABLE = 2  # PF_W
+_WRITABLE = 1  # SHF_WRITE
+_WORD = 8
+_RELATIVE = 8  # R_X86_64_RELATIVE
+# Data that the program does not change once it runs.
+_FIXED = (".got", ".data.rel.ro")
 
 # Tables that hold the address of every function, called or not.
 _NOT_DATA = (".gopclntab", ".data.rel.ro.gopclntab", ".eh_frame", ".dynsym")
@@ -33,6 +38,8 @@ class Section(NamedTuple):
     name: str
     start: int
     data: bytes
+    executable: bool
+    writable: bool
 
     @property
     def end(self) -> int:
@@ -50,10 +57,9 @@ class Image:
     def __init__(self, data: bytes) -> None:
         elf = _open(data)
         sections, self.has_sections = _sections(elf, data)
-        self.code = [section for section, executable in sections if executable and section.data]
-        self.data = [
-            section for section, executable in sections if not executable and section.name not in _NOT_DATA
-        ]
+        self.code = [section for section in sections if section.executable and section.data]
+        self.data = [s for s in sections if not s.executable and s.name not in _NOT_DATA]
+        self._relocated = _relocations(_contents(elf, ".rela.dyn"))
         self.entry: int = elf.header.e_entry
         self.relocatable = elf.header.e_type == "ET_DYN"
         self.dynamic = any(segment.header.p_type == "PT_INTERP" for segment in elf.iter_segments())
@@ -72,16 +78,35 @@ class Image:
         """The section whose code stands at `address`."""
         return next((part for part in self.code if part.start <= address < part.end), None)
 
-    def holds_pointer(self, address: int) -> bool:
-        """Whether a data section, or a relocation of one, holds this address."""
-        word = address.to_bytes(_POINTER, "little")
+    def pointers_to(self, address: int) -> list[int]:
+        """Where data, or a relocation of data, holds this address."""
+        found = [
+            place
+            for section in self.data
+            for place in occurrences(section, address.to_bytes(_WORD, "little"))
+            if place % _WORD == 0 and not section.name.startswith(".rela")
+        ]
+        return found + [place for place, target in self._relocated.items() if target == address]
+
+    def word(self, address: int, size: int) -> tuple[int, bool] | None:
+        """What the file has at an address, and whether the program could change it; None if it has nothing."""
+        if size == _WORD and address in self._relocated:
+            return self._relocated[address], False
         for section in self.data:
-            found = section.data.find(word)
-            while found >= 0:
-                if (section.start + found) % _POINTER == 0:
-                    return True
-                found = section.data.find(word, found + 1)
-        return False
+            if section.start <= address and address + size <= section.end:
+                place = address - section.start
+                return int.from_bytes(section.data[place : place + size], "little"), section.writable
+        return None
+
+
+def occurrences(section: Section, word: bytes) -> list[int]:
+    """The addresses in a section where these bytes stand."""
+    found = []
+    position = section.data.find(word)
+    while position >= 0:
+        found.append(section.start + position)
+        position = section.data.find(word, position + 1)
+    return found
 
 
 def _open(data: bytes) -> Any:
@@ -105,18 +130,21 @@ def _open(data: bytes) -> Any:
     return elf
 
 
-def _sections(elf: Any, data: bytes) -> tuple[list[tuple[Section, bool]], bool]:
-    """The sections that are loaded, each with whether it is executable; segments where there are no sections."""
+def _sections(elf: Any, data: bytes) -> tuple[list[Section], bool]:
+    """The sections that are loaded; the segments, and False, where there are none."""
     from elftools.common.exceptions import ELFError
 
-    found = []
+    found: list[Section] = []
     try:
         for section in elf.iter_sections():
             flags = section.header.sh_flags
             if flags & _ALLOCATED and section.header.sh_type != "SHT_NOBITS":
-                content = Section(section.name, section.header.sh_addr, section.data())
-                found.append((content, bool(flags & _EXECUTABLE)))
-        if any(executable for _, executable in found):
+                writable = bool(flags & _WRITABLE) and section.name not in _FIXED
+                executable = bool(flags & _EXECUTABLE)
+                found.append(
+                    Section(section.name, section.header.sh_addr, section.data(), executable, writable)
+                )
+        if any(section.executable for section in found):
             return found, True
         found = []
         for segment in elf.iter_segments("PT_LOAD"):
@@ -124,7 +152,8 @@ def _sections(elf: Any, data: bytes) -> tuple[list[tuple[Section, bool]], bool]:
             if head.p_offset + head.p_filesz > len(data):
                 raise AuditError("cut off: a segment ends behind the end of the file")
             executable = bool(head.p_flags & _SEGMENT_EXECUTABLE)
-            found.append((Section("segment", head.p_vaddr, segment.data()), executable))
+            writable = bool(head.p_flags & _SEGMENT_WRITABLE)
+            found.append(Section("segment", head.p_vaddr, segment.data(), executable, writable))
     except (ELFError, struct.error, ValueError, AttributeError, TypeError, UnicodeError, OverflowError):
         raise AuditError("damaged: its tables of sections cannot be read") from None
     return found, False
@@ -133,6 +162,16 @@ def _sections(elf: Any, data: bytes) -> tuple[list[tuple[Section, bool]], bool]:
 def _contents(elf: Any, name: str) -> bytes:
     section = elf.get_section_by_name(name)
     return bytes(section.data()) if section is not None else b""
+
+
+def _relocations(table: bytes) -> dict[int, int]:
+    """The addresses that a position-independent program puts into its data when it starts, by where they go."""
+    whole = len(table) // 24 * 24
+    return {
+        place: value & (1 << 64) - 1
+        for place, kind, value in struct.iter_unpack("<QQq", table[:whole])
+        if kind == _RELATIVE
+    }
 
 
 def _go(elf: Any) -> list[Function]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from linuxemu.audit.effects import Effects
 from linuxemu.audit.flow import Flow
+from linuxemu.audit.image import occurrences
 from linuxemu.audit.values import LOADED, Location, Parameter, Stack, State, Unknown, Values, joined
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ _ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 _MOST_CALLERS = 4096
 _NUMBER = 0xFFFFFFFF
 _WORD = 8
-_LEA = re.compile(rb"[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d](?=....)", re.DOTALL)
+# lea and mov of whole registers, call and jmp, with an address relative to the instruction.
+_RELATIVE = re.compile(
+    rb"(?:[\x48\x4c][\x8b\x8d][\x05\x0d\x15\x1d\x25\x2d\x35\x3d]|\xff[\x15\x25])(?=....)", re.DOTALL
+)
 
 
 class Lost(NamedTuple):
@@ -64,7 +68,7 @@ class Trail:
         self._image = image
         self._sweep = sweep
         self._effects = Effects(_GO_PRESERVED if image.is_go else _C_PRESERVED)
-        self._addresses = _loaded_addresses(image)
+        self._addresses = _addresses(image)
         self._exported = {function.start for function in image.exported}
         self._flows: dict[int, Flow] = {}
         self._steps: dict[tuple[int, Parameter], list[Found | Lost]] = {}
@@ -123,7 +127,7 @@ class Trail:
             section = self._image.section_at(start)
             assert section is not None
             end = min(self._sweep.end_of(start), section.end)
-            flow = Flow(section.data[start - section.start : end - section.start], start, self._effects)
+            flow = Flow(section.data[start - section.start : end - section.start], start, self._effects, self._memory)
             self._flows[start] = flow
         return flow
 
@@ -149,16 +153,15 @@ class Trail:
         jumps = [site for site in jumps if self._sweep.start_of(site) != self._sweep.start_of(entry)]
         if len(calls) + len(jumps) > _MOST_CALLERS:
             return [self._lost(entry, f"more than {_MOST_CALLERS} callers")]
-        found = [self._handed_over(site, self._flow(site), parameter, _WORD) for site in calls]
-        found += [self._handed_over(site, self._flow(site), parameter, 0) for site in jumps]
+        found = [self._handed_over(site, self._flow(site), parameter) for site in calls + jumps]
         before = self._flow(entry - 1) if self._image.section_at(entry - 1) else None
         if before is not None and before.start < entry == self._sweep.start_of(entry) and before.runs_on:
-            found.append(self._handed_over(entry, before, parameter, 0))
+            found.append(self._handed_over(entry, before, parameter))
         if entry in self._exported:
             found.append(self._lost(entry, "called from other files"))
         return found + self._pointed(entry, parameter)
 
-    def _handed_over(self, site: int, flow: Flow, parameter: Parameter, pushed: int) -> Found | Lost:
+    def _handed_over(self, site: int, flow: Flow, parameter: Parameter) -> Found | Lost:
         """What a parameter is at a call, which pushes a return address, or at a jump, which does not."""
         state = flow.at(site)
         if state is None:
@@ -170,6 +173,7 @@ class Trail:
             stack = [value.offset for value in state.get("rsp") if isinstance(value, Stack)]
             if len(stack) != 1:
                 return self._lost(site, "the stack pointer is computed")
+            pushed = _WORD if flow.is_call(site) else 0
             values = state.get(stack[0] - pushed + location)
         if parameter.field is not None:
             values = _behind(state, values, parameter.field)
@@ -177,15 +181,35 @@ class Trail:
 
     def _pointed(self, entry: int, parameter: Parameter) -> list[Found | Lost]:
         """The calls through pointers to the function, as far as they can be seen."""
-        pointers = self._pointers_in_code(entry)
-        found = [self._callback(place, parameter) for place in pointers]
-        if self._image.holds_pointer(entry):
-            found.append(self._lost(entry, "called through a pointer in data"))
+        found: list[Found | Lost] = []
+        for place in self._pointers_in_code(entry):
+            flow = self._flow(place)
+            calls = flow.calls_through(entry)
+            found += [self._handed_over(call, flow, parameter) for call in calls]
+            if not calls:
+                found.append(self._callback(place, flow, parameter))
+        for slot in self._image.pointers_to(entry):
+            found += self._called_from(slot, entry, parameter)
         return found
 
-    def _callback(self, place: int, parameter: Parameter) -> Found | Lost:
+    def _called_from(self, slot: int, entry: int, parameter: Parameter) -> list[Found | Lost]:
+        """The calls through one pointer in data: those of an entry of the global offset table can be seen."""
+        found: list[Found | Lost] = []
+        for place in self._addresses.get(slot, ()):
+            flow = self._flow(place)
+            found += [self._handed_over(call, flow, parameter) for call in flow.calls_through(entry)]
+        return found or [self._lost(entry, "called through a pointer in data")]
+
+    def _memory(self, address: int, size: int) -> Values:
+        """What a fixed address holds: what the file has for it, if nothing changes that."""
+        found = self._image.word(address, size)
+        if found is None:
+            return LOADED
+        value, writable = found
+        return LOADED | {value} if writable and value else LOADED if writable else frozenset([value])
+
+    def _callback(self, place: int, flow: Flow, parameter: Parameter) -> Found | Lost:
         """A function handed over with the address of its argument, as in `for_all_threads(set_id, &ids)`."""
-        flow = self._flow(place)
         call = flow.next_call(place)
         state = flow.at(call) if call is not None else None
         if call is not None and state is not None and parameter.field is not None:
@@ -200,7 +224,7 @@ class Trail:
         found = list(self._addresses.get(entry, ()))
         if not self._image.relocatable:
             for section in self._image.code:
-                found += _occurrences(section, entry.to_bytes(4, "little"))
+                found += occurrences(section, entry.to_bytes(4, "little"))
         return found
 
 
@@ -217,20 +241,11 @@ def _behind(state: State, pointers: Values, field: int) -> Values:
     return found
 
 
-def _occurrences(section: Section, word: bytes) -> list[int]:
-    found = []
-    position = section.data.find(word)
-    while position >= 0:
-        found.append(section.start + position)
-        position = section.data.find(word, position + 1)
-    return found
-
-
-def _loaded_addresses(image: Image) -> dict[int, list[int]]:
-    """What `lea` instructions relative to themselves load: the instructions by address."""
+def _addresses(image: Image) -> dict[int, list[int]]:
+    """The instructions that load or call through an address relative to themselves, by that address."""
     found: dict[int, list[int]] = defaultdict(list)
     for section in image.code:
-        for match in _LEA.finditer(section.data):
-            (offset,) = struct.unpack_from("<i", section.data, match.start() + 3)
-            found[section.start + match.start() + 7 + offset].append(section.start + match.start())
+        for match in _RELATIVE.finditer(section.data):
+            (offset,) = struct.unpack_from("<i", section.data, match.end())
+            found[section.start + match.end() + 4 + offset].append(section.start + match.start())
     return found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
-MANY = 64
+MANY = 32
 """A set of more values than this is not worth following."""
 
 Location = str | int
@@ -32,6 +33,7 @@ class Unknown(NamedTuple):
 
 Value = int | Parameter | Stack | Unknown
 Values = frozenset[Value]
+Memory = Callable[[int, int], Values]
 
 TOO_MANY: Values = frozenset([Unknown(f"more than {MANY} values")])
 COMPUTED: Values = frozenset([Unknown("computed")])
@@ -71,21 +73,27 @@ def _narrow(value: Value, mask: int, size: int) -> Value:
 
 
 class State:
-    """What every location may hold at one place in a function."""
+    """What every location may hold at one place in a function.
 
-    __slots__ = ("cells",)
+    Args:
+        cells: what is known to differ from the function's beginning.
+        memory: what may stand at a fixed address, for a number of bytes.
+    """
 
-    def __init__(self, cells: dict[Location, Values]) -> None:
+    __slots__ = ("cells", "memory")
+
+    def __init__(self, cells: dict[Location, Values], memory: Memory) -> None:
         self.cells = cells
+        self.memory = memory
 
     @staticmethod
-    def at_entry() -> State:
+    def at_entry(memory: Memory) -> State:
         """Before the first instruction: all that there is are parameters."""
-        return State({"rsp": frozenset([Stack(0)])})
+        return State({"rsp": frozenset([Stack(0)])}, memory)
 
     def copy(self) -> State:
         """Another one that can be changed."""
-        return State(dict(self.cells))
+        return State(dict(self.cells), self.memory)
 
     def get(self, location: Location) -> Values:
         """What a location may hold; above the return address lie parameters."""
@@ -100,14 +108,16 @@ class State:
         """Take in what may be so instead; whether that changed anything."""
         changed = False
         mine, others = self.cells, other.cells
-        if mine == others:
-            return False
-        for location in mine.keys() | others.keys():
-            before = self.get(location)
-            after = joined(before, other.get(location))
-            if after != before or (location not in mine and location in others):
-                mine[location] = after
+        for location, theirs in others.items():
+            ours = mine.get(location)
+            if ours is not theirs and ours != theirs:
+                before = self.get(location) if ours is None else ours
+                after = mine[location] = joined(before, theirs)
                 changed |= after != before
+        for location in mine.keys() - others.keys():
+            after = joined(mine[location], other.get(location))
+            changed |= after != mine[location]
+            mine[location] = after
         return changed
 
     def widen(self, other: State) -> bool:

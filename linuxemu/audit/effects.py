@@ -188,6 +188,11 @@ def _address(state: State, operands: tuple[Operand, ...]) -> None:
     _write(state, operands[0], address_of(state, place))
 
 
+def _extended(state: State, _: tuple[Operand, ...]) -> None:
+    """`cdqe`: the lower half of rax, with its sign."""
+    _copy_signed(state, (Register("rax", _WORD), Register("rax", _HALF)))
+
+
 def _sum(state: State, operands: tuple[Operand, ...]) -> None:
     _write(state, operands[0], _add(read(state, operands[0]), read(state, operands[1])))
 
@@ -288,7 +293,7 @@ _REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", *(f"r{number}" fo
 _HANDLERS: dict[str, Callable[[State, tuple[Operand, ...]], None]] = {
     **dict.fromkeys(_COPIES, _copy),
     **dict.fromkeys(_SIGNED, _copy_signed),
-    "add": _sum, "and": _and, "dec": _one_less, "inc": _one_more, "lea": _address, "leave": _leave,
+    "add": _sum, "and": _and, "cdqe": _extended, "dec": _one_less, "inc": _one_more, "lea": _address, "leave": _leave,
     "or": _bitwise(lambda a, b: a | b), "pop": _pop, "push": _push, "pushfq": _push, "popfq": _pop,
     "sbb": _borrow, "shl": _bitwise(lambda a, b: a << (b & 63)), "shr": _bitwise(lambda a, b: a >> (b & 63)),
     "sub": _difference, "syscall": _system_call, "xchg": _exchange, "xor": _exclusive_or,

@@ -111,8 +111,12 @@ class Flow:
                 if target is not None:
                     leaders.add(target)
         blocks: dict[int, Block] = {}
+        padding = False
         for instruction in self._instructions:
-            if instruction.address in leaders or not blocks:
+            leads = instruction.address in leaders
+            behind_padding = padding and instruction.name not in _PADDING
+            padding = (padding or leads) and instruction.name in _PADDING
+            if leads or behind_padding or not blocks:
                 block = blocks[instruction.address] = Block([])
             block.instructions.append(instruction)
         return blocks

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from linuxemu.audit.image import Image, Section
+    from linuxemu.audit.tables import Function
 
 _CHUNK = 1 << 16
 _LONGEST = 15  # bytes of an instruction
@@ -80,12 +81,18 @@ class Sweep:
         return after
 
     def _functions(self, image: Image) -> list[int]:
-        """The starts that tables name, and the targets of calls outside of what those cover."""
-        known = sorted(image.functions)
-        found = set(known) | {image.entry} | {section.start for section in image.code}
-        for target in self.calls.keys() - found:
-            before = bisect_right(known, target) - 1
-            size = image.functions[known[before]].size if before >= 0 else 0
-            if target >= known[before] + size if before >= 0 else True:
+        """The starts that tables name, and the targets of calls and of last jumps outside of what those cover."""
+        known = list(image.functions.values())
+        starts = [function.start for function in known]
+        found = {*starts, image.entry, *(section.start for section in image.code)}
+
+        def covering(address: int) -> Function | None:
+            before = bisect_right(starts, address) - 1
+            function = known[before] if before >= 0 else None
+            return function if function is not None and address < function.start + function.size else None
+
+        found.update(target for target in self.calls if covering(target) is None)
+        for target, sites in self.jumps.items():
+            if target not in found and covering(target) is None and any(covering(site) for site in sites):
                 found.add(target)
         return sorted(start for start in found if image.section_at(start))

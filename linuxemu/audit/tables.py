@@ -41,7 +41,7 @@ def symbol_functions(symbols: bytes, strings: bytes) -> list[Function]:
 def frame_functions(address: int, data: bytes) -> list[Function]:
     """The ranges that `.eh_frame` describes: one per function, or per part of a split one."""
     found = []
-    relative: set[int] = set()  # offsets of the common entries whose pointers we can read
+    common: dict[int, int] = {}  # of common entries whose pointers we can read: what to add to a start
     position = 0
     while position + 8 <= len(data):
         (length,) = struct.unpack_from("<I", data, position)
@@ -52,11 +52,14 @@ def frame_functions(address: int, data: bytes) -> list[Function]:
             continue
         (back,) = struct.unpack_from("<I", data, position + 4)
         if back == 0:
-            if _pointer_encoding(data[position + 8 : position + 4 + length]) == _RELATIVE_INT32:
-                relative.add(position)
-        elif position + 4 - back in relative and length >= 12:
+            entry = data[position + 8 : position + 4 + length]
+            if _pointer_encoding(entry) == _RELATIVE_INT32:
+                # A signal's return is said to begin a byte early, for unwinders look up the byte before.
+                common[position] = int(b"S" in entry[: entry.find(b"\0", 1)])
+        elif position + 4 - back in common and length >= 12:
+            early = common[position + 4 - back]
             offset, size = struct.unpack_from("<iI", data, position + 8)
-            found.append(Function(address + position + 8 + offset, size, ""))
+            found.append(Function(address + position + 8 + offset + early, size - early, ""))
         position += 4 + length
     return found
 

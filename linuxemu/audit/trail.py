@@ -159,7 +159,8 @@ class Trail:
             found.append(self._handed_over(entry, before, parameter))
         if entry in self._exported:
             found.append(self._lost(entry, "called from other files"))
-        return found + self._pointed(entry, parameter)
+        found += self._pointed(entry, parameter)
+        return found or [self._lost(entry, "no caller seen")]
 
     def _handed_over(self, site: int, flow: Flow, parameter: Parameter) -> Found | Lost:
         """What a parameter is at a call, which pushes a return address, or at a jump, which does not."""

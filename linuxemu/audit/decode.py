@@ -32,7 +32,8 @@ class Memory(NamedTuple):
     """An operand in memory."""
 
     base: str
-    index: str
+    scaled: str
+    """The index register."""
     scale: int
     offset: int
     size: int
@@ -136,7 +137,11 @@ def _parts() -> dict[str, Register]:
     found = {"rip": Register("rip", 8)}
     for letter in "abcd":
         whole = f"r{letter}x"
-        found |= {whole: Register(whole, 8), f"e{letter}x": Register(whole, 4), f"{letter}x": Register(whole, 2)}
+        found |= {
+            whole: Register(whole, 8),
+            f"e{letter}x": Register(whole, 4),
+            f"{letter}x": Register(whole, 2),
+        }
         found |= {f"{letter}l": Register(whole, 1), f"{letter}h": Register(whole, 1, high=True)}
     for name in ("si", "di", "bp", "sp"):
         whole = f"r{name}"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MASK = (1 << 64) - 1
+_COMPUTED = Unknown("computed")
 _WORD = 8
 _HALF = 4
 _COPIES = frozenset(["mov", "movabs", "movzx"])
@@ -68,9 +69,8 @@ def address_of(state: State, place: Memory) -> Values:
     if place.segment:
         return COMPUTED
     found = state.get(place.base) if place.base else constant(0)
-    if place.index:
-        scaled = _combine(state.get(place.index), constant(place.scale), lambda a, b: a * b)
-        found = _add(found, scaled)
+    if place.scaled:
+        found = _add(found, _combine(state.get(place.scaled), constant(place.scale), lambda a, b: a * b))
     return _add(found, constant(place.offset & _MASK))
 
 
@@ -87,7 +87,7 @@ def read(state: State, operand: Operand) -> Values:
 
 def _loaded(state: State, place: Memory) -> Values:
     """What stands in memory: a word of the stack, or one behind a pointer that the caller handed over."""
-    plain = bool(place.base) and not place.index and not place.segment
+    plain = bool(place.base) and not place.scaled and not place.segment
     found: Values = frozenset()
     for address in state.get(place.base) if plain else address_of(state, place):
         if isinstance(address, Stack):
@@ -143,7 +143,7 @@ def _combine(one: Values, other: Values, how: Callable[[int, int], int]) -> Valu
             if isinstance(a, int) and isinstance(b, int):
                 found.add(how(a, b) & _MASK)
             else:
-                found.add(next((value for value in (a, b) if isinstance(value, Unknown)), Unknown("computed")))
+                found.add(a if isinstance(a, Unknown) else b if isinstance(b, Unknown) else _COMPUTED)
     return frozenset(found)
 
 
@@ -217,7 +217,9 @@ def _and(state: State, operands: tuple[Operand, ...]) -> None:
     if all(isinstance(value, Stack) for value in values) and len(mask) == 1:
         bits = next(iter(mask))
         if isinstance(bits, int):  # the stack is aligned: by convention it is so before each call
-            lower = {Stack((v.offset - _WORD & bits - (1 << 64)) + _WORD) for v in values if isinstance(v, Stack)}
+            lower = {
+                Stack((v.offset - _WORD & bits - (1 << 64)) + _WORD) for v in values if isinstance(v, Stack)
+            }
             _write(state, operands[0], frozenset(lower))
             return
     _bitwise(lambda a, b: a & b)(state, operands)

@@ -89,7 +89,9 @@ class Flow:
 
     def next_call(self, address: int) -> int | None:
         """The first call at or behind an address."""
-        return next((i.address for i in self._instructions if i.address >= address and i.name == "call"), None)
+        return next(
+            (i.address for i in self._instructions if i.address >= address and i.name == "call"), None
+        )
 
     def entry_of(self, address: int) -> int:
         """Which entry is nearest before an address."""
@@ -250,7 +252,9 @@ def _equal(test: Instruction, copies: list[Instruction]) -> dict[Location, Value
     found: dict[Location, Values] = {first.name: narrowed(value, first.size)}
     for copy in copies:
         source = copy.operands[-1] if copy.operands else None
-        known = found.get(source.name) if isinstance(source, Register) and source.size >= _NUMBER_SIZE else None
+        known = (
+            found.get(source.name) if isinstance(source, Register) and source.size >= _NUMBER_SIZE else None
+        )
         for register in copy.changed:
             found.pop(register, None)
         to = copy.operands[0] if copy.operands else None

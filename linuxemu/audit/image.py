@@ -119,8 +119,8 @@ def _open(data: bytes) -> Any:
     try:
         elf = ELFFile(BytesIO(data))
         machine, kind = elf.header.e_machine, elf.header.e_type
-    except (ELFError, struct.error, OSError) as error:
-        raise AuditError(f"damaged ELF header: {error or 'too short'}") from None
+    except (ELFError, struct.error, OSError):
+        raise AuditError("damaged: its ELF header cannot be read") from None
     if machine != "EM_X86_64" or elf.elfclass != 64:
         raise NotAProgram(f"code for {machine} instead of EM_X86_64, of {elf.elfclass} bits")
     if kind not in ("ET_EXEC", "ET_DYN"):

@@ -15,7 +15,7 @@ from linuxemu.audit.values import LOADED, Location, Parameter, Stack, State, Unk
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from linuxemu.audit.image import Image, Section
+    from linuxemu.audit.image import Image
     from linuxemu.audit.sweep import Sweep
 
 _C_PRESERVED = frozenset(["rbx", "rbp", "rsp", "r12", "r13", "r14", "r15"])
@@ -109,7 +109,9 @@ class Trail:
                         seen.add(key)
                         start += self._callers(*key)
                 else:
-                    lost.add(self._lost(step.address, value.why if isinstance(value, Unknown) else "an address"))
+                    lost.add(
+                        self._lost(step.address, value.why if isinstance(value, Unknown) else "an address")
+                    )
         return Site(
             address,
             self.name_of(address),
@@ -127,7 +129,9 @@ class Trail:
             section = self._image.section_at(start)
             assert section is not None
             end = min(self._sweep.end_of(start), section.end)
-            flow = Flow(section.data[start - section.start : end - section.start], start, self._effects, self._memory)
+            flow = Flow(
+                section.data[start - section.start : end - section.start], start, self._effects, self._memory
+            )
             self._flows[start] = flow
         return flow
 

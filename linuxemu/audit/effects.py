@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from linuxemu.audit.decode import Immediate, Instruction, Memory, Operand, Register
 from linuxemu.audit.values import (
     COMPUTED,
+    ELSEWHERE,
+    LENT,
     LOADED,
     MANY,
     RETURNED,
@@ -25,6 +27,8 @@ from linuxemu.audit.values import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
+"""The registers that a C function takes its arguments in."""
 _MASK = (1 << 64) - 1
 _COMPUTED = Unknown("computed")
 _WORD = 8
@@ -52,8 +56,7 @@ class Effects:
             return
         handler = _HANDLERS.get(name)
         if name == "call":
-            for register in self._clobbered:
-                state.cells[register] = RETURNED
+            self._call(state)
         elif handler is not None:
             handler(state, instruction.operands)
         elif name.startswith("cmov"):
@@ -62,6 +65,20 @@ class Effects:
             _write(state, instruction.operands[0], frozenset([0, 1]))
         else:
             _other(state, instruction)
+
+    def forget(self, state: State) -> None:
+        """Add to every register that it may hold something else."""
+        for register in _REGISTERS:
+            state.cells[register] = joined(state.get(register), ELSEWHERE)
+
+    def _call(self, state: State) -> None:
+        """A call may change what it is given the address of, and registers that are not preserved."""
+        for register in ARGUMENTS:
+            for value in state.get(register):
+                if isinstance(value, Stack) and value.offset in state.cells:
+                    state.cells[value.offset] = LENT
+        for register in self._clobbered:
+            state.cells[register] = RETURNED
 
 
 def address_of(state: State, place: Memory) -> Values:

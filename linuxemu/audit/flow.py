@@ -6,13 +6,13 @@ from bisect import bisect_right
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from linuxemu.audit.decode import Immediate, Instruction, Register, decode
-from linuxemu.audit.effects import read
-from linuxemu.audit.values import Location, State, Values, constant, narrowed
+from linuxemu.audit.decode import Immediate, Instruction, Memory, Register, decode
+from linuxemu.audit.effects import ARGUMENTS, address_of, read
+from linuxemu.audit.values import Location, Stack, State, Values, constant, narrowed
 
 if TYPE_CHECKING:
     from linuxemu.audit.effects import Effects
-    from linuxemu.audit.values import Memory
+    from linuxemu.audit.values import Contents
 
 # `hlt` is no end: a C library crashes with it where its source goes on, and the code behind it is of that function.
 _ENDS = frozenset(["ret", "jmp", "ud2", "ud1", "iretq"])
@@ -44,11 +44,13 @@ class Flow:
         start: where it begins.
         effects: what instructions do.
         memory: what stands at fixed addresses.
+        joins: addresses within it that other code jumps to, as the parts of a split function do.
     """
 
-    def __init__(self, code: bytes, start: int, effects: Effects, memory: Memory) -> None:
+    def __init__(self, code: bytes, start: int, effects: Effects, memory: Contents, joins: set[int]) -> None:
         self.start = start
         self._effects = effects
+        self._joins = joins
         self._instructions = list(decode(code, start))
         self._blocks = self._split()
         self._starts = sorted(self._blocks)
@@ -70,28 +72,24 @@ class Flow:
             self._effects.apply(instruction, state)
         return state if instruction.address + instruction.size == address else None
 
-    def calls_through(self, function: int) -> list[int]:
-        """The calls and jumps whose target is computed and can be this function."""
-        found = []
+    def uses_of(self, function: int) -> tuple[list[int], list[int]]:
+        """Where a pointer to a function is called or jumped through, and where it is handed on or stored."""
+        called, given = [], []
         for block in self._blocks.values():
-            if block.state is None or not any(map(_through_pointer, block.instructions)):
+            if block.state is None:
                 continue
             state = block.state.copy()
             for instruction in block.instructions:
                 if _through_pointer(instruction) and function in read(state, instruction.operands[0]):
-                    found.append(instruction.address)
+                    called.append(instruction.address)
+                elif _gives_away(instruction, state, function):
+                    given.append(instruction.address)
                 self._effects.apply(instruction, state)
-        return found
+        return called, given
 
     def is_call(self, address: int) -> bool:
         """Whether a call stands at an address, and no jump."""
         return any(i.address == address and i.name == "call" for i in self._instructions)
-
-    def next_call(self, address: int) -> int | None:
-        """The first call at or behind an address."""
-        return next(
-            (i.address for i in self._instructions if i.address >= address and i.name == "call"), None
-        )
 
     def entry_of(self, address: int) -> int:
         """Which entry is nearest before an address."""
@@ -105,7 +103,7 @@ class Flow:
 
     def _split(self) -> dict[int, Block]:
         addresses = [instruction.address for instruction in self._instructions]
-        leaders = {self.start}
+        leaders = {self.start, *self._joins}
         for instruction in self._instructions:
             if instruction.name[0] == "j" or instruction.name in _ENDS:
                 leaders.add(instruction.address + instruction.size)
@@ -176,7 +174,7 @@ class Flow:
                 jumps.append(block)
         return jumps
 
-    def _solve(self, memory: Memory) -> None:
+    def _solve(self, memory: Contents) -> None:
         waiting: list[int] = []
         for entry in self.entries:
             if entry in self._blocks:
@@ -207,6 +205,8 @@ class Flow:
         block = self._blocks[address]
         if block.state is None:
             block.state = state.copy()
+            if address in self._joins:
+                self._effects.forget(block.state)
             return True
         if block.state.get("rsp") != state.get("rsp") and (last.name == "call" or address == self.start):
             # The stack is as deep on every way to one place: the call behind which this one would be never returns.
@@ -218,6 +218,17 @@ class Flow:
 
 def _through_pointer(instruction: Instruction) -> bool:
     return instruction.name in ("call", "jmp") and instruction.target is None
+
+
+def _gives_away(instruction: Instruction, state: State, function: int) -> bool:
+    """Whether a pointer to a function is an argument of this call, or stored where others can find it."""
+    if instruction.name == "call":
+        return any(function in state.get(register) for register in ARGUMENTS)
+    if instruction.name != "mov" or not isinstance(instruction.operands[0], Memory):
+        return False
+    if function not in read(state, instruction.operands[1]):
+        return False
+    return not all(isinstance(address, Stack) for address in address_of(state, instruction.operands[0]))
 
 
 def _computed(instruction: Instruction) -> bool:

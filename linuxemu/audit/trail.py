@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import struct
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from linuxemu.audit.effects import Effects
+from linuxemu.audit.effects import ARGUMENTS, Effects
 from linuxemu.audit.flow import Flow
 from linuxemu.audit.image import occurrences
 from linuxemu.audit.values import LOADED, Location, Parameter, Stack, State, Unknown, Values, joined
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 _C_PRESERVED = frozenset(["rbx", "rbp", "rsp", "r12", "r13", "r14", "r15"])
 _GO_PRESERVED = frozenset(["rsp", "rbp", "r14"])
-_ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 _MOST_CALLERS = 4096
 _NUMBER = 0xFFFFFFFF
 _WORD = 8
@@ -70,6 +70,7 @@ class Trail:
         self._effects = Effects(_GO_PRESERVED if image.is_go else _C_PRESERVED)
         self._addresses = _addresses(image)
         self._exported = {function.start for function in image.exported}
+        self._targets = sorted(sweep.jumps)
         self._flows: dict[int, Flow] = {}
         self._steps: dict[tuple[int, Parameter], list[Found | Lost]] = {}
 
@@ -129,11 +130,19 @@ class Trail:
             section = self._image.section_at(start)
             assert section is not None
             end = min(self._sweep.end_of(start), section.end)
-            flow = Flow(
-                section.data[start - section.start : end - section.start], start, self._effects, self._memory
-            )
+            code = section.data[start - section.start : end - section.start]
+            flow = Flow(code, start, self._effects, self._memory, self._joins(start, end))
             self._flows[start] = flow
         return flow
+
+    def _joins(self, start: int, end: int) -> set[int]:
+        """The addresses behind the start of a function that jumps from outside lead to."""
+        first, last = bisect_right(self._targets, start), bisect_left(self._targets, end)
+        return {
+            target
+            for target in self._targets[first:last]
+            if any(not start <= site < end for site in self._sweep.jumps[target])
+        }
 
     def _entry(self, address: int) -> int:
         return self._flow(address).entry_of(address)
@@ -188,22 +197,20 @@ class Trail:
         """The calls through pointers to the function, as far as they can be seen."""
         found: list[Found | Lost] = []
         for place in self._pointers_in_code(entry):
-            flow = self._flow(place)
-            calls = flow.calls_through(entry)
-            found += [self._handed_over(call, flow, parameter) for call in calls]
-            if not calls:
-                found.append(self._callback(place, flow, parameter))
+            found += self._uses(place, entry, parameter) or [self._lost(place, "called through a pointer")]
         for slot in self._image.pointers_to(entry):
-            found += self._called_from(slot, entry, parameter)
+            uses = [
+                use for place in self._addresses.get(slot, ()) for use in self._uses(place, entry, parameter)
+            ]
+            found += uses or [self._lost(entry, "called through a pointer in data")]
         return found
 
-    def _called_from(self, slot: int, entry: int, parameter: Parameter) -> list[Found | Lost]:
-        """The calls through one pointer in data: those of an entry of the global offset table can be seen."""
-        found: list[Found | Lost] = []
-        for place in self._addresses.get(slot, ()):
-            flow = self._flow(place)
-            found += [self._handed_over(call, flow, parameter) for call in flow.calls_through(entry)]
-        return found or [self._lost(entry, "called through a pointer in data")]
+    def _uses(self, place: int, entry: int, parameter: Parameter) -> list[Found | Lost]:
+        """What becomes of a pointer to a function that is loaded at a place."""
+        flow = self._flow(place)
+        called, given = flow.uses_of(entry)
+        found = [self._handed_over(call, flow, parameter) for call in called]
+        return found + [self._callback(call, flow, parameter) for call in given]
 
     def _memory(self, address: int, size: int) -> Values:
         """What a fixed address holds: what the file has for it, if nothing changes that."""
@@ -213,16 +220,15 @@ class Trail:
         value, writable = found
         return LOADED | {value} if writable and value else LOADED if writable else frozenset([value])
 
-    def _callback(self, place: int, flow: Flow, parameter: Parameter) -> Found | Lost:
+    def _callback(self, call: int, flow: Flow, parameter: Parameter) -> Found | Lost:
         """A function handed over with the address of its argument, as in `for_all_threads(set_id, &ids)`."""
-        call = flow.next_call(place)
-        state = flow.at(call) if call is not None else None
-        if call is not None and state is not None and parameter.field is not None:
-            for register in _ARGUMENTS:
+        state = flow.at(call) if flow.is_call(call) else None
+        if state is not None and parameter.field is not None:
+            for register in ARGUMENTS:
                 values = state.get(register)
                 if any(isinstance(value, Stack) for value in values):
                     return Found(call, _behind(state, values, parameter.field))
-        return self._lost(place, "called through a pointer")
+        return self._lost(call, "called through a pointer")
 
     def _pointers_in_code(self, entry: int) -> list[int]:
         """The instructions that load the address of the function."""

@@ -33,11 +33,14 @@ class Unknown(NamedTuple):
 
 Value = int | Parameter | Stack | Unknown
 Values = frozenset[Value]
-Memory = Callable[[int, int], Values]
+Contents = Callable[[int, int], Values]
+"""What may stand at a fixed address, for a number of bytes."""
 
 TOO_MANY: Values = frozenset([Unknown(f"more than {MANY} values")])
 COMPUTED: Values = frozenset([Unknown("computed")])
 RETURNED: Values = frozenset([Unknown("returned by a call")])
+ELSEWHERE: Values = frozenset([Unknown("set in another part of the function")])
+LENT: Values = frozenset([Unknown("may be changed by a call")])
 LOADED: Values = frozenset([Unknown("loaded from memory")])
 NEVER_SET: Values = frozenset([Unknown("never set")])
 
@@ -77,17 +80,17 @@ class State:
 
     Args:
         cells: what is known to differ from the function's beginning.
-        memory: what may stand at a fixed address, for a number of bytes.
+        memory: what may stand at fixed addresses.
     """
 
     __slots__ = ("cells", "memory")
 
-    def __init__(self, cells: dict[Location, Values], memory: Memory) -> None:
+    def __init__(self, cells: dict[Location, Values], memory: Contents) -> None:
         self.cells = cells
         self.memory = memory
 
     @staticmethod
-    def at_entry(memory: Memory) -> State:
+    def at_entry(memory: Contents) -> State:
         """Before the first instruction: all that there is are parameters."""
         return State({"rsp": frozenset([Stack(0)])}, memory)
 

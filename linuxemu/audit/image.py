@@ -16,6 +16,7 @@ _SEGMENT_EXECUTABLE = 1  # PF_X
 _SEGMENT_WRITABLE = 2  # PF_W
 _WRITABLE = 1  # SHF_WRITE
 _WORD = 8
+_HIGHEST = 1 << 63
 _RELATIVE = 8  # R_X86_64_RELATIVE
 # Data that the program does not change once it runs.
 _FIXED = (".got", ".data.rel.ro")
@@ -55,23 +56,20 @@ class Image:
     """
 
     def __init__(self, data: bytes) -> None:
-        elf = _open(data)
-        sections, self.has_sections = _sections(elf, data)
-        self.code = [section for section in sections if section.executable and section.data]
-        self.data = [s for s in sections if not s.executable and s.name not in _NOT_DATA]
-        self._relocated = _relocations(_contents(elf, ".rela.dyn"))
-        self.entry: int = elf.header.e_entry
-        self.relocatable = elf.header.e_type == "ET_DYN"
-        self.dynamic = any(segment.header.p_type == "PT_INTERP" for segment in elf.iter_segments())
-        named = symbol_functions(_contents(elf, ".symtab"), _contents(elf, ".strtab"))
-        self.exported = symbol_functions(_contents(elf, ".dynsym"), _contents(elf, ".dynstr"))
-        go = _go(elf)
-        self.is_go = bool(go)
-        self.stripped = not named and not go
-        frames = elf.get_section_by_name(".eh_frame")
-        unwound = frame_functions(frames.header.sh_addr, frames.data()) if frames is not None else []
-        self.functions = _merge(self.code, [*named, *go, *self.exported, *unwound])
-        if not self.code or not (self.has_sections or any(b"\x0f\x05" in part.data for part in self.code)):
+        parts = _parts(_open(data))
+        self.code = [section for section in parts.sections if section.executable and section.data]
+        self.data = [s for s in parts.sections if not s.executable and s.name not in _NOT_DATA]
+        self.entry = parts.entry
+        self.relocatable = parts.relocatable
+        self.dynamic = parts.dynamic
+        self.exported = parts.exported
+        self.is_go = bool(parts.go)
+        self.stripped = not parts.named and not parts.go
+        self.functions = _merge(self.code, [*parts.named, *parts.go, *parts.exported, *parts.unwound])
+        self._relocated = parts.relocated
+        if not self.code:
+            raise AuditError("holds no code")
+        if not any(parts.tables or b"\x0f\x05" in section.data for section in self.code):
             raise AuditError("no code that can be read: packed or encrypted?")
 
     def section_at(self, address: int) -> Section | None:
@@ -130,38 +128,92 @@ def _open(data: bytes) -> Any:
     return elf
 
 
-def _sections(elf: Any, data: bytes) -> tuple[list[Section], bool]:
-    """The sections that are loaded; the segments, and False, where there are none."""
+class _Parts(NamedTuple):
+    """What is read from a file."""
+
+    sections: list[Section]
+    tables: bool
+    """There is a table of sections; without it, segments stand for them and there is nothing else."""
+    entry: int
+    relocatable: bool
+    dynamic: bool
+    named: list[Function]
+    exported: list[Function]
+    go: list[Function]
+    unwound: list[Function]
+    relocated: dict[int, int]
+
+
+def _parts(elf: Any) -> _Parts:
     from elftools.common.exceptions import ELFError
 
-    found: list[Section] = []
+    broken = (ELFError, struct.error, ValueError, AttributeError, TypeError, OverflowError, KeyError)
+    sections: list[Section] = []
+    tables: dict[str, Section] = {}
     try:
-        for section in elf.iter_sections():
-            flags = section.header.sh_flags
-            if flags & _ALLOCATED and section.header.sh_type != "SHT_NOBITS":
-                writable = bool(flags & _WRITABLE) and section.name not in _FIXED
-                executable = bool(flags & _EXECUTABLE)
-                found.append(
-                    Section(section.name, section.header.sh_addr, section.data(), executable, writable)
-                )
-        if any(section.executable for section in found):
-            return found, True
-        found = []
-        for segment in elf.iter_segments("PT_LOAD"):
-            head = segment.header
-            if head.p_offset + head.p_filesz > len(data):
-                raise AuditError("cut off: a segment ends behind the end of the file")
-            executable = bool(head.p_flags & _SEGMENT_EXECUTABLE)
-            writable = bool(head.p_flags & _SEGMENT_WRITABLE)
-            found.append(Section("segment", head.p_vaddr, segment.data(), executable, writable))
-    except (ELFError, struct.error, ValueError, AttributeError, TypeError, UnicodeError, OverflowError):
-        raise AuditError("damaged: its tables of sections cannot be read") from None
-    return found, False
+        found = [_section(section) for section in elf.iter_sections()]
+        tables = {section.name: section for section in found}
+        sections = [section for section in found if section.start]
+    except broken:
+        pass  # Linux does not read them, so a program runs without
+    try:
+        whole = any(section.executable for section in sections)
+        kinds = {segment.header.p_type for segment in elf.iter_segments()}
+        if not whole:
+            sections, tables = [_segment(segment) for segment in elf.iter_segments("PT_LOAD")], {}
+        if any(section.end > _HIGHEST for section in sections):
+            raise AuditError("damaged: addresses that no program can have")
+        return _Parts(
+            sections=sections,
+            tables=whole,
+            entry=elf.header.e_entry,
+            relocatable=elf.header.e_type == "ET_DYN",
+            dynamic="PT_INTERP" in kinds,
+            named=_symbols(tables, ".symtab", ".strtab"),
+            exported=_symbols(tables, ".dynsym", ".dynstr"),
+            go=_go(tables),
+            unwound=_frames(tables),
+            relocated=_relocations(_data(tables, ".rela.dyn")),
+        )
+    except broken:
+        raise AuditError("damaged: its tables cannot be read") from None
 
 
-def _contents(elf: Any, name: str) -> bytes:
-    section = elf.get_section_by_name(name)
-    return bytes(section.data()) if section is not None else b""
+def _section(section: Any) -> Section:
+    """A section; one that is not loaded has no address."""
+    flags = section.header.sh_flags
+    address = section.header.sh_addr if flags & _ALLOCATED else 0
+    data = section.data() if section.header.sh_type != "SHT_NOBITS" else b""
+    writable = bool(flags & _WRITABLE) and section.name not in _FIXED
+    return Section(section.name, address, data, bool(flags & _EXECUTABLE and address), writable)
+
+
+def _segment(segment: Any) -> Section:
+    head = segment.header
+    data = segment.data()
+    if len(data) < head.p_filesz:
+        raise AuditError("cut off: a segment ends behind the end of the file")
+    executable, writable = (bool(head.p_flags & flag) for flag in (_SEGMENT_EXECUTABLE, _SEGMENT_WRITABLE))
+    return Section("segment", head.p_vaddr, data, executable, writable)
+
+
+def _data(tables: dict[str, Section], name: str) -> bytes:
+    return tables[name].data if name in tables else b""
+
+
+def _symbols(tables: dict[str, Section], symbols: str, strings: str) -> list[Function]:
+    return symbol_functions(_data(tables, symbols), _data(tables, strings))
+
+
+def _frames(tables: dict[str, Section]) -> list[Function]:
+    frames = tables.get(".eh_frame")
+    return frame_functions(frames.start, frames.data) if frames is not None else []
+
+
+def _go(tables: dict[str, Section]) -> list[Function]:
+    """The functions of a Go program, which knows its own names even when it is stripped."""
+    table = _data(tables, ".gopclntab") or _data(tables, ".data.rel.ro.gopclntab")
+    return go_functions(table, tables[".text"].start) if table and ".text" in tables else []
 
 
 def _relocations(table: bytes) -> dict[int, int]:
@@ -172,13 +224,6 @@ def _relocations(table: bytes) -> dict[int, int]:
         for place, kind, value in struct.iter_unpack("<QQq", table[:whole])
         if kind == _RELATIVE
     }
-
-
-def _go(elf: Any) -> list[Function]:
-    """The functions of a Go program, which knows its own names even when it is stripped."""
-    table = _contents(elf, ".gopclntab") or _contents(elf, ".data.rel.ro.gopclntab")
-    text = elf.get_section_by_name(".text")
-    return go_functions(table, text.header.sh_addr) if table and text is not None else []
 
 
 def _merge(code: list[Section], found: list[Function]) -> dict[int, Function]:

@@ -233,7 +233,7 @@ class Trail:
     def _pointers_in_code(self, entry: int) -> list[int]:
         """The instructions that load the address of the function."""
         found = list(self._addresses.get(entry, ()))
-        if not self._image.relocatable:
+        if not self._image.relocatable and entry < 1 << 32:
             for section in self._image.code:
                 found += occurrences(section, entry.to_bytes(4, "little"))
         return found

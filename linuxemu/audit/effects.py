@@ -11,6 +11,7 @@ from linuxemu.audit.values import (
     LENT,
     LOADED,
     MANY,
+    REGISTERS,
     RETURNED,
     TOO_MANY,
     Parameter,
@@ -47,7 +48,7 @@ class Effects:
     """
 
     def __init__(self, preserved: frozenset[str]) -> None:
-        self._clobbered = sorted(frozenset(_REGISTERS) - preserved)
+        self._clobbered = sorted(frozenset(REGISTERS) - preserved)
 
     def apply(self, instruction: Instruction, state: State) -> None:
         """Change the state as the instruction does."""
@@ -68,7 +69,7 @@ class Effects:
 
     def forget(self, state: State) -> None:
         """Add to every register that it may hold something else."""
-        for register in _REGISTERS:
+        for register in REGISTERS:
             state.cells[register] = joined(state.get(register), ELSEWHERE)
 
     def _call(self, state: State) -> None:
@@ -110,7 +111,7 @@ def _loaded(state: State, place: Memory) -> Values:
         if isinstance(address, Stack):
             found = joined(found, state.get(address.offset + (place.offset if plain else 0)))
         elif plain and isinstance(address, Parameter) and address.field is None:
-            found = joined(found, frozenset([Parameter(address.location, place.offset)]))
+            found = joined(found, frozenset([address._replace(field=place.offset)]))
         elif isinstance(address, int) and not place.segment:
             found = joined(found, state.memory(address + (place.offset if plain else 0) & _MASK, place.size))
         else:
@@ -308,7 +309,6 @@ def _other(state: State, instruction: Instruction) -> None:
 
 
 _TOP = Memory("rsp", "", 1, 0, _WORD, False)
-_REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", *(f"r{number}" for number in range(8, 16)))
 _HANDLERS: dict[str, Callable[[State, tuple[Operand, ...]], None]] = {
     **dict.fromkeys(_COPIES, _copy),
     **dict.fromkeys(_SIGNED, _copy_signed),

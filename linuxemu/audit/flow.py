@@ -87,6 +87,15 @@ class Flow:
                 self._effects.apply(instruction, state)
         return called, given
 
+    def has_constant(self, address: int, value: int) -> bool:
+        """Whether the instruction around an address has a constant as an operand."""
+        return any(
+            isinstance(operand, Immediate) and operand.value == value
+            for instruction in self._instructions
+            if instruction.address <= address < instruction.address + instruction.size
+            for operand in instruction.operands
+        )
+
     def is_call(self, address: int) -> bool:
         """Whether a call stands at an address, and no jump."""
         return any(i.address == address and i.name == "call" for i in self._instructions)
@@ -95,11 +104,10 @@ class Flow:
         """Which entry is nearest before an address."""
         return self.entries[max(bisect_right(self.entries, address) - 1, 0)]
 
-    @property
-    def runs_on(self) -> Instruction | None:
-        """The last instruction, if what follows in memory runs after it."""
-        last = self._instructions[-1] if self._instructions else None
-        return None if last is None or last.name in _ENDS | _PADDING | {"call"} else last
+    def runs_on_to(self, address: int) -> bool:
+        """Whether its last instruction leads to what follows in memory."""
+        last = self._instructions[-1].name if self._instructions else "ret"
+        return last not in _ENDS | _PADDING | {"call"} and self.at(address) is not None
 
     def _split(self) -> dict[int, Block]:
         addresses = [instruction.address for instruction in self._instructions]
@@ -178,7 +186,7 @@ class Flow:
         waiting: list[int] = []
         for entry in self.entries:
             if entry in self._blocks:
-                self._blocks[entry].state = State.at_entry(memory)
+                self._blocks[entry].state = State.at_entry(entry, memory)
                 heappush(waiting, entry)
         queued = set(waiting)
         while waiting:

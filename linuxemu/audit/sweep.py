@@ -50,7 +50,8 @@ class Sweep:
         return self.starts[index] if index < len(self.starts) else start + _CHUNK
 
     def _section(self, section: Section, image: Image, progress: Callable[[int], None]) -> None:
-        stops = [start for start in image.functions if section.start < start < section.end]
+        known = sorted({image.entry, *image.functions})
+        stops = [start for start in known if section.start < start < section.end]
         for start, end in zip([section.start, *stops], [*stops, section.end]):
             position = start
             while position < end:

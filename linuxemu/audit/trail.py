@@ -24,6 +24,7 @@ _GO_PRESERVED = frozenset(["rsp", "rbp", "r14"])
 _MOST_CALLERS = 4096
 _NUMBER = 0xFFFFFFFF
 _WORD = 8
+_HALF = 4
 # lea and mov of whole registers, call and jmp, with an address relative to the instruction.
 _RELATIVE = re.compile(
     rb"(?:[\x48\x4c][\x8b\x8d][\x05\x0d\x15\x1d\x25\x2d\x35\x3d]|\xff[\x15\x25])(?=....)", re.DOTALL
@@ -72,7 +73,7 @@ class Trail:
         self._exported = {function.start for function in image.exported}
         self._targets = sorted(sweep.jumps)
         self._flows: dict[int, Flow] = {}
-        self._steps: dict[tuple[int, Parameter], list[Found | Lost]] = {}
+        self._steps: dict[Parameter, list[Found | Lost]] = {}
 
     def sites(self, progress: Callable[[int], None]) -> list[Site]:
         """Every `syscall` instruction with its numbers.
@@ -95,7 +96,7 @@ class Trail:
         numbers: dict[int, set[str]] = {}
         lost: set[Lost] = set()
         start: list[Found | Lost] = [self._values(address, "rax")]
-        seen: set[tuple[int, Parameter]] = set()
+        seen: set[Parameter] = set()
         while start:
             step = start.pop()
             if isinstance(step, Lost):
@@ -105,10 +106,9 @@ class Trail:
                 if isinstance(value, int):
                     numbers.setdefault(value & _NUMBER, set()).add(self.name_of(step.address))
                 elif isinstance(value, Parameter):
-                    key = (self._entry(step.address), value)
-                    if key not in seen:
-                        seen.add(key)
-                        start += self._callers(*key)
+                    if value not in seen:
+                        seen.add(value)
+                        start += self._callers(value)
                 else:
                     lost.add(
                         self._lost(step.address, value.why if isinstance(value, Unknown) else "an address")
@@ -153,14 +153,14 @@ class Trail:
             return self._lost(address, "not decoded")
         return Found(address, state.get(location))
 
-    def _callers(self, entry: int, parameter: Parameter) -> list[Found | Lost]:
-        """What callers of the function at `entry` hand over as this parameter."""
-        key = (entry, parameter)
-        if key not in self._steps:
-            self._steps[key] = list(self._find_callers(entry, parameter))
-        return self._steps[key]
+    def _callers(self, parameter: Parameter) -> list[Found | Lost]:
+        """What callers of its function hand over as a parameter."""
+        if parameter not in self._steps:
+            self._steps[parameter] = self._find_callers(parameter)
+        return self._steps[parameter]
 
-    def _find_callers(self, entry: int, parameter: Parameter) -> list[Found | Lost]:
+    def _find_callers(self, parameter: Parameter) -> list[Found | Lost]:
+        entry = parameter.function
         calls, jumps = self._sweep.calls.get(entry, []), self._sweep.jumps.get(entry, [])
         # A jump within the function is a loop, and followed there.
         jumps = [site for site in jumps if self._sweep.start_of(site) != self._sweep.start_of(entry)]
@@ -168,11 +168,15 @@ class Trail:
             return [self._lost(entry, f"more than {_MOST_CALLERS} callers")]
         found = [self._handed_over(site, self._flow(site), parameter) for site in calls + jumps]
         before = self._flow(entry - 1) if self._image.section_at(entry - 1) else None
-        if before is not None and before.start < entry == self._sweep.start_of(entry) and before.runs_on:
+        if (
+            before is not None
+            and before.start < entry == self._sweep.start_of(entry)
+            and before.runs_on_to(entry)
+        ):
             found.append(self._handed_over(entry, before, parameter))
         if entry in self._exported:
             found.append(self._lost(entry, "called from other files"))
-        found += self._pointed(entry, parameter)
+        found += self._pointed(parameter)
         return found or [self._lost(entry, "no caller seen")]
 
     def _handed_over(self, site: int, flow: Flow, parameter: Parameter) -> Found | Lost:
@@ -193,22 +197,21 @@ class Trail:
             values = _behind(state, values, parameter.field)
         return Found(site, values)
 
-    def _pointed(self, entry: int, parameter: Parameter) -> list[Found | Lost]:
+    def _pointed(self, parameter: Parameter) -> list[Found | Lost]:
         """The calls through pointers to the function, as far as they can be seen."""
+        entry = parameter.function
         found: list[Found | Lost] = []
         for place in self._pointers_in_code(entry):
-            found += self._uses(place, entry, parameter) or [self._lost(place, "called through a pointer")]
+            found += self._uses(place, parameter) or [self._lost(place, "called through a pointer")]
         for slot in self._image.pointers_to(entry):
-            uses = [
-                use for place in self._addresses.get(slot, ()) for use in self._uses(place, entry, parameter)
-            ]
+            uses = [use for place in self._addresses.get(slot, ()) for use in self._uses(place, parameter)]
             found += uses or [self._lost(entry, "called through a pointer in data")]
         return found
 
-    def _uses(self, place: int, entry: int, parameter: Parameter) -> list[Found | Lost]:
+    def _uses(self, place: int, parameter: Parameter) -> list[Found | Lost]:
         """What becomes of a pointer to a function that is loaded at a place."""
         flow = self._flow(place)
-        called, given = flow.uses_of(entry)
+        called, given = flow.uses_of(parameter.function)
         found = [self._handed_over(call, flow, parameter) for call in called]
         return found + [self._callback(call, flow, parameter) for call in given]
 
@@ -235,7 +238,8 @@ class Trail:
         found = list(self._addresses.get(entry, ()))
         if not self._image.relocatable and entry < 1 << 32:
             for section in self._image.code:
-                found += occurrences(section, entry.to_bytes(4, "little"))
+                places = occurrences(section, entry.to_bytes(_HALF, "little"))
+                found += [place for place in places if self._flow(place).has_constant(place, entry)]
         return found
 
 
@@ -246,7 +250,7 @@ def _behind(state: State, pointers: Values, field: int) -> Values:
         if isinstance(pointer, Stack):
             found = joined(found, state.get(pointer.offset + field))
         elif isinstance(pointer, Parameter) and pointer.field is None:
-            found = joined(found, frozenset([Parameter(pointer.location, field)]))
+            found = joined(found, frozenset([pointer._replace(field=field)]))
         else:
             found = joined(found, LOADED)
     return found

@@ -12,9 +12,14 @@ Location = str | int
 """A register by its name, or a word of the stack by its offset from where the return address lies."""
 
 
-class Parameter(NamedTuple):
-    """What a location held when the function began, or what the word at an offset from there held."""
+REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", *(f"r{number}" for number in range(8, 16)))
+"""Those that a function may be given something in."""
 
+
+class Parameter(NamedTuple):
+    """What a location held when a function began, or what the word at an offset from there held."""
+
+    function: int
     location: Location
     field: int | None = None
 
@@ -79,38 +84,43 @@ class State:
     """What every location may hold at one place in a function.
 
     Args:
-        cells: what is known to differ from the function's beginning.
+        function: where it begins.
+        cells: what is known; registers that are missing, and the words above the return address, are parameters.
         memory: what may stand at fixed addresses.
     """
 
-    __slots__ = ("cells", "memory")
+    __slots__ = ("cells", "function", "memory")
 
-    def __init__(self, cells: dict[Location, Values], memory: Contents) -> None:
+    def __init__(self, function: int, cells: dict[Location, Values], memory: Contents) -> None:
+        self.function = function
         self.cells = cells
         self.memory = memory
 
     @staticmethod
-    def at_entry(memory: Contents) -> State:
-        """Before the first instruction: all that there is are parameters."""
-        return State({"rsp": frozenset([Stack(0)])}, memory)
+    def at_entry(function: int, memory: Contents) -> State:
+        """Before the first instruction."""
+        return State(function, {"rsp": frozenset([Stack(0)])}, memory)
 
     def copy(self) -> State:
         """Another one that can be changed."""
-        return State(dict(self.cells), self.memory)
+        return State(self.function, dict(self.cells), self.memory)
 
     def get(self, location: Location) -> Values:
-        """What a location may hold; above the return address lie parameters."""
+        """What a location may hold."""
         found = self.cells.get(location)
         if found is not None:
             return found
         if isinstance(location, int) and location < 8:
             return NEVER_SET
-        return frozenset([Parameter(location)])
+        return frozenset([Parameter(self.function, location)])
 
     def join(self, other: State) -> bool:
         """Take in what may be so instead; whether that changed anything."""
         changed = False
         mine, others = self.cells, other.cells
+        if self.function != other.function:
+            for register in REGISTERS:
+                mine.setdefault(register, self.get(register))
         for location, theirs in others.items():
             ours = mine.get(location)
             if ours is not theirs and ours != theirs:

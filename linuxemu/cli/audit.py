@@ -157,21 +157,17 @@ def _audit_file(file: _File, options: argparse.Namespace) -> int | None:
 
 
 def _read(file: _File) -> bytes:
-    with open(file.path, "rb", opener=_open) as stream:
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file")
+    if not stat.S_ISREG(os.stat(file.path).st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+    with open(file.path, "rb") as stream:
         head = stream.read(4)
         # Most of what lies in a directory is no program, and need not be read.
         return head + stream.read() if head == b"\x7fELF" else head
 
 
-def _open(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a named pipe without a writer is refused, not waited for
-
-
 def _note(path: str, report: Any) -> None:
     if report.stripped:
-        complain(_NAME, f"{path}: stripped: functions are named by their addresses")
+        complain(_NAME, f"{path}: stripped: functions without a name are shown by address")
     if report.dynamic:
         complain(_NAME, f"{path}: dynamically linked: the calls of its libraries are not listed")
 

@@ -86,9 +86,12 @@ def address_of(state: State, place: Memory) -> Values:
     """The addresses that an operand in memory may mean."""
     if place.segment:
         return COMPUTED
-    found = state.get(place.base) if place.base else constant(0)
-    if place.scaled:
-        found = _add(found, _combine(state.get(place.scaled), constant(place.scale), lambda a, b: a * b))
+    if place.scaled and place.scaled == place.base:  # one value, twice: not any two that it may have
+        found = _combine(state.get(place.base), constant(place.scale + 1), lambda a, b: a * b)
+    else:
+        found = state.get(place.base) if place.base else constant(0)
+        if place.scaled:
+            found = _add(found, _combine(state.get(place.scaled), constant(place.scale), lambda a, b: a * b))
     return _add(found, constant(place.offset & _MASK))
 
 

@@ -65,6 +65,7 @@ STRAIGHT = {
     "lea without base": (b"\x48\x8d\x04\x25\x27\0\0\0" + SYSCALL, [39]),
     "lea of a sum": (mov("rdi", 30) + b"\x48\x8d\x47\x09" + SYSCALL, [39]),
     "lea with a scale": (mov("rdi", 10) + b"\x48\x8d\x04\x7f" + SYSCALL, [30]),
+    "lea of one value twice": (XOR_EAX + b"\x0f\x94\xc0\x48\x8d\x44\x80\x27" + SYSCALL, [39, 44]),
     "add": (mov("rax", 30) + b"\x83\xc0\x09" + SYSCALL, [39]),
     "inc": (mov("rax", 38) + b"\xff\xc0" + SYSCALL, [39]),
     "dec": (mov("rax", 40) + b"\xff\xc8" + SYSCALL, [39]),

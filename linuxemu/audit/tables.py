@@ -5,6 +5,7 @@ They are read with `struct`: there are tens of thousands of entries, of which on
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import NamedTuple
 
@@ -14,6 +15,9 @@ _INDIRECT = 10  # STT_GNU_IFUNC
 _RELATIVE_INT32 = 0x1B  # DW_EH_PE_pcrel | DW_EH_PE_sdata4, which is what compilers write for x86-64
 _GO_MAGICS = (0xFFFFFFF0, 0xFFFFFFF1)  # since Go 1.18, since Go 1.20
 _GO_HEADER = "<IHBB8Q"
+_RUST = re.compile(r"_ZN(.+)17h[0-9a-f]{16}E(?:\..*)?")
+_RUST_SIGN = re.compile(r"\$(LT|GT|LP|RP|RF|BP|SP|C|u[0-9a-f]{2})\$")
+_RUST_SIGNS = {"LT": "<", "GT": ">", "LP": "(", "RP": ")", "RF": "&", "BP": "*", "SP": "@", "C": ","}
 
 
 class Function(NamedTuple):
@@ -32,10 +36,37 @@ def symbol_functions(symbols: bytes, strings: bytes) -> list[Function]:
         kind = info & 15
         if index == 0 or kind not in (_FUNCTION, _NO_TYPE, _INDIRECT):
             continue
-        name = strings[name_at : strings.find(b"\0", name_at)].decode("utf-8", "replace")
+        name = _text(strings, name_at)
+        if name.startswith("_ZN"):
+            name = _rust_path(name)
         if name and (kind != _NO_TYPE or not name.startswith((".", "$"))):
             found.append(Function(value, size, name))
     return sorted(found, key=lambda f: (len(f.name) - len(f.name.lstrip("_")), len(f.name), f.name))
+
+
+def _text(data: bytes, start: int) -> str:
+    """The name at a place, fit for a terminal."""
+    name = data[start : data.find(b"\0", start)].decode("utf-8", "replace")
+    return name if name.isprintable() else "".join(sign if sign.isprintable() else "?" for sign in name)
+
+
+def _rust_path(symbol: str) -> str:
+    """`std::io::stdio::print` for `_ZN3std2io5stdio5print17h0123456789abcdefE`; other names as they are."""
+    match = _RUST.fullmatch(symbol)
+    if match is None:
+        return symbol
+    rest, words = match[1], []
+    while rest:
+        digits = len(rest) - len(rest.lstrip("0123456789"))
+        end = digits + int(rest[:digits] or "0")
+        if not digits or end > len(rest):
+            return symbol
+        words.append(
+            rest[digits:end].removeprefix("_") if rest[digits:].startswith("_$") else rest[digits:end]
+        )
+        rest = rest[end:]
+    path = "::".join(words).replace("..", "::")
+    return _RUST_SIGN.sub(lambda sign: _RUST_SIGNS.get(sign[1]) or chr(int(sign[1][1:], 16)), path)
 
 
 def frame_functions(address: int, data: bytes) -> list[Function]:
@@ -103,6 +134,5 @@ def go_functions(table: bytes, text: int) -> list[Function]:
     found = []
     for start, end, info in zip(starts, starts[1:], words[1::2]):
         (name_at,) = struct.unpack_from("<I", table, entries + info + 4)
-        name = table[names + name_at : table.find(b"\0", names + name_at)].decode("utf-8", "replace")
-        found.append(Function((base or text) + start, end - start, name))
+        found.append(Function((base or text) + start, end - start, _text(table, names + name_at)))
     return found

@@ -182,7 +182,8 @@ def _refuse(path: str, why: str, options: argparse.Namespace) -> int:
 
 def _say(text: str) -> None:
     """Print and flush: what is found stays, whatever happens to the next file."""
-    sys.stdout.write(text + "\n")
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
     sys.stdout.flush()
 
 

@@ -273,6 +273,29 @@ def test_symbols_of_functions() -> None:
     assert found == [Function(16, 8, "read"), Function(16, 8, "__read")]
 
 
+def test_a_name_is_fit_for_a_terminal() -> None:
+    assert symbol_functions(symbol(1, 0x12, 16, 8), b"\0a\x1b[2J\nb\xff\0")[0].name == "a?[2J?b\ufffd"
+
+
+RUST = {
+    "_ZN3std2io5stdio6_print17h0123456789abcdefE": "std::io::stdio::_print",
+    "_ZN4core3ptr42drop_in_place$LT$alloc..string..String$GT$17h0123456789abcdefE": (
+        "core::ptr::drop_in_place<alloc::string::String>"
+    ),
+    "_ZN36_$LT$T$u20$as$u20$core..any..Any$GT$7type_id17h0123456789abcdefE": "<T as core::any::Any>::type_id",
+    "_ZN3foo3barEv": "_ZN3foo3barEv",
+    "_ZN9too_short17h0123456789abcdefE": "too_short",
+    "_ZN99too_short17h0123456789abcdefE": "_ZN99too_short17h0123456789abcdefE",
+    "_ZN3foobar17h0123456789abcdefE": "_ZN3foobar17h0123456789abcdefE",
+}
+
+
+@pytest.mark.parametrize(("mangled", "plain"), RUST.items())
+def test_names_of_rust(mangled: str, plain: str) -> None:
+    (function,) = symbol_functions(symbol(1, 0x12, 16, 8), b"\0" + mangled.encode() + b"\0")
+    assert function.name == plain
+
+
 def frames(letters: bytes, extra: bytes, encoding: int) -> bytes:
     data = b"\1" + letters + b"\0" + b"\1\x78\x10" + extra + bytes([encoding])
     common = struct.pack("<II", len(data) + 4, 0) + data

@@ -97,6 +97,14 @@ def test_a_stripped_program_is_said_to_be_one(files: Path, capfd: pytest.Capture
     assert "dir/missing: stripped: functions without a name are shown by address" in capfd.readouterr().err
 
 
+def test_a_terminal_that_lacks_letters(files: Path) -> None:
+    (files / "dir" / "missing").rename(files / "d\u00e9j\u00e0")
+    environment = {**tool_environment(), "PYTHONIOENCODING": "ascii"}
+    assert cli("audit", "d\u00e9j\u00e0", cwd=files, env=environment).stdout.startswith(
+        b"d\\xe9j\\xe0: 1 system"
+    )
+
+
 def test_progress_is_shown_when_asked_for(files: Path) -> None:
     assert cli("audit", "--progress", "dir", cwd=files).stderr.count(b"zz: ") > 1
     assert b"%|" not in cli("audit", "dir", cwd=files).stderr

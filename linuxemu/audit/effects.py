@@ -76,7 +76,7 @@ class Effects:
         """A call may change what it is given the address of, and registers that are not preserved."""
         for register in ARGUMENTS:
             for value in state.get(register):
-                if isinstance(value, Stack) and value.offset in state.cells:
+                if isinstance(value, Stack):
                     state.cells[value.offset] = LENT
         for register in self._clobbered:
             state.cells[register] = RETURNED
@@ -114,7 +114,7 @@ def _loaded(state: State, place: Memory) -> Values:
         if isinstance(address, Stack):
             found = joined(found, state.get(address.offset + (place.offset if plain else 0)))
         elif plain and isinstance(address, Parameter) and address.field is None:
-            found = joined(found, frozenset([address._replace(field=place.offset)]))
+            found = joined(found, state.get(address._replace(field=place.offset)))
         elif isinstance(address, int) and not place.segment:
             found = joined(found, state.memory(address + (place.offset if plain else 0) & _MASK, place.size))
         else:
@@ -129,9 +129,15 @@ def _write(state: State, operand: Operand, values: Values) -> None:
         return
     if not isinstance(operand, Memory):
         return
-    for address in address_of(state, operand):
-        if isinstance(address, Stack):
-            _write_word(state, address.offset, operand.size, values)
+    places = [place.offset for place in address_of(state, operand) if isinstance(place, Stack)]
+    for offset in places:  # only one of several is written to
+        _write_word(state, offset, operand.size, values if len(places) == 1 else COMPUTED)
+    if operand.base and not operand.scaled:
+        for pointer in state.get(operand.base):
+            if isinstance(pointer, Parameter) and pointer.field is None:
+                state.cells[pointer._replace(field=operand.offset)] = (
+                    values if operand.size >= _HALF else COMPUTED
+                )
 
 
 def _write_register(state: State, register: Register, values: Values) -> None:
@@ -175,17 +181,15 @@ def _add(one: Values, other: Values) -> Values:
     found: set[Value] = set()
     for a in one:
         for b in other:
-            if isinstance(b, Stack):
-                a, b = b, a
-            if isinstance(a, Stack) and isinstance(b, int):
-                found.add(Stack(a.offset + (b if b < 1 << 63 else b - (1 << 64))))
-            elif isinstance(a, Parameter) and b == 0:
-                found.add(a)
-            elif isinstance(b, Parameter) and a == 0:
-                found.add(b)
-            else:
-                found |= _combine(frozenset([a]), frozenset([b]), lambda x, y: x + y)
+            found |= _moved(a, b) or _moved(b, a) or _combine(constant(a), constant(b), lambda x, y: x + y)
     return frozenset(found)
+
+
+def _moved(place: Value, distance: Value) -> Values:
+    """A sum that is an address in the stack, or a parameter as it was; nothing if it is neither."""
+    if isinstance(place, Stack) and isinstance(distance, int):
+        return constant(Stack(place.offset + (distance if distance < 1 << 63 else distance - (1 << 64))))
+    return constant(place) if isinstance(place, Parameter) and distance == 0 else frozenset()
 
 
 # --- instructions ----------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from linuxemu.audit.sweep import Sweep
 from linuxemu.audit.trail import Lost, Site, Trail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sized
 
 UNSUPPORTED, PARTIAL, SUPPORTED, NOT_IN_LINUX = "unsupported", "partial", "supported", "not in Linux"
 _ORDER = (UNSUPPORTED, PARTIAL, SUPPORTED, NOT_IN_LINUX)
@@ -80,9 +80,8 @@ class Report(NamedTuple):
         """
         lost = self.unresolved
         share = f" ({len(lost) / len(self.sites):.1%})" if lost else ""
-        lines = [
-            f"{path}: {len(self.calls)} system calls at {len(self.sites)} sites, {len(lost)} unresolved{share}"
-        ]
+        counts = f"{_count(self.calls, 'system call')} at {_count(self.sites, 'site')}"
+        lines = [f"{path}: {counts}, {len(lost)} unresolved{share}"]
         widths = [max((len(column) for column in columns), default=0) for columns in self._columns()]
         for call in self.calls:
             head = f"{call.number:>6}  {call.name:<{widths[0]}}  {call.support:<{widths[1]}}"
@@ -154,6 +153,10 @@ def _names() -> dict[int, str]:
 
     handlers.load()  # fills the table that says what is supported
     return {number: name for name, number in X86_64.items()}
+
+
+def _count(things: Sized, name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
 
 
 def _some(words: tuple[str, ...], everything: bool) -> str:

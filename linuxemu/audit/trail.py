@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from linuxemu.audit.effects import ARGUMENTS, Effects
 from linuxemu.audit.flow import Flow
 from linuxemu.audit.image import occurrences
-from linuxemu.audit.values import LOADED, Location, Parameter, Stack, State, Unknown, Values, joined
+from linuxemu.audit.values import LOADED, Location, Parameter, Stack, State, Unknown, Values, constant, joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,10 +95,10 @@ class Trail:
     def _site(self, address: int) -> Site:
         numbers: dict[int, set[str]] = {}
         lost: set[Lost] = set()
-        start: list[Found | Lost] = [self._values(address, "rax")]
+        waiting: list[Found | Lost] = [self._values(address, "rax")]
         seen: set[Parameter] = set()
-        while start:
-            step = start.pop()
+        while waiting:
+            step = waiting.pop()
             if isinstance(step, Lost):
                 lost.add(step)
                 continue
@@ -108,7 +108,7 @@ class Trail:
                 elif isinstance(value, Parameter):
                     if value not in seen:
                         seen.add(value)
-                        start += self._callers(value)
+                        waiting += self._callers(value)
                 else:
                     lost.add(
                         self._lost(step.address, value.why if isinstance(value, Unknown) else "an address")
@@ -134,6 +134,16 @@ class Trail:
             flow = Flow(code, start, self._effects, self._memory, self._joins(start, end))
             self._flows[start] = flow
         return flow
+
+    def _memory(self, address: int, size: int) -> Values:
+        """What a fixed address holds: what the file has there, and more if it can change."""
+        found = self._image.word(address, size)
+        if found is None:
+            return LOADED
+        value, writable = found
+        if not writable:
+            return constant(value)
+        return LOADED | {value} if value else LOADED  # 0 is what variables begin with, not a number
 
     def _joins(self, start: int, end: int) -> set[int]:
         """The addresses behind the start of a function that jumps from outside lead to."""
@@ -215,14 +225,6 @@ class Trail:
         found = [self._handed_over(call, flow, parameter) for call in called]
         return found + [self._callback(call, flow, parameter) for call in given]
 
-    def _memory(self, address: int, size: int) -> Values:
-        """What a fixed address holds: what the file has for it, if nothing changes that."""
-        found = self._image.word(address, size)
-        if found is None:
-            return LOADED
-        value, writable = found
-        return LOADED | {value} if writable and value else LOADED if writable else frozenset([value])
-
     def _callback(self, call: int, flow: Flow, parameter: Parameter) -> Found | Lost:
         """A function handed over with the address of its argument, as in `for_all_threads(set_id, &ids)`."""
         state = flow.at(call) if flow.is_call(call) else None
@@ -250,7 +252,7 @@ def _behind(state: State, pointers: Values, field: int) -> Values:
         if isinstance(pointer, Stack):
             found = joined(found, state.get(pointer.offset + field))
         elif isinstance(pointer, Parameter) and pointer.field is None:
-            found = joined(found, frozenset([pointer._replace(field=field)]))
+            found = joined(found, state.get(pointer._replace(field=field)))
         else:
             found = joined(found, LOADED)
     return found

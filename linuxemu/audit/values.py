@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+_WORD = 8
 MANY = 32
 """A set of more values than this is not worth following."""
-
-Location = str | int
-"""A register by its name, or a word of the stack by its offset from where the return address lies."""
 
 
 REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", *(f"r{number}" for number in range(8, 16)))
@@ -17,10 +15,10 @@ REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", *(f"r{number}" for
 
 
 class Parameter(NamedTuple):
-    """What a location held when a function began, or what the word at an offset from there held."""
+    """What a location held when a function began, or what the word at an offset from where it points held."""
 
     function: int
-    location: Location
+    location: str | int
     field: int | None = None
 
 
@@ -38,6 +36,8 @@ class Unknown(NamedTuple):
 
 Value = int | Parameter | Stack | Unknown
 Values = frozenset[Value]
+Location = str | int | Parameter
+"""A register by its name, a word of the stack by its offset from the return address, a word that a caller lent."""
 Contents = Callable[[int, int], Values]
 """What may stand at a fixed address, for a number of bytes."""
 
@@ -50,8 +50,8 @@ LOADED: Values = frozenset([Unknown("loaded from memory")])
 NEVER_SET: Values = frozenset([Unknown("never set")])
 
 
-def constant(value: int) -> Values:
-    """The set of one constant."""
+def constant(value: Value) -> Values:
+    """The set of one value."""
     return frozenset([value])
 
 
@@ -110,7 +110,9 @@ class State:
         found = self.cells.get(location)
         if found is not None:
             return found
-        if isinstance(location, int) and location < 8:
+        if isinstance(location, Parameter):
+            return constant(location)
+        if isinstance(location, int) and location < _WORD:
             return NEVER_SET
         return frozenset([Parameter(self.function, location)])
 

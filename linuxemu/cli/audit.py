@@ -10,12 +10,14 @@ import os
 import stat
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from linuxemu.cli.options import UsageError, complain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from linuxemu.audit.report import Report
 
 _NAME = "linuxemu audit"
 _EPILOG = """\
@@ -165,7 +167,7 @@ def _read(file: _File) -> bytes:
         return head + stream.read() if head == b"\x7fELF" else head
 
 
-def _note(path: str, report: Any) -> None:
+def _note(path: str, report: Report) -> None:
     if report.stripped:
         complain(_NAME, f"{path}: stripped: functions without a name are shown by address")
     if report.dynamic:

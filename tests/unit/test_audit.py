@@ -177,6 +177,27 @@ def test_a_lent_word_of_the_stack_is_not_trusted() -> None:
     assert reasons(code) == {"may be changed by a call"}
 
 
+def test_a_store_to_one_of_two_places_is_not_trusted() -> None:
+    places = b"\x48\x8d\x7c\x24\xf8\x48\x8d\x74\x24\xf0\x48\x0f\x44\xfe"  # rdi = rsp - 8 or rsp - 16
+    code = b"\xc7\x44\x24\xf8\x27\0\0\0" + places + b"\xc7\x07\x3c\0\0\0" + b"\x8b\x44\x24\xf8" + SYSCALL
+    assert reasons(code) == {"computed"}
+
+
+def test_a_store_behind_a_pointer_is_seen() -> None:
+    assert numbers(b"\xc7\x07\x27\0\0\0" + b"\x8b\x07" + SYSCALL) == [39]
+
+
+def test_the_other_part_of_a_function_may_bring_other_numbers() -> None:
+    start = call(0, 12) + call(5, 20) + UD2
+    one = b"\xb8\x27\0\0\0" + SYSCALL + RET
+    other = b"\xb8\x3c\0\0\0" + call(25, 17, b"\xe9")
+    report = audited(start + one + other)
+    assert {lost.why for site in report.unresolved for lost in site.lost} == {
+        "set in another part of the function"
+    }
+    assert 39 in [call.number for call in report.calls]
+
+
 def test_recursion_ends() -> None:
     # wrapper(number): number + calls of itself with the same number
     start = b"\xbf\x27\0\0\0" + call(5, 12) + UD2

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from linuxemu.audit.image import Image, Section
-    from linuxemu.audit.tables import Function
 
 _CHUNK = 1 << 16
+_ALIGNMENT = 16
 _LONGEST = 15  # bytes of an instruction
 
 
@@ -82,18 +82,25 @@ class Sweep:
         return after
 
     def _functions(self, image: Image) -> list[int]:
-        """The starts that tables name, and the targets of calls and of last jumps outside of what those cover."""
+        """The starts that tables name, and what calls and last jumps lead to outside of what those cover."""
         known = list(image.functions.values())
         starts = [function.start for function in known]
-        found = {*starts, image.entry, *(section.start for section in image.code)}
 
-        def covering(address: int) -> Function | None:
+        def covered(address: int) -> bool:
             before = bisect_right(starts, address) - 1
-            function = known[before] if before >= 0 else None
-            return function if function is not None and address < function.start + function.size else None
+            return before >= 0 and address < known[before].start + known[before].size
 
-        found.update(target for target in self.calls if covering(target) is None)
-        for target, sites in self.jumps.items():
-            if target not in found and covering(target) is None and any(covering(site) for site in sites):
+        def is_code(address: int) -> bool:
+            return image.section_at(address) is not None
+
+        found = {*starts, image.entry, *(section.start for section in image.code)}
+        found.update(target for target in self.calls if not covered(target))
+        jumps = {target: sites for target, sites in self.jumps.items() if not covered(target)}
+        found.update(target for target, sites in jumps.items() if any(map(covered, sites)))
+        starts_so_far = sorted(filter(is_code, found))
+        # Where no table says how far functions go, an aligned place that another function jumps to is one.
+        for target, sites in jumps.items():
+            home = bisect_right(starts_so_far, target)
+            if target % _ALIGNMENT == 0 and any(bisect_right(starts_so_far, site) != home for site in sites):
                 found.add(target)
-        return sorted(start for start in found if image.section_at(start))
+        return sorted(filter(is_code, found))

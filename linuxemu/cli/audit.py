@@ -35,6 +35,8 @@ class _File(NamedTuple):
     path: str
     named: bool
     """It was asked for itself, not found in a directory."""
+    why_not: str = ""
+    """What keeps it from being read, if that is known already."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -123,16 +125,16 @@ def _once(path: str, seen: set[tuple[int, int]]) -> Iterator[_File]:
 
 
 def _below(directory: str) -> Iterator[_File]:
-    def unreadable(error: OSError) -> None:
-        raise OSError(error.errno, f"{error.strerror}: {error.filename}")
-
+    unreadable: list[OSError] = []
     seen: set[tuple[int, int]] = set()
-    for folder, folders, names in os.walk(directory, onerror=unreadable):
+    for folder, folders, names in os.walk(directory, onerror=unreadable.append):
         folders.sort()
         for name in sorted(names):
             path = os.path.join(folder, name)
             if not os.path.islink(path):
                 yield from _once(path, seen)
+    for error in unreadable:
+        yield _File(error.filename, True, error.strerror or str(error))
 
 
 def _audit_file(file: _File, options: argparse.Namespace) -> int | None:
@@ -140,6 +142,8 @@ def _audit_file(file: _File, options: argparse.Namespace) -> int | None:
     from linuxemu.audit.image import AuditError, NotAProgram
     from linuxemu.audit.report import examine
 
+    if file.why_not:
+        return _refuse(file.path, file.why_not, options)
     try:
         data = _read(file)
         with _progress(file.path, options.progress) as progress:

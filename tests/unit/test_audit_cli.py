@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -82,6 +83,23 @@ def test_an_unreadable_file(files: Path, capfd: pytest.CaptureFixture[str]) -> N
     (files / "cut").chmod(0)
     assert main(["audit", "cut"]) == 2
     assert "cut: Permission denied" in capfd.readouterr().err
+
+
+def test_an_unreadable_directory_does_not_lose_the_others(
+    files: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.scandir
+
+    def scandir(path: str) -> object:
+        if os.path.basename(path) == "below":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert main(["audit", "dir"]) == 2
+    out, err = capfd.readouterr()
+    assert out.count(" unresolved") == 2
+    assert "linuxemu audit: dir/below: Permission denied\n" in err
 
 
 def test_json_has_an_object_a_line(files: Path, capfd: pytest.CaptureFixture[str]) -> None:

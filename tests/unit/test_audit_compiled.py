@@ -33,13 +33,17 @@ COMPILERS = {"gcc -static": "glibc", "gcc -static-pie": "glibc", "musl-gcc -stat
 
 
 def compiled(command: str, directory: Path, *flags: str) -> Report:
+    return examine(built(command, directory, *flags), lambda _: None)
+
+
+def built(command: str, directory: Path, *flags: str) -> bytes:
     compiler, *rest = command.split()
     if shutil.which(compiler) is None:
         pytest.skip(f"no {compiler} to compile with")
     program = directory / "program"
     line = [compiler, *rest, *flags, "-w", "-o", str(program), str(SOURCE), "-lpthread"]
     subprocess.run(line, check=True)
-    return examine(program.read_bytes(), lambda _: None)
+    return program.read_bytes()
 
 
 @pytest.mark.parametrize("level", ["-O0", "-O2", "-Os"])
@@ -63,6 +67,17 @@ def test_names_make_no_difference(command: str, level: str, tmp_path: Path) -> N
     assert without.stripped
     assert [call.number for call in without.calls] == [call.number for call in with_names.calls]
     assert len(without.unresolved) == len(with_names.unresolved)
+
+
+@pytest.mark.parametrize("command", ["gcc -static", "musl-gcc -static"])
+def test_a_program_without_sections(command: str, tmp_path: Path) -> None:
+    """Linux does not need them, and some tools take them away."""
+    data = bytearray(built(command, tmp_path, "-O2"))
+    with_sections = examine(bytes(data), lambda _: None)
+    data[40:48], data[58:64] = bytes(8), bytes(6)
+    without = examine(bytes(data), lambda _: None)
+    assert [call.number for call in without.calls] == [call.number for call in with_sections.calls]
+    assert len(without.unresolved) == len(with_sections.unresolved)
 
 
 @pytest.mark.parametrize("command", ["gcc -static", "musl-gcc -static"])

@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from linuxemu.errors import LinuxEmuError as LinuxEmuError
     from linuxemu.errors import RpcError as RpcError
     from linuxemu.machine import Bind as Bind
-    from linuxemu.machine import GuestStartError as GuestStartError
     from linuxemu.machine import Machine as Machine
-    from linuxemu.machine import Result as Result
+    from linuxemu.session import GuestStartError as GuestStartError
+    from linuxemu.session import Result as Result
 
 _HOMES = {
     "Bind": "linuxemu.machine",
     "BootError": "linuxemu.errors",
     "DeadlockError": "linuxemu.errors",
     "EngineError": "linuxemu.errors",
-    "GuestStartError": "linuxemu.machine",
+    "GuestStartError": "linuxemu.session",
     "LinuxEmuError": "linuxemu.errors",
     "Machine": "linuxemu.machine",
-    "Result": "linuxemu.machine",
+    "Result": "linuxemu.session",
     "RpcError": "linuxemu.errors",
 }
 

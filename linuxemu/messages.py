@@ -84,6 +84,7 @@ __all__ = [
     "rtc",
     "shm",
     "shm_test",
+    "supervisor",
     "task",
     "tcpip",
     "time",
@@ -2936,6 +2937,41 @@ class entropy:
             return _new(cls, (data,))
 
 
+class supervisor:
+    """The servers that are started again when they die, under the same task id and on what they had stored.
+    """
+
+    class Wait(Message):
+        """Waits until a server runs, and says how many times it was started again. ERR_NOT_FOUND: nobody starts
+        this task again. ERR_UNAVAILABLE: it could not be started again.
+        """
+
+        __slots__ = ()
+        ID = 273
+        NAME = "supervisor.wait"
+        TYPE_WORD = 0x00000111
+        FIELDS = (("task", "task"),)
+        FORMAT = "i"
+        task: _Int = _F0
+
+        def __new__(cls, task: int) -> Self:
+            return _new(cls, (task,))
+
+    class WaitReply(Message):
+        """The reply to `supervisor.wait`."""
+
+        __slots__ = ()
+        ID = 274
+        NAME = "supervisor.wait_reply"
+        TYPE_WORD = 0x00000112
+        FIELDS = (("restarts", "uint32"),)
+        FORMAT = "I"
+        restarts: _Int = _F0
+
+        def __new__(cls, restarts: int) -> Self:
+            return _new(cls, (restarts,))
+
+
 class tcpip:
     """The network stack. Addresses (a.b.c.d is 0xaabbccdd) and ports are plain numbers in host byte order.
     """
@@ -3272,7 +3308,7 @@ class clock:
             return _new(cls, (ns,))
 
     class Settime(Message):
-        """Sets the real-time clock of this machine; the host's is not touched."""
+        """Sets this machine's real-time clock, never below the monotonic one; the host's is not touched."""
 
         __slots__ = ()
         ID = 265
@@ -3356,19 +3392,21 @@ class vmx:
     class AllocFrames(Message):
         """Allocates single pages wherever they are free, for pagers that map them one by one: `frames` holds a
         little-endian uint32 frame number for each. The kernel counts who refers to a page; one that nobody
-        refers to any more is free again without being given back.
+        refers to any more is free again without being given back. Asked again with one of the caller's last
+        eight serials, the answer is the same pages: so a caller may ask twice. Serial 0 is always new.
         """
 
         __slots__ = ()
         ID = 271
         NAME = "vmx.alloc_frames"
         TYPE_WORD = 0x0000010f
-        FIELDS = (("num_pages", "size"),)
-        FORMAT = "Q"
+        FIELDS = (("num_pages", "size"), ("serial", "uint32"))
+        FORMAT = "QI"
         num_pages: _Int = _F0
+        serial: _Int = _F1
 
-        def __new__(cls, num_pages: int) -> Self:
-            return _new(cls, (num_pages,))
+        def __new__(cls, num_pages: int, serial: int) -> Self:
+            return _new(cls, (num_pages, serial))
 
     class AllocFramesReply(Message):
         """The reply to `vmx.alloc_frames`."""
@@ -3470,6 +3508,7 @@ clock.Settime.REPLY = clock.SettimeReply
 vmx.FreePages.REPLY = vmx.FreePagesReply
 vmx.Stats.REPLY = vmx.StatsReply
 vmx.AllocFrames.REPLY = vmx.AllocFramesReply
+supervisor.Wait.REPLY = supervisor.WaitReply
 
 BY_ID: Final[dict[int, type[Message]]] = {
     1: Notifications,
@@ -3655,6 +3694,8 @@ BY_ID: Final[dict[int, type[Message]]] = {
     270: vmx.StatsReply,
     271: vmx.AllocFrames,
     272: vmx.AllocFramesReply,
+    273: supervisor.Wait,
+    274: supervisor.WaitReply,
 }
 """Every message class by its id."""
 

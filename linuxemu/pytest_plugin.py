@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 ENGINES = ("unicorn", "fake")
 _MODES = {"direct": (False,), "strict": (True,), "both": (False, True)}
 _MARKER = (
-    "linuxemu(engine=..., strict_ipc=..., root=..., user=..., seed=...): the system under the fixtures guest and "
-    "program; a list of engines, or of bools for strict_ipc, runs the test with each"
+    "linuxemu(engine=..., strict_ipc=..., root=..., user=..., seed=..., inject=...): the system under the fixtures "
+    "guest and program; a list of engines, or of bools for strict_ipc, runs the test with each"
 )
 
 
@@ -84,7 +84,7 @@ def _strict_modes(config: pytest.Config) -> Sequence[bool]:
 def _marked(node: pytest.Item | pytest.Collector, name: str) -> Any:
     """What the nearest marker that says so gives an argument; None if none does."""
     for marker in node.iter_markers("linuxemu"):
-        unknown = set(marker.kwargs) - {"engine", "strict_ipc", "root", "user", "seed"}
+        unknown = set(marker.kwargs) - {"engine", "strict_ipc", "root", "user", "seed", "inject"}
         if unknown or marker.args:
             raise pytest.UsageError(f"marker linuxemu: unknown {', '.join(map(str, (*unknown, *marker.args)))}")
         if name in marker.kwargs:
@@ -154,7 +154,10 @@ def _write_logs(directory: str, nodeid: str, logs: list[RpcLog]) -> None:
     with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
         file.write(f"{nodeid}\n")
         for log in logs:
-            file.writelines(f"{entry.at_ns} {entry}\n" for entry in log)
+            if log.cut:
+                file.write("ended by its time limit\n")
+            else:
+                file.writelines(f"{entry.at_ns} {entry}\n" for entry in log)
 
 
 @pytest.fixture
@@ -184,7 +187,7 @@ def new_guest(
 @pytest.fixture
 def guest(request: pytest.FixtureRequest, new_guest: Callable[..., Guest]) -> Guest:
     """A process on a kernel with scripted servers, whose system calls the test makes; see `linuxemu.testing.Guest`."""
-    options = {name: _marked(request.node, name) for name in ("root", "user", "seed")}
+    options = {name: _marked(request.node, name) for name in ("root", "user", "seed", "inject")}
     return new_guest(**{name: value for name, value in options.items() if value is not None})
 
 

@@ -218,9 +218,13 @@ async def _start(t: Task, plan: BootPlan) -> None:
     name = plan.argv[0]
     shown = name.decode(errors="replace")
     refused: SysError | None = None
+
+    async def arguments() -> tuple[list[bytes], list[bytes]]:
+        return plan.argv, plan.envp
+
     for candidate in _candidates(name, plan.envp):
         try:
-            await execve(t, AT_FDCWD, candidate, plan.argv, plan.envp)
+            await execve(t, AT_FDCWD, candidate, arguments)
             return
         except SysError as error:
             if error.errno in (ENOENT, ENOTDIR):

@@ -20,6 +20,7 @@ from linuxemu.arch.x86_64 import (
 )
 from linuxemu.errors import RpcError
 from linuxemu.kernel import Server, rpc
+from linuxemu.kernel.recovery import call, call_again
 from linuxemu.kernel.traps import HOOK_INITIAL, HOOK_SYSCALL
 from linuxemu.messages import (
     AbiHook,
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from syscalls.vfs.inode import Inode
 
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
+_MASK_31 = 0x7FFF_FFFF
 _POOL_PAGES = 64
 _KEPT_INODES = 128
 _FAULT_DONE = PageFaultReply()
@@ -110,6 +112,7 @@ class LinuxServer(Server):
     """
 
     name = "linux"
+    vital = "it is the pager of every program"
 
     def __init__(self, hostname: bytes = b"linuxemu") -> None:
         super().__init__()
@@ -138,6 +141,7 @@ class LinuxServer(Server):
         """Makes an empty file server for a tmpfs mount; returns its task id."""
         self._invoke: dict[int, registry.Invoke] = {}
         self._kept: dict[Inode, None] = {}
+        self._refills = 0
 
     # -- traps ------------------------------------------------------------------------------------------------------
 
@@ -299,9 +303,10 @@ class LinuxServer(Server):
         Raises:
             RpcError: ERR_NO_MEMORY.
         """
+        self._refills = serial = self._refills % _MASK_31 + 1
         for count in (_POOL_PAGES, _POOL_PAGES, 1):
             try:
-                reply = await self.port.call(self.peers.vm, vmx.AllocFrames(count))
+                reply = await call(self.port, self.peers.vm, vmx.AllocFrames(count, serial))
             except RpcError:
                 if count == 1:
                     raise
@@ -316,12 +321,16 @@ class LinuxServer(Server):
 
     async def memory_pages(self) -> tuple[int, int]:
         """Total and free memory, pages."""
-        reply = await self.port.call(self.peers.vm, vmx.Stats())
+        reply = await call(self.port, self.peers.vm, vmx.Stats())
         return reply.total, reply.free + len(self.pool)
 
     async def clock_ns(self, clock_id: int) -> int:
         """Time of one of the time server's clocks, nanoseconds."""
-        ns: int = (await self.port.call(self.peers.time, clock.Gettime(clock_id))).ns
+        message = clock.Gettime(clock_id)
+        try:
+            ns: int = (await self.port.call(self.peers.time, message)).ns
+        except RpcError as error:
+            ns = (await call_again(self.port, self.peers.time, message, error)).ns
         return ns
 
     def keep_pages(self, inode: Inode) -> None:
@@ -357,13 +366,26 @@ class LinuxServer(Server):
             t: the new task with its memory set.
             like: the task whose remaining registers it begins with.
         """
+        self.start_task(t, like, await self.reserve_task())
+
+    async def reserve_task(self) -> int:
+        """The id of a kernel task that is about to be made, for `start_task` or `give_back`."""
         port = self.port
-        ktask: int = (await port.call(self.peers.task, task_messages.Alloc(port.task))).task
+        ktask: int = (await call(self.port, self.peers.task, task_messages.Alloc(port.task))).task
+        return ktask
+
+    def start_task(self, t: Task, like: Task | None, ktask: int) -> None:
+        """`create_task` with an id that is there already."""
+        port = self.port
         port.task_create(ktask, f"linux.{t.tid}", 0, port.task, 2)
         t.ktask = ktask
         self.by_ktask[ktask] = t
         port.set_space(ktask, t.mm.space)
         port.task_start(ktask, like.ktask if like is not None else None)
+
+    def give_back(self, ktask: int) -> None:
+        """A reserved id is not needed any more."""
+        self.port.spawn(self._free_task_id(ktask))
 
     def destroy_task(self, t: Task) -> None:
         """End the kernel task of a task that is gone."""
@@ -371,10 +393,13 @@ class LinuxServer(Server):
         if ktask:
             self.by_ktask.pop(ktask, None)
             self.port.task_destroy(ktask)
-            self.port.spawn(self._free_task_id(ktask))
+            self.give_back(ktask)
 
     async def _free_task_id(self, ktask: int) -> None:
-        await self.port.call(self.peers.task, task_messages.Free(ktask))
+        try:
+            await call(self.port, self.peers.task, task_messages.Free(ktask))
+        except RpcError:
+            pass  # it was lost with a reply, or stays reserved
 
     async def thread_exiting(self, t: Task) -> None:
         """A task begins to exit: whoever joins it is woken through its clear_child_tid (man 2 set_tid_address)."""

@@ -7,8 +7,22 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from linuxemu.errors import RpcError
+from syscalls.abi import errno as errno_numbers
+from syscalls.abi.errno import errno_name
+from syscalls.errors import SysError
+from syscalls.vfs.filesystem import errno_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from linuxemu.messages import TrapFrame
+    from syscalls.objects.task import Task
+    from syscalls.registry import Invoke
 
 GUEST_SOURCES = Path(__file__).resolve().parent / "guest"
 COMPILERS = {
@@ -26,6 +40,37 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("native"):
                 item.add_marker(skip)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def only_declared_errors() -> Iterator[None]:
+    """In every test, whatever it runs: a handler that fails with an errno which it does not declare has a defect.
+
+    The Linux server reports it as any other defect, and the test fails.
+    """
+    from syscalls.registry import TABLE, Syscall
+
+    compile_call = Syscall.compile
+
+    def compile_checked(call: Syscall) -> Invoke:
+        invoke = compile_call(call)
+        if TABLE.get(call.number) is not call:
+            return invoke  # a test's own
+        declared = {getattr(errno_numbers, name) for name in call.errors}
+
+        async def checked(t: Task, frame: TrapFrame) -> int | None:
+            try:
+                return await invoke(t, frame)
+            except (SysError, RpcError) as error:
+                errno = error.errno if isinstance(error, SysError) else errno_of(error.code)
+                assert errno in declared, f"{call.name} does not declare {errno_name(errno)}"
+                raise
+
+        return checked
+
+    Syscall.compile = compile_checked  # type: ignore[method-assign]
+    yield
+    Syscall.compile = compile_call  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="session")

@@ -116,7 +116,8 @@ def _syscall(call: Syscall) -> Iterator[str]:
     summary = (call.handler.__doc__ or "").strip().partition("\n")[0]
     notes = f": {_prose(call.notes)}." if call.notes else "."
     yield from (f":::{{syscall}} {call.name}({arguments})", _prose(summary))
-    yield from (f"*Number {call.number}, {call.support}*{notes}", ":::", "")
+    errors = f" Errors: {', '.join(f'`{name}`' for name in call.errors)}." if call.errors else ""
+    yield from (f"*Number {call.number}, {call.support}*{notes}{errors}", ":::", "")
 
 
 def _prose(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from linuxemu.cli.options import Option, UsageError, Values, complain, describe, split
 
 if TYPE_CHECKING:
+    from linuxemu.inject import Rule
     from linuxemu.machine import Machine
 
 _OPTIONS = (
@@ -24,6 +25,9 @@ _OPTIONS = (
     Option("--engine", "unicorn", "the CPU"),
     Option("--timeout", "SECONDS", "end everything after this time, with exit status 124"),
     Option("--strict-ipc", "", "pack and unpack every message, as if servers were elsewhere"),
+    Option("--inject", "SPEC|@FILE", "inject faults between the kernel's servers, such as\n"
+           "fs.write:error=EIO:when=3 or fsx.*:kill:when=5%; @FILE reads them from a\n"
+           "TOML file (repeatable; docs/faults.md)", many=True),
     Option("--help", "", "show this help"),
 )  # fmt: skip
 
@@ -72,6 +76,7 @@ class RunOptions(NamedTuple):
     engine: str
     timeout_s: float | None
     strict_ipc: bool
+    inject: list[Rule]
     argv: list[str]
 
 
@@ -109,6 +114,7 @@ def parse(words: list[str]) -> RunOptions | None:
         engine=_parse_engine(_last(values, "--engine")),
         timeout_s=_parse_timeout(_last(values, "--timeout")),
         strict_ipc="--strict-ipc" in values,
+        inject=[rule for text in values.get("--inject", []) for rule in _parse_inject(text)],
         argv=argv,
     )
 
@@ -197,6 +203,22 @@ def _parse_timeout(text: str | None) -> float | None:
     return seconds
 
 
+def _parse_inject(text: str) -> list[Rule]:
+    from linuxemu.inject import InjectError, parse, parse_toml
+
+    try:
+        if not text.startswith("@"):
+            return [parse(text)]
+        with open(text[1:], encoding="utf-8") as file:
+            return parse_toml(file.read())
+    except InjectError as error:
+        where = f"{text[1:]}: " if text.startswith("@") else ""
+        raise UsageError(f"--inject: {where}{error}") from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageError(f"--inject: {text[1:]}: {why}") from None
+
+
 def _execute(options: RunOptions) -> int:
     import gc
 
@@ -224,6 +246,7 @@ def _run_machine(options: RunOptions) -> int:
             engine=options.engine,
             timeout_s=options.timeout_s,
             strict_ipc=options.strict_ipc or None,
+            inject=options.inject,
             stdin="inherit",
             stdout="inherit",
             stderr="inherit",
@@ -233,6 +256,7 @@ def _run_machine(options: RunOptions) -> int:
         complain("linuxemu run", str(error))
         return int(getattr(error, "exit_status", 2))
     _report(machine, result.exit_status)
+    _report_faults(machine)
     return int(result.exit_status)
 
 
@@ -249,3 +273,10 @@ def _report(machine: Machine, status: int) -> None:
     if wanted:
         wishes = "; ".join(f"{item.what} (by {os.fsdecode(item.comm)})" for item in unsupported)
         complain("linuxemu run", f"not supported: {wishes}")
+
+
+def _report_faults(machine: Machine) -> None:
+    """Say which rules have done nothing: a run without the fault proves nothing about it."""
+    for done in machine.injected:
+        if not done.fired:
+            complain("linuxemu run", f"--inject: {done.rule} hit none of {done.matched} messages")

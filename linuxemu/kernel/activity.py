@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable, Coroutine, Generator
 
+    from linuxemu.kernel.task import Task
+
 
 class Activity:
     """A coroutine that the kernel drives.
@@ -20,15 +22,20 @@ class Activity:
     Args:
         coro: what to run.
         finished: called with the result when it ends, or with the exception as second argument.
+        owner: the task it belongs to and dies with, None for the kernel's own.
     """
 
-    __slots__ = ("coro", "finished", "waiter")
+    __slots__ = ("coro", "finished", "owner", "waiter")
 
     def __init__(
-        self, coro: Coroutine[Waiter, Any, Any], finished: Callable[[Any, BaseException | None], None]
+        self,
+        coro: Coroutine[Waiter, Any, Any],
+        finished: Callable[[Any, BaseException | None], None],
+        owner: Task | None = None,
     ) -> None:
         self.coro = coro
         self.finished = finished
+        self.owner = owner
         self.waiter: Waiter | None = None
 
 

@@ -79,7 +79,7 @@ class Rendezvous:
         self._closed: dict[int, dict[Receiving, None]] = {}
         """Task id -> receives from it alone that wait just now."""
 
-    def spawn(self, coro: Coroutine[Waiter, Any, Any]) -> Activity:
+    def spawn(self, coro: Coroutine[Waiter, Any, Any], owner: Task | None = None) -> Activity:
         """See `Kernel.spawn`."""
         raise NotImplementedError
 
@@ -110,7 +110,7 @@ class Rendezvous:
         target = self._target(owner, dst)
         shown = 0 if kernel else owner.tid
         if target.server is not None:
-            self.spawn(self._serve(owner, target, message))
+            self.spawn(self._serve(owner, target, message), target)
         elif not self._hand_over(target, owner, shown, message):
             if not block:
                 raise RpcError(ERR_WOULD_BLOCK)
@@ -134,7 +134,7 @@ class Rendezvous:
         target = self._target(owner, dst)
         shown = 0 if kernel else owner.tid
         if target.server is not None:
-            self.spawn(self._serve(owner, target, message))
+            self.spawn(self._serve(owner, target, message), target)
         elif not self._hand_over(target, owner, shown, message):
             if not block:
                 raise RpcError(ERR_WOULD_BLOCK)

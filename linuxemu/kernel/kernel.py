@@ -29,12 +29,10 @@ if TYPE_CHECKING:
 
     from linuxemu.cpu.base import Cpu, Ram
     from linuxemu.kernel.host import Host, Ticker
+    from linuxemu.kernel.interpose import Wrap
     from linuxemu.kernel.server import Server
-    from linuxemu.kernel.task import Service
     from linuxemu.kernel.timer import Timer
 
-    Wrap = Callable[["Kernel", Task, type, Service], Service]
-    """Replaces the handler of one message of one server: strict IPC, observers."""
 
 
 class TaskIds:
@@ -69,7 +67,8 @@ class Kernel(Rendezvous, Traps):
         reserved_frames: how many frames at its start the engine keeps for itself.
         host: clock and idle wait.
         ticker: makes `Cpu.run` return now and then; None where a fake CPU needs no time slice.
-        wrap: replaces each handler of each server (strict IPC, observers); None for direct calls.
+        wrap: replaces each handler of each server (strict IPC, faults, observers; several by
+            `linuxemu.kernel.interpose.chain`); None for direct calls.
     """
 
     def __init__(
@@ -94,6 +93,13 @@ class Kernel(Rendezvous, Traps):
         """Exceptions that are defects of servers; a correct system keeps this empty."""
         self.timers = TimerQueue(self.errors.append)
         self.discovery = 0
+        self.root = 0
+        """The server that starts others again when they die (`linuxemu.kernel.recovery`); 0 if there is none."""
+        self._new_root: Callable[[], Server] | None = None
+        self._killed: dict[int, Server] = {}
+        """Servers that have no successor yet."""
+        self.filter_notification: Callable[[int, int], int] | None = None
+        """Called with receiver and bits of each notification; says which bits go on."""
         self.pending_calls: dict[int, dict[Any, Waiter]] = {}
         """Server -> coroutines that serve a call and sleep -> what each sleeps on."""
         self.stopped = False
@@ -109,42 +115,85 @@ class Kernel(Rendezvous, Traps):
 
     # -- servers --------------------------------------------------------------------------------------
 
-    def add_server(self, server: Server, *, discovery: bool = False) -> int:
+    def add_server(
+        self,
+        server: Server,
+        *,
+        discovery: bool = False,
+        tid: int | None = None,
+        root: Callable[[], Server] | None = None,
+    ) -> int:
         """Make a task for a server; it is registered with discovery and started when the kernel runs.
 
         Args:
             server: the server; its `port` is set here.
             discovery: this server is the one that knows the others by name.
+            tid: the task id, when an earlier incarnation had one; a new one if not given.
+            root: makes this server anew when it is killed, for the one that starts all others again.
         Returns:
             its task id.
+        Raises:
+            RpcError: ERR_ALREADY_EXISTS for an id in use.
         """
-        from linuxemu.messages import discovery as names
-
-        tid = self.task_ids.alloc()
+        if tid is None:
+            tid = self.task_ids.alloc()
+        elif tid in self.tasks:
+            raise RpcError(ERR_ALREADY_EXISTS)
         task = Task(tid, server.name or type(server).__name__, TASK_ALL_CAPS, 0)
         task.server = server
         task.port = server.port = Port(self, task)
         self.tasks[tid] = task
+        predecessor = self._killed.pop(tid, None)
+        if predecessor is not None:
+            server.role = predecessor.role
         if self._wrap is not None:
             for message, method in list(server.table.items()):
                 server.table[message] = self._wrap(self, task, message, method)
         if discovery:
             self.discovery = tid
+        if root is not None:
+            self.root, self._new_root = tid, root
         death = getattr(server, "task_died", None)
         if death is not None:
             self._death_watch.append(death)
-
-        async def start() -> None:
-            if server.name and not discovery:
-                await server.port.call(self.discovery, names.Serve(server.name))
-            await server.start()
-
-        self.spawn(start())
+        self.spawn(self._start(server), task)
         return tid
 
-    def spawn(self, coro: Coroutine[Waiter, Any, Any]) -> Activity:
-        """Run a coroutine; an exception it does not handle is recorded as a defect."""
-        activity = Activity(coro, self._ended)
+    async def _start(self, server: Server) -> None:
+        from linuxemu.messages import discovery as names
+
+        if server.name and server.port.task != self.discovery:
+            try:
+                await server.port.call(self.discovery, names.Serve(server.name))
+            except RpcError:
+                pass  # whoever looks for it by name waits
+        await server.start()
+
+    def kill_server(self, tid: int) -> None:
+        """End a server's task as if it had crashed: what it was serving is lost, its callers get ERR_ABORTED.
+
+        Its storage stays. The root server is started again here; it is told of the others and starts them again.
+
+        Raises:
+            RpcError: ERR_INVALID_TASK (not a server), ERR_IN_USE (pager of a live task, or vital).
+        """
+        task = self.tasks.get(tid)
+        if task is None or task.server is None:
+            raise RpcError(ERR_INVALID_TASK)
+        if task.paged or task.server.vital:
+            raise RpcError(ERR_IN_USE)
+        self._end_task(task)
+        if tid == self.root and self._new_root is not None:
+            self.add_server(self._new_root(), tid=tid)
+
+    def spawn(self, coro: Coroutine[Waiter, Any, Any], owner: Task | None = None) -> Activity:
+        """Run a coroutine; an exception it does not handle is recorded as a defect.
+
+        Args:
+            coro: what to run.
+            owner: the task it belongs to and dies with.
+        """
+        activity = Activity(coro, self._ended, owner)
         self._activities[activity] = None
         self._step(activity, None, None)
         return activity
@@ -178,17 +227,18 @@ class Kernel(Rendezvous, Traps):
         if waiter.woken:
             self.ready.append(waiter)
 
-    def adopt(self, serving: Coroutine[Waiter, Any, Any], waiter: Waiter) -> None:
+    def adopt(self, owner: Task, serving: Coroutine[Waiter, Any, Any], waiter: Waiter) -> None:
         """Let a request whose caller is gone be served to its end.
 
         Args:
+            owner: the serving task.
             serving: the server's coroutine.
             waiter: what it sleeps on.
         """
         if self.stopped:
             serving.close()
             return
-        activity = Activity(serving, self._unheard)
+        activity = Activity(serving, self._unheard, owner)
         self._activities[activity] = None
         self.suspend(activity, waiter)
 
@@ -202,12 +252,29 @@ class Kernel(Rendezvous, Traps):
         What a call sleeps on may belong to another server that serves the dead one, and goes on sleeping; so it is
         the caller that gets something else to wake up from.
         """
-        for waiter in list(self.pending_calls.pop(tid, {}).values()):
-            if not waiter.woken and waiter.activity is not None:
-                activity, waiter.activity = waiter.activity, None
-                aborted = Waiter(self.ready)
-                aborted.fail(CallAborted())
-                self.suspend(activity, aborted)
+        for serving, waiter in list(self.pending_calls.pop(tid, {}).items()):
+            activity = waiter.activity
+            if activity is None or _runs(serving):
+                continue
+            if waiter.woken:
+                self.ready.remove(waiter)
+            waiter.activity = None
+            aborted = Waiter(self.ready)
+            aborted.fail(CallAborted())
+            self.suspend(activity, aborted)
+            _close(serving)
+
+    def _end_activities(self, task: Task) -> None:
+        """What a dead server was doing besides answering calls ends where it stands."""
+        for activity in [activity for activity in self._activities if activity.owner is task]:
+            waiter = activity.waiter
+            if waiter is None or _runs(activity.coro):
+                continue  # it is the one that brought the death about, and ends by itself
+            del self._activities[activity]
+            waiter.activity = None
+            if waiter.woken:
+                self.ready.remove(waiter)
+            _close(activity.coro)
 
     # -- tasks ----------------------------------------------------------------------------------------
 
@@ -248,6 +315,10 @@ class Kernel(Rendezvous, Traps):
             raise RpcError(ERR_INVALID_ARG)
         if task.paged:
             raise RpcError(ERR_IN_USE)
+        self._end_task(task)
+
+    def _end_task(self, task: Task) -> None:
+        tid = task.tid
         del self.tasks[tid]
         task.status = DEAD
         owner = self.tasks.get(task.pager)
@@ -259,8 +330,20 @@ class Kernel(Rendezvous, Traps):
         if self._native is not None:
             self._native.drop(task)
         self._announced.pop(tid, None)
-        for died in self._death_watch:
+        if task.server is not None:
+            self._end_server(task, task.server)
+        for died in list(self._death_watch):
             died(tid)
+
+    def _end_server(self, task: Task, server: Server) -> None:
+        death = getattr(server, "task_died", None)
+        if death is not None:
+            self._death_watch.remove(death)
+        self._end_activities(task)
+        if task.port is not None:
+            task.port.close()
+        server.killed()
+        self._killed[task.tid] = server
 
     def _drop_cpu_side(self, task: Task) -> None:
         if task.state is not None:
@@ -317,13 +400,17 @@ class Kernel(Rendezvous, Traps):
         task = self.tasks.get(dst)
         if task is None:
             raise RpcError(ERR_INVALID_TASK)
+        if self.filter_notification is not None:
+            bits = self.filter_notification(dst, bits)
+            if not bits:
+                return
         if task.server is None:
             self.notify_port(task, bits)
         elif task.notifications:
             task.notifications |= bits
         else:
             task.notifications = bits
-            self.spawn(self._deliver_notifications(task))
+            self.spawn(self._deliver_notifications(task), task)
 
     async def _deliver_notifications(self, task: Task) -> None:
         waiter = Waiter(self.ready)
@@ -451,3 +538,18 @@ class Kernel(Rendezvous, Traps):
                 task.activity.coro.close()
             if task.server is not None:
                 task.server.stop()
+        for server in self._killed.values():
+            server.stop()
+
+
+def _runs(coro: Coroutine[Waiter, Any, Any]) -> bool:
+    """Whether a coroutine is what runs just now, itself or through what it awaits."""
+    return getattr(coro, "cr_running", False) or getattr(coro, "gi_running", False)
+
+
+def _close(coro: Coroutine[Waiter, Any, Any]) -> None:
+    """End a coroutine of a dead server; what its last words run into counts for nothing."""
+    try:
+        coro.close()
+    except (RpcError, RuntimeError):
+        pass

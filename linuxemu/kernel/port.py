@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from types import coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from linuxemu.errors import RpcError
 from linuxemu.idl.codes import ERR_ABORTED, ERR_INVALID_ARG, ERR_INVALID_TASK, ERR_NOT_PERMITTED
@@ -14,6 +14,7 @@ from linuxemu.messages import discovery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
+    from typing import NoReturn
 
     from linuxemu.arch.x86_64 import FullRegs
     from linuxemu.cpu.base import CpuState
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from linuxemu.kernel.frames import FrameAllocator
     from linuxemu.kernel.kernel import Kernel
     from linuxemu.kernel.paging import AddressSpace
+    from linuxemu.kernel.server import Server
     from linuxemu.kernel.task import Task
     from linuxemu.kernel.timer import Timer
     from linuxemu.messages import Message, TrapFrame
@@ -28,6 +30,15 @@ if TYPE_CHECKING:
 
 class CallAborted(BaseException):
     """Finds its way to the call whose server died; the caller sees ERR_ABORTED."""
+
+
+class _Nowhere:
+    """Where the port of a dead task leads: no task can be reached, no call succeeds."""
+
+    tasks: Final[dict[int, Task]] = {}
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise RpcError(ERR_ABORTED)
 
 
 class Port:
@@ -45,6 +56,10 @@ class Port:
         self._owner = owner
         self.task = owner.tid
         self.outbox = owner.outbox
+
+    def close(self) -> None:
+        """The task has died: whatever is left of it gets nowhere any more."""
+        self._kernel = cast("Kernel", _Nowhere())
 
     # -- messages -------------------------------------------------------------------------------------
 
@@ -97,7 +112,7 @@ class Port:
                     raise error if type(error) is GeneratorExit else RpcError(ERR_ABORTED)
                 if type(error) is GeneratorExit:
                     # The caller is gone, but the request was made: the server goes on with it.
-                    kernel.adopt(serving, waiter)
+                    kernel.adopt(target, serving, waiter)
                     raise error
                 try:
                     waiter = serving.send(value) if error is None else serving.throw(error)
@@ -118,7 +133,7 @@ class Port:
         if target.server is None:
             self._kernel.spawn(_without_answer(self._kernel.ipc_send(self._owner, dst, message)))
         else:
-            self._kernel.spawn(_without_answer(target.server.handle(self.task, message)))
+            self._kernel.spawn(_without_answer(target.server.handle(self.task, message)), target)
 
     def async_send(self, dst: int, message: Message) -> None:
         """Queue a message that the receiver fetches after it was notified."""
@@ -181,11 +196,16 @@ class Port:
 
     def spawn(self, coro: Coroutine[Waiter, Any, Any]) -> Activity:
         """Run a coroutine beside the caller."""
-        return self._kernel.spawn(coro)
+        return self._kernel.spawn(coro, self._owner)
 
     def exists(self, tid: int) -> bool:
         """Whether a task id is in use."""
         return tid in self._kernel.tasks
+
+    @property
+    def root(self) -> int:
+        """Id of the server that starts others again when they die; 0 if there is none."""
+        return self._kernel.root
 
     # -- tasks and memory: need capabilities ----------------------------------------------------------
 
@@ -203,6 +223,14 @@ class Port:
     def task_ids(self) -> Any:
         """Unused task ids: `alloc()` and `free(id)` (CAP_TASK)."""
         return self._require().task_ids
+
+    def add_server(self, server: Server, tid: int) -> None:
+        """Start a server under a task id that is not in use (extension).
+
+        Raises:
+            RpcError: ERR_NOT_PERMITTED, ERR_ALREADY_EXISTS.
+        """
+        self._require().add_server(server, tid=tid)
 
     def task_create(self, tid: int, name: str, ip: int, pager: int, flags: int) -> None:
         """Make a task; it runs once `task_start` was called, which a task's own system call does at once.

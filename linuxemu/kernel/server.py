@@ -42,8 +42,12 @@ class Server:
     name: str = ""
     """Service name under which `discovery` knows the server; empty: not registered."""
     handlers: ClassVar[dict[type, str]] = {}
+    vital: ClassVar[str] = ""
+    """Why this server cannot be killed; empty if it can."""
 
     def __init__(self) -> None:
+        self.role = ""
+        """What it is there for, where several servers have one name; a successor takes it over."""
         self.port: Port
         self.table: dict[type, Callable[[int, Any], Coroutine[Any, Any, Any]]] = {
             message: getattr(self, method) for message, method in self.handlers.items()
@@ -65,6 +69,16 @@ class Server:
 
     def stop(self) -> None:
         """Called when the machine shuts down: give back host resources. Never raises."""
+
+    def killed(self) -> None:
+        """Called when the task is killed: give back host resources, but not what a successor goes on with.
+
+        Never raises.
+        """
+
+    def successor(self) -> Server | None:
+        """A new server on this one's storage, to be started when this one was killed; None: it stays dead."""
+        return None
 
     async def notified(self, bits: int) -> None:
         """Notifications arrived. The default fetches asynchronous messages from the tasks that announced them."""

@@ -55,7 +55,7 @@ class Traps:
         """See `Kernel.suspend`."""
         raise NotImplementedError
 
-    def spawn(self, coro: Coroutine[Waiter, Any, Any]) -> Activity:
+    def spawn(self, coro: Coroutine[Waiter, Any, Any], owner: Task | None = None) -> Activity:
         """See `Kernel.spawn`."""
         raise NotImplementedError
 

@@ -41,9 +41,11 @@ from syscalls.vfs.context import FsContext
 from syscalls.vfs.rpcfs import file_system_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     from linuxemu.cpu.base import CpuState
+    from linuxemu.inject import Injected, Rule
     from linuxemu.messages import TrapFrame
     from linuxemu.testing.log import RpcLog
     from linuxemu.testing.script import Scripted
@@ -137,6 +139,7 @@ class Guest:
             system in memory behind the server `fs`).
         user: uid and gid of the process.
         seed: of the random numbers.
+        inject: faults, as rules or as their text ("fs.write:error=EIO:when=3"), see `linuxemu.inject`.
     """
 
     declared_errors_only = False
@@ -150,6 +153,7 @@ class Guest:
         root: str = "fs",
         user: tuple[int, int] = (0, 0),
         seed: int = 0,
+        inject: Sequence[Rule | str] = (),
     ) -> None:
         if root not in ROOTS:
             raise ValueError(f"root {root!r}: it must be one of {', '.join(ROOTS)}")
@@ -158,7 +162,7 @@ class Guest:
         self._threads: dict[Task, GuestThread] = {}
         self._awaited: Call | None = None
         self._places = {"call": _ARGUMENTS, "kept": _KEPT, "edges": 0}
-        self.system = System(engine, strict_ipc, seed, self._doing, self._arrived)
+        self.system = System(engine, strict_ipc, seed, inject, self._doing, self._arrived)
         self.linux: LinuxServer = self.system.linux
         """The Linux server, for tests that look behind the scenes."""
         scripted = self.system.scripted
@@ -174,6 +178,8 @@ class Guest:
         """The task server; the real one is behind it."""
         self.random: Scripted = scripted["random"]
         """The random server; one with a fixed seed is behind it."""
+        self.console: Scripted = scripted["console"]
+        """The console server, with the standard streams; the real one is behind it."""
         self.rpc = Rpcs(self.system)
         self.clock = Clock(self.system)
         self.files = Files(self)
@@ -456,6 +462,12 @@ class Guest:
     def stderr(self) -> bytes:
         """The same for descriptor 2."""
         return bytes(self.system.streams[1].data)
+
+    @property
+    def injected(self) -> list[Injected]:
+        """What has become of each rule of `inject`."""
+        injector = self.system.injector
+        return injector.report() if injector is not None else []
 
     @property
     def unsupported(self) -> list[Unsupported]:

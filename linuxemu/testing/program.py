@@ -178,6 +178,7 @@ class ProgramRunner:
             ValueError: the list of system calls is.
         """
         from linuxemu.machine import Machine
+        from linuxemu.session import TIMEOUT_STATUS
 
         if (source is None) == (c is None):
             raise TypeError("give either machine code or system calls, or c=...")
@@ -192,6 +193,7 @@ class ProgramRunner:
                 strict_ipc=self._strict_ipc, observe=log.wrap, **options,
             )  # fmt: skip
             done = machine.run(["/program", *args])
+            log.cut = done.exit_status == TIMEOUT_STATUS
         return ProgramResult(done.exit_status, done.signal, done.stdout, done.stderr, log, machine.unsupported)
 
     def compile(self, source: str) -> bytes:

@@ -15,6 +15,7 @@ from linuxemu.idl.codes import ERR_NOT_ACCEPTABLE, posix_error
 from linuxemu.kernel import Server, park
 from linuxemu.messages import Message
 from linuxemu.testing.show import differences, numbered, show_fields, show_message
+from syscalls.abi.errno import EIO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -354,9 +355,12 @@ class Scripted(Server):
         self.expectations: list[Expectation] = []
         self.behind: Server | None = None
         """The real server."""
-        for kind in requests_of(namespaces):
-            self.table[kind] = self._serve
+        self._namespaces = namespaces
+        self._listen()
         script.servers.append(self)
+
+    def _listen(self) -> None:
+        self.table.update((kind, self._serve) for kind in requests_of(self._namespaces))
 
     # -- for tests ------------------------------------------------------------------------------------------------
 
@@ -413,14 +417,31 @@ class Scripted(Server):
         """
         self.behind = server
         if server is not None:
-            server.port = self.port
-            self.port.spawn(server.start())
+            self.port.spawn(self.start())
 
     def post(self, message: Message) -> None:
         """Send a one-way message to the Linux server, as a real server does when something has happened."""
         self.port.async_send(self._script.linux, message)
 
     # -- for the kernel -------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start the real server."""
+        if self.behind is not None:
+            self.behind.port = self.port
+            await self.behind.start()
+
+    def killed(self) -> None:
+        """The task was killed; the script goes on."""
+        if self.behind is not None:
+            self.behind.killed()
+
+    def successor(self) -> Scripted:
+        """The same script, and the successor of the real server behind it."""
+        if self.behind is not None:
+            self.behind = self.behind.successor()
+        self._listen()
+        return self
 
     async def sleep(self, ns: int) -> None:
         """Let time pass."""
@@ -441,7 +462,7 @@ class Scripted(Server):
             return await self.behind.handle(src, message)
         if not muted:
             self._script.unexpected(self, message)
-        raise RpcError(ERR_NOT_ACCEPTABLE)
+        raise RpcError(ERR_NOT_ACCEPTABLE if muted else posix_error(EIO))
 
     async def notified(self, bits: int) -> None:
         """Notifications are the real server's."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from linuxemu.arch.x86_64 import FAULT_PRESENT, FAULT_USER, FAULT_WRITE, PTE_PRESENT, PTE_WRITABLE
+from linuxemu.arch.x86_64 import FAULT_PRESENT, FAULT_USER, FAULT_WRITE, PTE_DIRTY, PTE_PRESENT, PTE_WRITABLE
 from linuxemu.cpu.base import EXCEPTION, INTERRUPT, PAGE_FAULT, SYSCALL
 from linuxemu.cpu.fake import FakeCpu, VirtualHost
 from linuxemu.cpu.memory import HostRam
@@ -60,6 +60,8 @@ class InstructionCpu(FakeCpu):
             self.fault_vaddr = frame.rdi
             self.fault_code = FAULT_USER | (FAULT_WRITE if write else 0) | (FAULT_PRESENT if present else 0)
             return PAGE_FAULT
+        if write:
+            space.mark(frame.rdi, PTE_DIRTY)
         state.regs.frame = frame._replace(rip=AFTER_STORE if write else AFTER_LOAD)
         return INTERRUPT
 

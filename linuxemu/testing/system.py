@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from linuxemu.inject import Injector
+from linuxemu.kernel.interpose import chain
 from linuxemu.kernel.strict import StrictIpc
 from linuxemu.messages import fsx
 from linuxemu.servers.console import ConsoleServer, InputStream, OutputStream
 from linuxemu.servers.discovery import DiscoveryServer
 from linuxemu.servers.ool import OolServer
 from linuxemu.servers.random import RandomServer
-from linuxemu.servers.task import TaskServer
+from linuxemu.servers.task import TaskServer, TaskStorage
 from linuxemu.servers.time import TimeServer, VirtualClock
 from linuxemu.servers.virtualloop import EPOCH_NS, START_NS
 from linuxemu.servers.vm import VmServer
@@ -22,10 +24,12 @@ from syscalls.errors import OutOfMemory
 from syscalls.server import LinuxServer, Peers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
 
     from linuxemu.cpu.base import CpuState
+    from linuxemu.inject import Rule
     from linuxemu.kernel import Kernel, Server
+    from linuxemu.kernel.interpose import Wrap
     from linuxemu.kernel.task import Service, Task
     from linuxemu.messages import TrapFrame
 
@@ -34,8 +38,9 @@ ROLES = {
     "vm": ("vm", "vmx"),
     "net": ("tcpip", "net"),
     "time": ("time", "clock", "rtc"),
-    "task": ("task",),
+    "task": ("task", "supervisor"),
     "random": ("random", "entropy"),
+    "console": ("console",),
 }
 """Scripted servers and the namespaces of their messages."""
 _POOL_PAGES = 64
@@ -48,6 +53,7 @@ class System:
         engine: "unicorn" or "fake".
         strict_ipc: pack and unpack every message.
         seed: of the random server.
+        inject: rules of faults, see `linuxemu.inject`.
         doing: what the guest is doing, for failures.
         arrived: see `SteppingCpu`.
     """
@@ -57,6 +63,7 @@ class System:
         engine: str,
         strict_ipc: bool,
         seed: int,
+        inject: Sequence[Rule | str],
         doing: Callable[[], list[str]],
         arrived: Callable[[CpuState, TrapFrame], TrapFrame | None],
     ) -> None:
@@ -67,9 +74,10 @@ class System:
         self.log = RpcLog()
         self.script = Script(self.log, doing)
         self._ool = OolServer()
-        self._strict = StrictIpc(self._ool) if strict_ipc else None
+        self.injector = Injector(inject) if inject else None
+        wrap = chain(self.log.wrap, self._quiet(self.injector), StrictIpc(self._ool) if strict_ipc else None)
         self.cpu = SteppingCpu(inner, arrived)
-        self.kernel = StepKernel(self.cpu, self._ram, inner.reserved_frames, self.host, self._wrap)
+        self.kernel = StepKernel(self.cpu, self._ram, inner.reserved_frames, self.host, wrap)
         if engine == "fake":
             inner.kernel = self.kernel
         self.streams = (OutputStream(), OutputStream())
@@ -79,29 +87,51 @@ class System:
         self._boot(seed)
         self.log.muted -= 1
 
-    def _wrap(self, kernel: Kernel, task: Task, message: type, method: Service) -> Service:
-        if self._strict is not None:
-            method = self._strict(kernel, task, message, method)
-        return self.log.wrap(kernel, task, message, method)
+    def _quiet(self, injector: Injector | None) -> Wrap | None:
+        """An injector that leaves alone what the test itself does."""
+        if injector is None:
+            return None
+
+        def wrap(kernel: Kernel, task: Task, message: type, method: Service) -> Service:
+            faulty = injector(kernel, task, message, method)
+
+            async def serve(src: int, request: Any) -> Any:
+                return await (method if self.log.muted else faulty)(src, request)
+
+            return method if faulty is method else serve
+
+        return wrap
+
+    def _add_scripted(self, storage: TaskStorage) -> dict[str, int]:
+        """Task ids of the scripted servers, which are started again when they are killed."""
+        tasks = {}
+        for role, server in self.scripted.items():
+            if role == "task":
+                tasks[role] = self.kernel.add_server(server, root=server.successor)
+            else:
+                tasks[role] = self.kernel.add_server(server)
+                storage.supervise(tasks[role], server)
+        return tasks
 
     def _boot(self, seed: int) -> None:
         add = self.kernel.add_server
         self.kernel.add_server(DiscoveryServer(), discovery=True)
         add(self._ool)
-        tasks = {role: add(server) for role, server in self.scripted.items()}
+        storage = TaskStorage()
+        tasks = self._add_scripted(storage)
         real: dict[str, Server] = {
             "vm": VmServer(),
-            "task": TaskServer(),
+            "task": TaskServer(storage=storage),
             "time": TimeServer(VirtualClock(self.host.now_ns, EPOCH_NS)),
             "random": RandomServer(seed),
+            "console": ConsoleServer(InputStream(b""), *self.streams),
         }
         for role, server in real.items():
             self.scripted[role].serve(server)
         self.scripted["fs"].ignore(fsx.Forget)
         self.fs_task = tasks["fs"]
-        console = add(ConsoleServer(InputStream(b""), *self.streams))
         linux = self.linux
-        linux.peers = Peers(tasks["vm"], tasks["task"], tasks["time"], console, tasks["random"])
+        linux.peers = Peers(tasks["vm"], tasks["task"], tasks["time"], tasks["console"], tasks["random"])
         linux.new_memfs = self._new_memfs
         self.script.linux = add(linux)
         linux.boot_ns = self.host.now_ns()

@@ -104,7 +104,8 @@ class Call:
         self.text = text
         self.mm = thread.t.mm
         """The memory map it began in; a successful execve has another one."""
-        self._outs = outs
+        self.outs = outs
+        """The `Out` arguments, which are read back at its end."""
         self._rax: int | None = None
 
     @property
@@ -175,7 +176,7 @@ class Call:
         """It has returned to the guest: read back what it wrote."""
         self._rax = rax
         mem = self.thread.t.mem
-        for out in self._outs:
+        for out in self.outs:
             out.data = self.thread.guest.peek(mem, out.address, out.size)
 
     def __repr__(self) -> str:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from syscalls.abi.errno import EACCES
 from syscalls.abi.flags import PROT_EXEC, PROT_READ, PROT_WRITE
 from syscalls.errors import SysError
-from syscalls.fs.procpid import may_inspect
 from syscalls.objects.device import dev_major, dev_minor
 from syscalls.vfs.walk import path_bytes
 
@@ -24,8 +22,6 @@ async def maps(t: Task, task: Task, whole: bool) -> bytes:
     mm = task.process.mm
     if mm is None:
         return b""
-    if not may_inspect(t, task):
-        raise SysError(EACCES)
     return b"".join([await _map_line(t, vma) for vma in mm.vmas])
 
 
@@ -77,8 +73,6 @@ async def environ(t: Task, task: Task, whole: bool) -> bytes:
     mm = task.process.mm
     if mm is None or not mm.env_end:
         return b""
-    if not may_inspect(t, task):
-        raise SysError(EACCES)
     return await _read(task, mm.env_start, mm.env_end)
 
 
@@ -87,8 +81,6 @@ async def auxv(t: Task, task: Task, whole: bool) -> bytes:
     mm = task.process.mm
     if mm is None:
         return b""
-    if not may_inspect(t, task):
-        raise SysError(EACCES)
     return mm.auxv
 
 

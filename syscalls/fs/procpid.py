@@ -104,6 +104,12 @@ def own(inode: Inode, process: Process) -> None:
         inode.attr = attr._replace(uid=uid, gid=gid)
 
 
+_GUARDED = (b"auxv", b"environ", b"maps")
+"""Files that show memory: only who may inspect the process can open them."""
+_PLACED = (b"auxv", b"cmdline", b"environ", b"oom_score_adj")
+"""Files that pwrite knows, as they are no sequences of records."""
+
+
 class TaskDirectory(VirtualDirectory):
     """/proc/PID, or /proc/PID/task/TID.
 
@@ -190,7 +196,19 @@ class TaskDirectory(VirtualDirectory):
             take(t, task, data)
             return len(data)
 
-        return VirtualFile(self._proc, make, mode, store=store if take is not None else None, ino=ino)
+        def allow(t: Task) -> bool:
+            return task.process.mm is None or may_inspect(t, task)
+
+        return VirtualFile(
+            self._proc,
+            make,
+            mode,
+            store=store if take is not None else None,
+            can_splice=False,
+            can_pwrite=name in _PLACED,
+            allow=allow if name in _GUARDED else None,
+            ino=ino,
+        )
 
 
 class TasksDirectory(VirtualDirectory):
@@ -298,7 +316,7 @@ class FdDirectory(VirtualDirectory):
             more = getattr(file, "fdinfo", None)
             return rows + more() if more is not None else rows
 
-        return VirtualFile(self._proc, make, 0o444, ino=self._number(fd))
+        return VirtualFile(self._proc, make, 0o444, can_splice=False, can_pwrite=False, ino=self._number(fd))
 
 
 def task_link(

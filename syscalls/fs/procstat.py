@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from syscalls.abi.flags import (
     CLOCK_BOOTTIME,
     MAP_GROWSDOWN,
+    MAP_LOCKED,
     PROT_EXEC,
     PROT_WRITE,
     RLIM_INFINITY,
@@ -64,10 +65,10 @@ class Sizes:
         mm: the address space.
     """
 
-    __slots__ = ("code", "data", "file", "lib", "resident", "stack", "total")
+    __slots__ = ("code", "data", "file", "lib", "locked", "resident", "stack", "total")
 
     def __init__(self, mm: MemoryMap | None) -> None:
-        self.total = self.resident = self.code = self.data = self.stack = self.lib = self.file = 0
+        self.total = self.resident = self.code = self.data = self.stack = self.lib = self.file = self.locked = 0
         if mm is None:
             return
         self.total = mm.total_vm
@@ -76,6 +77,8 @@ class Sizes:
         executable = 0
         for vma in mm.vmas:
             pages = (vma.end - vma.start) >> 12
+            if vma.flags & MAP_LOCKED:
+                self.locked += pages
             if vma.flags & MAP_GROWSDOWN:
                 self.stack += pages
             elif vma.prot & PROT_WRITE and not vma.shared:
@@ -243,7 +246,7 @@ def _memory_lines(task: Task) -> list[bytes]:
     sizes = Sizes(task.process.mm)
     anonymous = sizes.resident - sizes.file
     rows = (
-        (b"VmPeak", sizes.total), (b"VmSize", sizes.total), (b"VmLck", 0), (b"VmPin", 0),
+        (b"VmPeak", sizes.total), (b"VmSize", sizes.total), (b"VmLck", sizes.locked), (b"VmPin", 0),
         (b"VmHWM", max(sizes.resident, task.process.dead_usage.maxrss_kb >> 2)), (b"VmRSS", sizes.resident),
         (b"RssAnon", anonymous), (b"RssFile", sizes.file), (b"RssShmem", 0), (b"VmData", sizes.data),
         (b"VmStk", sizes.stack), (b"VmExe", sizes.code), (b"VmLib", sizes.lib),

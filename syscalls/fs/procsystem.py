@@ -213,6 +213,7 @@ _TTY_DRIVERS = (
 
 
 async def _nothing_to_say(t: Task) -> bytes:
+    """/proc/kmsg: there is no kernel log; Linux would wait for its next line."""
     raise SysError(EPERM)
 
 
@@ -221,7 +222,7 @@ def system_entries(fs: ProcFs) -> dict[bytes, Inode]:
     from syscalls.fs.procsys import sys_directory
 
     entries: dict[bytes, Inode] = {name: VirtualFile(fs, make) for name, make in _FILES.items()}
-    entries[b"kmsg"] = VirtualFile(fs, _nothing_to_say, 0o400)
+    entries[b"kmsg"] = VirtualFile(fs, _nothing_to_say, 0o400, can_splice=False)
     entries[b"mounts"] = VirtualLink(fs, constant(b"self/mounts"))
     entries[b"net"] = VirtualLink(fs, constant(b"self/net"))
     sysvipc: dict[bytes, Inode] = {name: VirtualFile(fs, constant(text)) for name, text in _SYSVIPC.items()}

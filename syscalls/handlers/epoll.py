@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from syscalls.abi.errno import EINVAL, EPERM
+from linuxemu.arch.x86_64 import USER_END
+from syscalls.abi.errno import EFAULT, EINVAL, EPERM
 from syscalls.abi.flags import EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, O_RDWR
 from syscalls.abi.structs import EpollEvent, Timespec
 from syscalls.errors import Restart, SysError
-from syscalls.handlers.poll import deadline_after, read_sigmask, wait_files, with_sigmask
-from syscalls.objects.epoll import EpollFile, Interest
+from syscalls.handlers.poll import deadline_after, read_sigmask, with_sigmask
+from syscalls.objects.epoll import EpollFile, Report
 from syscalls.objects.polling import anonymous_inode
 from syscalls.registry import syscall
 from syscalls.types import Fd, Int, IntFlags, Size, UserPtr
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _MAX_EVENTS = 0x7FFF_FFFF // EpollEvent.SIZE
 
 
-@syscall("epoll_create")
+@syscall("epoll_create", errors="EINVAL EMFILE")
 async def epoll_create(t: Task, size: Int) -> int:
     """Make an epoll instance; the size is only checked (man 2 epoll_create)."""
     if size <= 0:
@@ -28,7 +29,7 @@ async def epoll_create(t: Task, size: Int) -> int:
     return _create(t, 0)
 
 
-@syscall("epoll_create1")
+@syscall("epoll_create1", errors="EINVAL EMFILE")
 async def epoll_create1(t: Task, flags: IntFlags) -> int:
     """Make an epoll instance (man 2 epoll_create1)."""
     if flags & ~EPOLL_CLOEXEC:
@@ -47,7 +48,7 @@ def _epoll(t: Task, fd: int) -> EpollFile:
     return file
 
 
-@syscall("epoll_ctl")
+@syscall("epoll_ctl", errors="EBADF EEXIST EFAULT EINVAL ELOOP ENOENT EPERM")
 async def epoll_ctl(t: Task, epfd: Fd, op: Int, fd: Fd, event: UserPtr[EpollEvent]) -> int:
     """Add, change or remove an entry of the interest list (man 2 epoll_ctl)."""
     wanted = await t.mem.struct(event, EpollEvent) if op != EPOLL_CTL_DEL else EpollEvent(0, 0)
@@ -69,23 +70,27 @@ async def epoll_ctl(t: Task, epfd: Fd, op: Int, fd: Fd, event: UserPtr[EpollEven
     return 0
 
 
-async def _wait(
-    t: Task, epfd: int, events: int, maxevents: int, deadline_ns: int | None, restart: int
-) -> int:
+async def _wait(t: Task, epfd: int, events: int, maxevents: int, deadline_ns: int | None) -> int:
     """The common part of the waiting calls."""
     if not 0 < maxevents <= _MAX_EVENTS:
         raise SysError(EINVAL)
+    if events + maxevents * EpollEvent.SIZE > USER_END:
+        raise SysError(EFAULT)
     epoll = _epoll(t, epfd)
-    reports: list[tuple[int, int, Interest]] = []
+    reports: list[Report] = []
 
     def scan() -> int:
         reports[:] = epoll.harvest(maxevents)
         return len(reports)
 
-    await wait_files(t, [(epoll, 0)], scan, deadline_ns, restart)
-    for done, (found, data, _) in enumerate(reports):
+    await epoll.refresh(0)
+    if deadline_ns == 0:
+        scan()  # unlike poll, this does not look for signals
+    else:
+        await t.wait(epoll.wait_queues(), lambda: scan() or None, deadline_ns, Restart.NEVER)
+    for done, report in enumerate(reports):
         try:
-            await t.mem.put(events + done * EpollEvent.SIZE, EpollEvent(found, data))
+            await t.mem.put(events + done * EpollEvent.SIZE, EpollEvent(report.holding, report.data))
         except SysError:
             epoll.put_back(reports[done:])
             if done:
@@ -98,13 +103,13 @@ def _milliseconds(t: Task, timeout: int) -> int | None:
     return None if timeout < 0 else deadline_after(t, timeout // 1000, timeout % 1000 * 1_000_000)
 
 
-@syscall("epoll_wait")
+@syscall("epoll_wait", errors="EBADF EFAULT EINTR EINVAL EIO")
 async def epoll_wait(t: Task, epfd: Fd, events: UserPtr[EpollEvent], maxevents: Int, timeout: Int) -> int:
     """Wait for a file of the interest list to become ready (man 2 epoll_wait)."""
-    return await _wait(t, epfd, events, maxevents, _milliseconds(t, timeout), Restart.NEVER)
+    return await _wait(t, epfd, events, maxevents, _milliseconds(t, timeout))
 
 
-@syscall("epoll_pwait")
+@syscall("epoll_pwait", errors="EBADF EFAULT EINTR EINVAL EIO")
 async def epoll_pwait(
     t: Task,
     epfd: Fd,
@@ -116,11 +121,10 @@ async def epoll_pwait(
 ) -> int:
     """epoll_wait under another signal mask (man 2 epoll_pwait)."""
     mask = await read_sigmask(t, sigmask, sigsetsize)
-    deadline = _milliseconds(t, timeout)
-    return await with_sigmask(t, mask, _wait(t, epfd, events, maxevents, deadline, Restart.NEVER))
+    return await with_sigmask(t, mask, _wait(t, epfd, events, maxevents, _milliseconds(t, timeout)))
 
 
-@syscall("epoll_pwait2")
+@syscall("epoll_pwait2", errors="EBADF EFAULT EINTR EINVAL EIO")
 async def epoll_pwait2(
     t: Task,
     epfd: Fd,
@@ -136,4 +140,4 @@ async def epoll_pwait2(
         given = await t.mem.struct(timeout, Timespec)
         deadline = deadline_after(t, given.tv_sec, given.tv_nsec)
     mask = await read_sigmask(t, sigmask, sigsetsize)
-    return await with_sigmask(t, mask, _wait(t, epfd, events, maxevents, deadline, Restart.NEVER))
+    return await with_sigmask(t, mask, _wait(t, epfd, events, maxevents, deadline))

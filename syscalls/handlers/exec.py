@@ -14,6 +14,7 @@ from syscalls.types import AtFlags, DirFd, UserPath, UserPtr
 if TYPE_CHECKING:
     from syscalls.objects.task import Task
 
+_ERRORS = "E2BIG EACCES EFAULT EINVAL EIO ELIBBAD ELOOP ENAMETOOLONG ENOENT ENOEXEC ENOMEM ENOTDIR ETXTBSY"
 _MAX_STRINGS = 1 << 20
 _MAX_ARG_STRLEN = 131072
 
@@ -35,21 +36,26 @@ async def _strings(t: Task, vector: int) -> list[bytes]:
     return found
 
 
-@syscall("execve")
-async def execve(t: Task, pathname: UserPath, argv: UserPtr[bytes], envp: UserPtr[bytes]) -> int:
-    """Run a program in place of the caller's (man 2 execve)."""
-    path = await t.mem.path(pathname)
-    await run_program(t, AT_FDCWD, path, await _strings(t, argv), await _strings(t, envp))
+async def _execve(t: Task, dirfd: int, path: bytes, argv: int, envp: int, flags: int = 0) -> int:
+    async def arguments() -> tuple[list[bytes], list[bytes]]:
+        return await _strings(t, argv), await _strings(t, envp)
+
+    await run_program(t, dirfd, path, arguments, flags)
     return 0
 
 
-@syscall("execveat")
+@syscall("execve", errors=_ERRORS)
+async def execve(t: Task, pathname: UserPath, argv: UserPtr[bytes], envp: UserPtr[bytes]) -> int:
+    """Run a program in place of the caller's (man 2 execve)."""
+    return await _execve(t, AT_FDCWD, await t.mem.path(pathname), argv, envp)
+
+
+@syscall("execveat", errors=f"EBADF {_ERRORS}")
 async def execveat(
     t: Task, dirfd: DirFd, pathname: UserPath, argv: UserPtr[bytes], envp: UserPtr[bytes], flags: AtFlags
 ) -> int:
     """Run a program named relative to a directory, or an open one (man 2 execveat)."""
+    path = await t.mem.path(pathname)
     if flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW):
         raise SysError(EINVAL)
-    path = await t.mem.path(pathname)
-    await run_program(t, dirfd, path, await _strings(t, argv), await _strings(t, envp), flags)
-    return 0
+    return await _execve(t, dirfd, path, argv, envp, flags)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from syscalls.abi.errno import EBADF, EINVAL, EOVERFLOW, EPERM, ESRCH
 from syscalls.abi.flags import (
-    CAP_FOWNER,
     F_DUPFD,
     F_DUPFD_CLOEXEC,
     F_DUPFD_QUERY,
@@ -25,6 +24,7 @@ from syscalls.abi.flags import (
     F_OFD_SETLKW,
     F_OWNER_PGRP,
     F_OWNER_PID,
+    F_OWNER_TID,
     F_RDLCK,
     F_SET_RW_HINT,
     F_SETFD,
@@ -45,6 +45,8 @@ from syscalls.abi.flags import (
     O_NOATIME,
     O_NONBLOCK,
     RLIMIT_NOFILE,
+    S_IFIFO,
+    S_IFREG,
     SEEK_CUR,
     SEEK_END,
     SEEK_SET,
@@ -69,7 +71,10 @@ _RW_HINT_MAX = 5
 _LAST_INT = 0x7FFF_FFFF
 
 
-@syscall("fcntl", support=PARTIAL, notes="no leases, directory notification or seals")
+_ERRORS = "EAGAIN EBADF EBUSY EDEADLK EFAULT EINTR EINVAL EIO EMFILE EOVERFLOW EPERM ESRCH"
+
+
+@syscall("fcntl", errors=_ERRORS, support=PARTIAL, notes="no leases, directory notification or seals")
 async def fcntl(t: Task, fd: Fd, op: IntFlags, arg: ULong) -> int:
     """Work on an open file or its descriptor (man 2 fcntl)."""
     file = t.files.get_any(fd)
@@ -124,46 +129,61 @@ async def _getfl(t: Task, fd: int, file: File, arg: int) -> int:
 
 async def _setfl(t: Task, fd: int, file: File, arg: int) -> int:
     if arg & O_NOATIME & ~file.flags:
-        owner = (await file.getattr(t)).uid
-        if t.creds.fsuid != owner and not t.creds.capable(CAP_FOWNER):
-            raise SysError(EPERM)
+        await _check_owner(t, file)
+    if arg & O_DIRECT and file.inode.kind not in (S_IFREG, S_IFIFO):
+        raise SysError(EINVAL)
     if (arg ^ file.flags) & O_ASYNC and file.wait_queues():
         set_async(t, file, arg & O_ASYNC != 0)
     file.flags = file.flags & ~_SETTABLE | arg & _SETTABLE
     return 0
 
 
+async def _check_owner(t: Task, file: File) -> None:
+    if not t.creds.owner_or_capable((await file.getattr(t)).uid):
+        raise SysError(EPERM)
+
+
 async def _getown(t: Task, fd: int, file: File, arg: int) -> int:
-    return file.owner
+    kind, who = _owner(t, file)
+    return -who if kind == F_OWNER_PGRP else who
 
 
 async def _setown(t: Task, fd: int, file: File, arg: int) -> int:
     who = s32(arg)
     if who == -_LAST_INT - 1:
         raise SysError(EINVAL)
-    _set_owner(t, file, who)
+    _set_owner(t, file, F_OWNER_PGRP if who < 0 else F_OWNER_PID, abs(who))
     return 0
 
 
-def _set_owner(t: Task, file: File, who: int) -> None:
-    """Process, negative process group, or 0 for nobody; ESRCH for what does not exist."""
-    table = t.process.table
-    if who and (who not in table.tasks if who > 0 else -who not in table.groups):
+def _owner(t: Task, file: File) -> tuple[int, int]:
+    """Kind and id of a file's owner; the id is 0 if there is none, or it is gone."""
+    who, table = abs(file.owner), t.process.table
+    if file.owner < 0:
+        return F_OWNER_PGRP, who if who in table.groups else 0
+    if file.owner_is_thread:
+        return F_OWNER_TID, who if who in table.tasks else 0
+    return F_OWNER_PID, who if who in table.processes else 0
+
+
+def _set_owner(t: Task, file: File, kind: int, who: int) -> None:
+    """ESRCH for an id that is nobody's at all; one that is not of this kind gets no signals. 0: nobody."""
+    if who and not t.process.table.in_use(who):
         raise SysError(ESRCH)
-    file.owner = who
+    file.owner = -who if kind == F_OWNER_PGRP else who
+    file.owner_is_thread = kind == F_OWNER_TID
 
 
 async def _getown_ex(t: Task, fd: int, file: File, arg: int) -> int:
-    kind = F_OWNER_PGRP if file.owner < 0 else F_OWNER_PID
-    await t.mem.put(arg, FOwnerEx(kind, abs(file.owner)))
+    await t.mem.put(arg, FOwnerEx(*_owner(t, file)))
     return 0
 
 
 async def _setown_ex(t: Task, fd: int, file: File, arg: int) -> int:
     kind, who = await t.mem.struct(arg, FOwnerEx)
-    if not 0 <= kind <= F_OWNER_PGRP:
+    if kind not in (F_OWNER_TID, F_OWNER_PID, F_OWNER_PGRP):
         raise SysError(EINVAL)
-    _set_owner(t, file, -who if kind == F_OWNER_PGRP else who)
+    _set_owner(t, file, kind, who)
     return 0
 
 
@@ -204,6 +224,8 @@ async def _get_rw_hint(t: Task, fd: int, file: File, arg: int) -> int:
 
 
 async def _set_rw_hint(t: Task, fd: int, file: File, arg: int) -> int:
+    """Checked and forgotten; Linux keeps it for F_GET_RW_HINT."""
+    await _check_owner(t, file)
     if await t.mem.u64(arg) > _RW_HINT_MAX:
         raise SysError(EINVAL)
     return 0

@@ -9,7 +9,6 @@ from syscalls.abi.errno import (
     EBADF,
     EFBIG,
     EINVAL,
-    EISDIR,
     ENODEV,
     EOPNOTSUPP,
     ESPIPE,
@@ -52,11 +51,11 @@ from syscalls.abi.flags import (
     S_IFIFO,
     S_IFLNK,
     S_IFREG,
-    S_IFSOCK,
 )
 from syscalls.abi.structs import Iovec, OpenHow
 from syscalls.errors import SysError
 from syscalls.handlers import splice as _  # noqa: F401  (its calls belong to this family)
+from syscalls.handlers._errors import PATH_ERRORS
 from syscalls.objects.file import ANY, READ, WRITE, File
 from syscalls.registry import PARTIAL, syscall
 from syscalls.types import (
@@ -74,12 +73,15 @@ from syscalls.types import (
     UserPtr,
 )
 from syscalls.vfs import transfer
-from syscalls.vfs.open import VALID_FLAGS, open_path, plain_flags
+from syscalls.vfs.open import VALID_FLAGS, check_flags, open_path, plain_flags
 from syscalls.vfs.regular import MAX_OFFSET
 
 if TYPE_CHECKING:
     from syscalls.objects.task import Task
 
+_OPEN_ERRORS = f"{PATH_ERRORS} EBUSY EINTR EISDIR EMFILE ENFILE ENOSPC ENXIO EROFS ETXTBSY"
+_READ_ERRORS = "EBADF EFAULT EINVAL EIO EISDIR ENOENT EPERM ESRCH"
+_WRITE_ERRORS = "EACCES EBADF EFAULT EFBIG EINVAL EIO ENOSPC ESRCH"
 _OPEN_HOW_SIZE = 24
 _PAGE = 4096
 _RESOLVE = (
@@ -93,6 +95,8 @@ _RESOLVE = (
 _RWF = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND
 _SEEK_MAX = 4
 _SYNC_RANGE = 7
+_LOCK_MAND = 0x20
+"""An obsolete kind of flock, which Linux accepts and ignores."""
 _DIRECT = 256 * 1024
 """Counts up to here are moved in one step."""
 
@@ -100,9 +104,12 @@ _DIRECT = 256 * 1024
 # -- open and close ---------------------------------------------------------------------------------------
 
 
-async def _open(t: Task, dirfd: int, path: bytes, flags: int, mode: int, resolve: int = 0) -> int:
+async def _open(t: Task, dirfd: int, pathname: int, flags: int, mode: int, resolve: int = 0) -> int:
+    flags = check_flags(flags, resolve)
+    path = await t.mem.path(pathname)
     files = t.files
-    files.lowest_free()
+    if path:  # none is ENOENT, whatever else is missing
+        files.lowest_free()
     file = await open_path(t, dirfd, path, flags, mode, resolve)
     try:
         return files.alloc(file, flags & O_CLOEXEC != 0)
@@ -111,26 +118,26 @@ async def _open(t: Task, dirfd: int, path: bytes, flags: int, mode: int, resolve
         raise
 
 
-@syscall("open")
+@syscall("open", errors=f"{_OPEN_ERRORS} EEXIST EINVAL EOPNOTSUPP EPERM")
 async def open(t: Task, pathname: UserPath, flags: OpenFlags, mode: Mode) -> int:
     """Open a file, make it with O_CREAT (man 2 open)."""
-    return await _open(t, AT_FDCWD, await t.mem.path(pathname), plain_flags(flags), mode & 0o7777)
+    return await _open(t, AT_FDCWD, pathname, plain_flags(flags), mode & 0o7777)
 
 
-@syscall("openat")
+@syscall("openat", errors=f"{_OPEN_ERRORS} EBADF EEXIST EINVAL EOPNOTSUPP EPERM")
 async def openat(t: Task, dirfd: DirFd, pathname: UserPath, flags: OpenFlags, mode: Mode) -> int:
     """Open a file relative to a directory (man 2 open)."""
-    return await _open(t, dirfd, await t.mem.path(pathname), plain_flags(flags), mode & 0o7777)
+    return await _open(t, dirfd, pathname, plain_flags(flags), mode & 0o7777)
 
 
-@syscall("creat")
+@syscall("creat", errors=_OPEN_ERRORS)
 async def creat(t: Task, pathname: UserPath, mode: Mode) -> int:
     """Make or empty a file and open it for writing (man 2 creat)."""
     flags = plain_flags(O_CREAT | O_WRONLY | O_TRUNC)
-    return await _open(t, AT_FDCWD, await t.mem.path(pathname), flags, mode & 0o7777)
+    return await _open(t, AT_FDCWD, pathname, flags, mode & 0o7777)
 
 
-@syscall("openat2")
+@syscall("openat2", errors=f"{_OPEN_ERRORS} E2BIG EAGAIN EBADF EEXIST EINVAL EOPNOTSUPP EPERM EXDEV")
 async def openat2(t: Task, dirfd: DirFd, pathname: UserPath, how: UserPtr[OpenHow], size: Size) -> int:
     """Open a file with restrictions on how its path may resolve (man 2 openat2)."""
     if size < _OPEN_HOW_SIZE:
@@ -147,16 +154,16 @@ async def openat2(t: Task, dirfd: DirFd, pathname: UserPath, how: UserPtr[OpenHo
         raise SysError(EINVAL)
     if not flags & O_PATH:
         flags |= O_LARGEFILE
-    return await _open(t, dirfd, await t.mem.path(pathname), flags, mode, resolve)
+    return await _open(t, dirfd, pathname, flags, mode, resolve)
 
 
-@syscall("close")
+@syscall("close", errors="EBADF")
 async def close(t: Task, fd: Fd) -> None:
     """Close a descriptor (man 2 close)."""
     await t.files.close(fd)
 
 
-@syscall("close_range")
+@syscall("close_range", errors="EINVAL")
 async def close_range(t: Task, first: UInt, last: UInt, flags: IntFlags) -> None:
     """Close a range of descriptors, or mark them close-on-exec (man 2 close_range)."""
     if flags & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC) or first > last:
@@ -175,7 +182,7 @@ async def close_range(t: Task, first: UInt, last: UInt, flags: IntFlags) -> None
 # -- read and write ---------------------------------------------------------------------------------------
 
 
-@syscall("read")
+@syscall("read", errors=f"{_READ_ERRORS} EAGAIN EINTR")
 async def read(t: Task, fd: Fd, buf: UserPtr[bytes], count: Size) -> int:
     """Read from a file at its position (man 2 read)."""
     files = t.files
@@ -190,7 +197,7 @@ async def read(t: Task, fd: Fd, buf: UserPtr[bytes], count: Size) -> int:
     return await transfer.deliver(t, file, buf, data, None)
 
 
-@syscall("write")
+@syscall("write", errors=f"{_WRITE_ERRORS} EAGAIN EINTR EPIPE")
 async def write(t: Task, fd: Fd, buf: UserPtr[bytes], count: Size) -> int:
     """Write to a file at its position (man 2 write)."""
     files = t.files
@@ -199,7 +206,8 @@ async def write(t: Task, fd: Fd, buf: UserPtr[bytes], count: Size) -> int:
         transfer.check_buffer(buf, count)
     if count > _DIRECT or files.refs > 1:
         return await transfer.pinned(file, transfer.write_user(t, file, buf, count, None))
-    return await file.write(t, await t.mem.read_some(buf, count))
+    data = await t.mem.read_some(buf, count)
+    return await file.write(t, data if len(data) == count else transfer.usable(file, data))
 
 
 def _positioned(t: Task, fd: int, pos: int, want: int) -> File:
@@ -214,7 +222,7 @@ def _positioned(t: Task, fd: int, pos: int, want: int) -> File:
     return file
 
 
-@syscall("pread64")
+@syscall("pread64", errors=f"{_READ_ERRORS} ESPIPE")
 async def pread64(t: Task, fd: Fd, buf: UserPtr[bytes], count: Size, pos: Off) -> int:
     """Read from a file at an offset (man 2 pread)."""
     file = _positioned(t, fd, pos, READ)
@@ -222,7 +230,7 @@ async def pread64(t: Task, fd: Fd, buf: UserPtr[bytes], count: Size, pos: Off) -
     return await transfer.pinned(file, transfer.read_user(t, file, buf, count, pos))
 
 
-@syscall("pwrite64")
+@syscall("pwrite64", errors=f"{_WRITE_ERRORS} ESPIPE")
 async def pwrite64(t: Task, fd: Fd, buf: UserPtr[bytes], count: Size, pos: Off) -> int:
     """Write to a file at an offset (man 2 pwrite)."""
     file = _positioned(t, fd, pos, WRITE)
@@ -236,7 +244,7 @@ async def _vector(t: Task, file: File, want: int, iov: int, count: int) -> trans
     return await t.mem.iovec(iov, count)
 
 
-@syscall("readv")
+@syscall("readv", errors=f"{_READ_ERRORS} EAGAIN EINTR")
 async def readv(t: Task, fd: Fd, iov: UserPtr[Iovec], iovcnt: ULong) -> int:
     """Read into several buffers (man 2 readv)."""
     file = t.files.get(fd)
@@ -244,7 +252,7 @@ async def readv(t: Task, fd: Fd, iov: UserPtr[Iovec], iovcnt: ULong) -> int:
     return await transfer.pinned(file, transfer.readv_user(t, file, vector, None))
 
 
-@syscall("writev")
+@syscall("writev", errors=f"{_WRITE_ERRORS} EAGAIN EINTR EPIPE")
 async def writev(t: Task, fd: Fd, iov: UserPtr[Iovec], iovcnt: ULong) -> int:
     """Write several buffers as one (man 2 writev)."""
     file = t.files.get(fd)
@@ -252,7 +260,7 @@ async def writev(t: Task, fd: Fd, iov: UserPtr[Iovec], iovcnt: ULong) -> int:
     return await transfer.pinned(file, transfer.writev_user(t, file, vector, None))
 
 
-@syscall("preadv")
+@syscall("preadv", errors=f"{_READ_ERRORS} ESPIPE")
 async def preadv(t: Task, fd: Fd, iov: UserPtr[Iovec], iovcnt: ULong, pos_l: Off, pos_h: Off) -> int:
     """Read into several buffers from an offset (man 2 preadv)."""
     file = _positioned(t, fd, pos_l, ANY)
@@ -260,7 +268,7 @@ async def preadv(t: Task, fd: Fd, iov: UserPtr[Iovec], iovcnt: ULong, pos_l: Off
     return await transfer.pinned(file, transfer.readv_user(t, file, vector, pos_l))
 
 
-@syscall("pwritev")
+@syscall("pwritev", errors=f"{_WRITE_ERRORS} ESPIPE")
 async def pwritev(t: Task, fd: Fd, iov: UserPtr[Iovec], iovcnt: ULong, pos_l: Off, pos_h: Off) -> int:
     """Write several buffers at an offset (man 2 pwritev)."""
     file = _positioned(t, fd, pos_l, ANY)
@@ -268,7 +276,12 @@ async def pwritev(t: Task, fd: Fd, iov: UserPtr[Iovec], iovcnt: ULong, pos_l: Of
     return await transfer.pinned(file, transfer.writev_user(t, file, vector, pos_l))
 
 
-@syscall("preadv2", support=PARTIAL, notes="RWF_NOWAIT is EOPNOTSUPP: no file can tell beforehand")
+@syscall(
+    "preadv2",
+    errors=f"{_READ_ERRORS} EAGAIN EINTR EOPNOTSUPP ESPIPE",
+    support=PARTIAL,
+    notes="RWF_NOWAIT is EOPNOTSUPP: no file can tell beforehand",
+)
 async def preadv2(
     t: Task, fd: Fd, iov: UserPtr[Iovec], iovcnt: ULong, pos_l: Off, pos_h: Off, flags: IntFlags
 ) -> int:
@@ -281,7 +294,12 @@ async def preadv2(
     return await transfer.pinned(file, transfer.readv_user(t, file, vector, offset))
 
 
-@syscall("pwritev2", support=PARTIAL, notes="RWF_NOWAIT is EOPNOTSUPP: no file can tell beforehand")
+@syscall(
+    "pwritev2",
+    errors=f"{_WRITE_ERRORS} EAGAIN EINTR EOPNOTSUPP EPIPE ESPIPE",
+    support=PARTIAL,
+    notes="RWF_NOWAIT is EOPNOTSUPP: no file can tell beforehand",
+)
 async def pwritev2(
     t: Task, fd: Fd, iov: UserPtr[Iovec], iovcnt: ULong, pos_l: Off, pos_h: Off, flags: IntFlags
 ) -> int:
@@ -311,7 +329,7 @@ def _check_rwf(t: Task, flags: int, call: str) -> None:
 # -- position, size, storage ------------------------------------------------------------------------------
 
 
-@syscall("lseek")
+@syscall("lseek", errors="EBADF EINVAL EIO ENXIO ESPIPE")
 async def lseek(t: Task, fd: Fd, offset: Off, whence: UInt) -> int:
     """Move the position of a file (man 2 lseek)."""
     file = t.files.get(fd)
@@ -320,7 +338,7 @@ async def lseek(t: Task, fd: Fd, offset: Off, whence: UInt) -> int:
     return await file.lseek(t, offset, whence)
 
 
-@syscall("truncate")
+@syscall("truncate", errors=f"{PATH_ERRORS} EFBIG EINVAL EISDIR EROFS ETXTBSY")
 async def truncate(t: Task, path: UserPath, length: Off) -> None:
     """Set the size of a file (man 2 truncate)."""
     from syscalls.vfs.attributes import truncate_path
@@ -330,7 +348,7 @@ async def truncate(t: Task, path: UserPath, length: Off) -> None:
     await truncate_path(t, await t.mem.path(path), length)
 
 
-@syscall("ftruncate")
+@syscall("ftruncate", errors="EBADF EFBIG EINVAL EIO EROFS")
 async def ftruncate(t: Task, fd: Fd, length: Off) -> None:
     """Set the size of an open file (man 2 ftruncate)."""
     if length < 0:
@@ -352,10 +370,11 @@ _FALLOC_MODES = (
     FALLOC_FL_UNSHARE_RANGE,
     FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE,
 )
-_NO_FALLOCATE = {S_IFIFO: ESPIPE, S_IFDIR: EISDIR, S_IFCHR: ENODEV, S_IFSOCK: ENODEV}
+_NO_FALLOCATE = {S_IFIFO: ESPIPE, S_IFCHR: ENODEV}
+"""What Linux looks at before the range."""
 
 
-@syscall("fallocate")
+@syscall("fallocate", errors="EBADF EFBIG EINVAL EIO ENODEV ENOSPC EOPNOTSUPP ESPIPE")
 async def fallocate(t: Task, fd: Fd, mode: IntFlags, offset: Off, len: Off) -> None:
     """Reserve, zero or free a range of a file (man 2 fallocate)."""
     from syscalls.vfs.regular import size_allowed
@@ -376,13 +395,13 @@ async def fallocate(t: Task, fd: Fd, mode: IntFlags, offset: Off, len: Off) -> N
     await file.fallocate(t, mode, offset, len)
 
 
-@syscall("fsync")
+@syscall("fsync", errors="EBADF EINVAL EIO ENOSPC")
 async def fsync(t: Task, fd: Fd) -> None:
     """Wait until a file is stored (man 2 fsync)."""
     await t.files.get(fd).fsync(t, False)
 
 
-@syscall("fdatasync")
+@syscall("fdatasync", errors="EBADF EINVAL EIO ENOSPC")
 async def fdatasync(t: Task, fd: Fd) -> None:
     """Wait until the contents of a file are stored (man 2 fdatasync)."""
     await t.files.get(fd).fsync(t, True)
@@ -395,13 +414,13 @@ async def sync(t: Task) -> None:
         await owner.sync(t)
 
 
-@syscall("syncfs")
+@syscall("syncfs", errors="EBADF")
 async def syncfs(t: Task, fd: Fd) -> None:
     """Bring one file system to its device (man 2 syncfs)."""
     await t.files.get(fd).inode.fs.sync(t)
 
 
-@syscall("sync_file_range")
+@syscall("sync_file_range", errors="EBADF EINVAL ESPIPE")
 async def sync_file_range(t: Task, fd: Fd, offset: Off, nbytes: Off, flags: UInt) -> None:
     """Write part of a file back (man 2 sync_file_range): nothing here waits in memory."""
     file = t.files.get(fd)
@@ -411,7 +430,7 @@ async def sync_file_range(t: Task, fd: Fd, offset: Off, nbytes: Off, flags: UInt
         raise SysError(ESPIPE)
 
 
-@syscall("fadvise64")
+@syscall("fadvise64", errors="EBADF EINVAL ESPIPE")
 async def fadvise64(t: Task, fd: Fd, offset: Off, len: Off, advice: Int) -> None:
     """Tell how a file will be used (man 2 posix_fadvise): checked, and of no effect."""
     file = t.files.get(fd)
@@ -421,7 +440,7 @@ async def fadvise64(t: Task, fd: Fd, offset: Off, len: Off, advice: Int) -> None
         raise SysError(EINVAL)
 
 
-@syscall("readahead")
+@syscall("readahead", errors="EBADF EINVAL")
 async def readahead(t: Task, fd: Fd, offset: Off, count: Size) -> None:
     """Read part of a file into the page cache (man 2 readahead): checked, and of no effect."""
     file = t.files.get(fd, READ)
@@ -432,11 +451,13 @@ async def readahead(t: Task, fd: Fd, offset: Off, count: Size) -> None:
 # -- locks and copies of descriptors ----------------------------------------------------------------------
 
 
-@syscall("flock")
+@syscall("flock", errors="EAGAIN EBADF EINTR EINVAL")
 async def flock(t: Task, fd: Fd, operation: Int) -> None:
     """Lock or unlock a whole file (man 2 flock)."""
     from syscalls.objects.locks import FileLocks
 
+    if operation & _LOCK_MAND:
+        return
     kind = operation & ~LOCK_NB
     if kind not in (LOCK_SH, LOCK_EX, LOCK_UN):
         raise SysError(EINVAL)
@@ -453,7 +474,7 @@ async def flock(t: Task, fd: Fd, operation: Int) -> None:
     await transfer.pinned(file, wait)
 
 
-@syscall("dup")
+@syscall("dup", errors="EBADF EMFILE")
 async def dup(t: Task, oldfd: Fd) -> int:
     """A second descriptor for an open file (man 2 dup)."""
     file = t.files.get_any(oldfd)
@@ -462,7 +483,7 @@ async def dup(t: Task, oldfd: Fd) -> int:
     return fd
 
 
-@syscall("dup2")
+@syscall("dup2", errors="EBADF")
 async def dup2(t: Task, oldfd: Fd, newfd: Fd) -> int:
     """Make a given number refer to an open file (man 2 dup2)."""
     if oldfd == newfd:
@@ -471,7 +492,7 @@ async def dup2(t: Task, oldfd: Fd, newfd: Fd) -> int:
     return await _dup3(t, oldfd, newfd, False)
 
 
-@syscall("dup3")
+@syscall("dup3", errors="EBADF EINVAL")
 async def dup3(t: Task, oldfd: Fd, newfd: Fd, flags: OpenFlags) -> int:
     """The same with O_CLOEXEC (man 2 dup3)."""
     if flags & ~O_CLOEXEC or oldfd == newfd:

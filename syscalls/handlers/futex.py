@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from linuxemu.arch.x86_64 import USER_END
 from syscalls.abi.errno import EAGAIN, EFAULT, EINVAL, ENOSYS, ETIMEDOUT
+from syscalls.abi.flags import FUTEX_OP_XOR, PROT_WRITE
 from syscalls.abi.structs import Timespec
 from syscalls.errors import Interrupted, Restart, SysError
 from syscalls.objects.futex import ANY_BITS
@@ -36,13 +37,16 @@ async def _deadline(t: Task, timeout: int, op: int, realtime: bool) -> int | Non
 
 
 async def _key(t: Task, address: int, private: bool) -> Key:
-    """What identifies a futex; one that may be shared must be in mapped memory."""
+    """What identifies a futex; one that may be shared must be in memory that is mapped and may change."""
     if address & 3:
         raise SysError(EINVAL)
     if address + 4 > USER_END:
         raise SysError(EFAULT)
     if not private:
         await t.mem.read(address, 4)
+        vma = t.mm.find(address)
+        if vma is not None and vma.pages is None and not vma.prot & PROT_WRITE:
+            raise SysError(EFAULT)
     return t.server.futexes.key(t.mm, address, private)
 
 
@@ -74,10 +78,10 @@ async def _wake_op(t: Task, source: Key, val: int, val2: int, uaddr2: int, targe
     operand, against = s32(val3 << 8 & 0xFFFF_FFFF) >> 20, s32(val3 << 20 & 0xFFFF_FFFF) >> 20
     if val3 >> 31:
         operand = 1 << (operand & 31)
+    if op > FUTEX_OP_XOR:
+        raise SysError(ENOSYS)
     old = await t.mem.u32(uaddr2)
     results = (operand, old + operand, old | operand, old & ~operand, old ^ operand)
-    if op >= len(results):
-        raise SysError(ENOSYS)
     await t.mem.put_u32(uaddr2, results[op])
     signed = s32(old)
     holds = (
@@ -91,11 +95,19 @@ async def _wake_op(t: Task, source: Key, val: int, val2: int, uaddr2: int, targe
     return woken
 
 
-@syscall("futex", support=PARTIAL, notes="no priority inheritance, no FUTEX_FD")
+@syscall(
+    "futex",
+    errors="EAGAIN EFAULT EINTR EINVAL EIO ENOSYS ETIMEDOUT",
+    support=PARTIAL,
+    notes="no priority inheritance, no FUTEX_FD",
+)
 async def futex(
     t: Task, uaddr: UserPtr[int], futex_op: Int, val: UInt, timeout: ULong, uaddr2: UserPtr[int], val3: UInt
 ) -> int:
-    """Wait for a word to change, or wake who waits (man 2 futex)."""
+    """Wait for a word to change, or wake who waits (man 2 futex).
+
+    Setting the clock does not move the end of a wait with FUTEX_CLOCK_REALTIME; on Linux it does.
+    """
     op = futex_op & ~(_PRIVATE | _CLOCK_REALTIME)
     private = bool(futex_op & _PRIVATE)
     deadline = None

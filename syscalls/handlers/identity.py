@@ -58,7 +58,7 @@ async def getegid(t: Task) -> int:
     return t.creds.egid
 
 
-@syscall("getresuid")
+@syscall("getresuid", errors="EFAULT")
 async def getresuid(t: Task, ruid: UserPtr[int], euid: UserPtr[int], suid: UserPtr[int]) -> None:
     """Real, effective and saved user id (man 2 getresuid)."""
     await t.mem.put_u32(ruid, t.creds.uid)
@@ -66,7 +66,7 @@ async def getresuid(t: Task, ruid: UserPtr[int], euid: UserPtr[int], suid: UserP
     await t.mem.put_u32(suid, t.creds.suid)
 
 
-@syscall("getresgid")
+@syscall("getresgid", errors="EFAULT")
 async def getresgid(t: Task, rgid: UserPtr[int], egid: UserPtr[int], sgid: UserPtr[int]) -> None:
     """Real, effective and saved group id (man 2 getresgid)."""
     await t.mem.put_u32(rgid, t.creds.gid)
@@ -87,7 +87,7 @@ def commit_creds(t: Task, new: Credentials) -> None:
         t.pdeath_signal = 0
 
 
-@syscall("setuid")
+@syscall("setuid", errors="EINVAL EPERM")
 async def setuid(t: Task, uid: Uid) -> None:
     """Become another user: all three ids with CAP_SETUID, else only the effective one (man 2 setuid)."""
     old = t.creds
@@ -102,7 +102,7 @@ async def setuid(t: Task, uid: Uid) -> None:
     commit_creds(t, new)
 
 
-@syscall("setgid")
+@syscall("setgid", errors="EINVAL EPERM")
 async def setgid(t: Task, gid: Gid) -> None:
     """Change the group: all three ids with CAP_SETGID, else only the effective one (man 2 setgid)."""
     old = t.creds
@@ -133,7 +133,7 @@ def _pair(wanted: tuple[int, int], old: tuple[int, int, int], privileged: bool) 
     return new_real, new_effective, saved
 
 
-@syscall("setreuid")
+@syscall("setreuid", errors="EPERM")
 async def setreuid(t: Task, ruid: Uid, euid: Uid) -> None:
     """Set real and effective user id; the saved one follows when they part (man 2 setreuid)."""
     old = t.creds
@@ -141,7 +141,7 @@ async def setreuid(t: Task, ruid: Uid, euid: Uid) -> None:
     commit_creds(t, old.with_uids(*ids))
 
 
-@syscall("setregid")
+@syscall("setregid", errors="EPERM")
 async def setregid(t: Task, rgid: Gid, egid: Gid) -> None:
     """Set real and effective group id; the saved one follows when they part (man 2 setregid)."""
     old = t.creds
@@ -159,7 +159,7 @@ def _triple(
     return real, effective, saved
 
 
-@syscall("setresuid")
+@syscall("setresuid", errors="EPERM")
 async def setresuid(t: Task, ruid: Uid, euid: Uid, suid: Uid) -> None:
     """Set real, effective and saved user id (man 2 setresuid)."""
     old = t.creds
@@ -169,7 +169,7 @@ async def setresuid(t: Task, ruid: Uid, euid: Uid, suid: Uid) -> None:
     commit_creds(t, old.with_uids(*ids))
 
 
-@syscall("setresgid")
+@syscall("setresgid", errors="EPERM")
 async def setresgid(t: Task, rgid: Gid, egid: Gid, sgid: Gid) -> None:
     """Set real, effective and saved group id (man 2 setresgid)."""
     old = t.creds
@@ -206,7 +206,7 @@ async def setfsgid(t: Task, fsgid: Gid) -> int:
     return old.fsgid
 
 
-@syscall("getgroups")
+@syscall("getgroups", errors="EFAULT EINVAL")
 async def getgroups(t: Task, size: Int, list: UserPtr[int]) -> int:
     """The supplementary groups, or with size 0 how many there are (man 2 getgroups)."""
     groups = t.creds.groups
@@ -220,7 +220,7 @@ async def getgroups(t: Task, size: Int, list: UserPtr[int]) -> int:
     return len(groups)
 
 
-@syscall("setgroups")
+@syscall("setgroups", errors="EFAULT EINVAL EPERM")
 async def setgroups(t: Task, size: UInt, list: UserPtr[int]) -> None:
     """Replace the supplementary groups; needs CAP_SETGID (man 2 setgroups)."""
     if not t.creds.capable(CAP_SETGID):
@@ -245,7 +245,7 @@ async def _capability_words(t: Task, hdrp: int) -> int:
     raise SysError(EINVAL)
 
 
-@syscall("capget")
+@syscall("capget", errors="EFAULT EINVAL ESRCH")
 async def capget(t: Task, hdrp: UserPtr[CapUserHeader], datap: UserPtr[CapUserData]) -> None:
     """The capability sets of a task; without datap, a query for the version (man 2 capget)."""
     try:
@@ -261,7 +261,7 @@ async def capget(t: Task, hdrp: UserPtr[CapUserHeader], datap: UserPtr[CapUserDa
         raise SysError(EINVAL)
     creds = t.creds
     if pid not in (0, t.tid):
-        other = t.process.table.tasks.get(pid)
+        other = t.process.table.find_task(pid)
         if other is None:
             raise SysError(ESRCH)
         creds = other.creds
@@ -275,7 +275,7 @@ def _capability_data(creds: Credentials, words: int) -> bytes:
     )
 
 
-@syscall("capset")
+@syscall("capset", errors="EFAULT EINVAL EPERM")
 async def capset(t: Task, hdrp: UserPtr[CapUserHeader], datap: UserPtr[CapUserData]) -> None:
     """Set the capability sets of the caller, within what it is permitted (man 2 capset)."""
     words = await _capability_words(t, hdrp)
@@ -344,13 +344,13 @@ async def getpgrp(t: Task) -> int:
     return t.process.pgrp.pgid
 
 
-@syscall("getpgid")
+@syscall("getpgid", errors="ESRCH")
 async def getpgid(t: Task, pid: Pid) -> int:
     """The process group of a process (man 2 getpgid)."""
     return _find(t, pid).pgrp.pgid
 
 
-@syscall("setpgid")
+@syscall("setpgid", errors="EACCES EINVAL EPERM ESRCH")
 async def setpgid(t: Task, pid: Pid, pgid: Pid) -> None:
     """Put the caller, or a child that has not called execve, into a process group (man 2 setpgid)."""
     caller = t.process
@@ -383,13 +383,13 @@ def _move_to_group(target: Process, pgid: int) -> None:
         target.join(group)
 
 
-@syscall("getsid")
+@syscall("getsid", errors="ESRCH")
 async def getsid(t: Task, pid: Pid) -> int:
     """The session of a process (man 2 getsid)."""
     return _find(t, pid).session.sid
 
 
-@syscall("setsid")
+@syscall("setsid", errors="EPERM")
 async def setsid(t: Task) -> int:
     """Make the caller leader of a new session without a terminal; EPERM for a group leader (man 2 setsid)."""
     process = t.process

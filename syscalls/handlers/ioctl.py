@@ -13,6 +13,7 @@ from syscalls.abi.flags import (
     FIONCLEX,
     FIONREAD,
     FIOQSIZE,
+    O_ASYNC,
     O_NONBLOCK,
     S_IFDIR,
     S_IFLNK,
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
     from syscalls.objects.task import Task
 
 
-@syscall("ioctl", support=PARTIAL, notes="requests of files, pipes, terminals and devices that exist here")
+@syscall(
+    "ioctl", errors="EBADF EFAULT EINTR EINVAL EIO ENOTTY EPERM ESRCH",
+    support=PARTIAL, notes="requests of files, pipes, terminals and devices that exist here",
+)  # fmt: skip
 async def ioctl(t: Task, fd: Fd, op: UInt, argp: ULong) -> int:
     """Control a device or an open file (man 2 ioctl)."""
     file = t.files.get(fd)
@@ -39,7 +43,9 @@ async def ioctl(t: Task, fd: Fd, op: UInt, argp: ULong) -> int:
         file.flags = file.flags & ~O_NONBLOCK | (O_NONBLOCK if await t.mem.u32(argp) else 0)
         return 0
     if op == FIOASYNC:
-        set_async(t, file, await t.mem.u32(argp) != 0)
+        on = await t.mem.u32(argp) != 0
+        if on != bool(file.flags & O_ASYNC):
+            set_async(t, file, on)
         return 0
     if op == FIOQSIZE:
         return await _fioqsize(t, file, argp)
@@ -54,7 +60,7 @@ async def ioctl(t: Task, fd: Fd, op: UInt, argp: ULong) -> int:
 
 
 async def _fioqsize(t: Task, file: File, argp: int) -> int:
-    """FIOQSIZE: the size of what has one."""
+    """FIOQSIZE: the size of what has one. Linux tells how many bytes are allocated to it."""
     if file.inode.kind not in (S_IFREG, S_IFDIR, S_IFLNK):
         raise SysError(ENOTTY)
     await t.mem.put_u64(argp, (await file.getattr(t)).size)

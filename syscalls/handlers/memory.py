@@ -5,16 +5,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.arch.x86_64 import FAULT_WRITE, PTE_PRESENT, PTE_WRITABLE, USER_END
-from syscalls.abi.errno import EACCES, EEXIST, EFAULT, EINVAL, ENODEV, ENOMEM, EOPNOTSUPP, EOVERFLOW, EPERM
+from syscalls.abi.errno import (
+    EACCES,
+    EAGAIN,
+    EBUSY,
+    EEXIST,
+    EFAULT,
+    EINVAL,
+    ENODEV,
+    ENOMEM,
+    EOPNOTSUPP,
+    EOVERFLOW,
+    EPERM,
+)
 from syscalls.abi.flags import (
+    CAP_IPC_LOCK,
+    CAP_SYS_RAWIO,
     MADV_COLD,
     MADV_DODUMP,
     MADV_DOFORK,
     MADV_DONTDUMP,
     MADV_DONTFORK,
     MADV_DONTNEED,
+    MADV_DONTNEED_LOCKED,
     MADV_FREE,
     MADV_HUGEPAGE,
+    MADV_KEEPONFORK,
     MADV_MERGEABLE,
     MADV_NOHUGEPAGE,
     MADV_NORMAL,
@@ -22,19 +38,27 @@ from syscalls.abi.flags import (
     MADV_POPULATE_READ,
     MADV_POPULATE_WRITE,
     MADV_RANDOM,
+    MADV_REMOVE,
     MADV_SEQUENTIAL,
     MADV_UNMERGEABLE,
     MADV_WILLNEED,
+    MADV_WIPEONFORK,
     MAP_ANONYMOUS,
     MAP_FIXED,
     MAP_FIXED_NOREPLACE,
     MAP_GROWSDOWN,
+    MAP_LOCKED,
     MAP_NORESERVE,
     MAP_POPULATE,
     MAP_PRIVATE,
     MAP_SHARED,
     MAP_SHARED_VALIDATE,
     MAP_STACK,
+    MAP_TYPE,
+    MCL_CURRENT,
+    MCL_FUTURE,
+    MCL_ONFAULT,
+    MLOCK_ONFAULT,
     MREMAP_DONTUNMAP,
     MREMAP_FIXED,
     MREMAP_MAYMOVE,
@@ -46,6 +70,7 @@ from syscalls.abi.flags import (
     PROT_GROWSDOWN,
     PROT_GROWSUP,
     PROT_WRITE,
+    RLIMIT_MEMLOCK,
     SIGKILL,
 )
 from syscalls.errors import SysError
@@ -61,12 +86,17 @@ if TYPE_CHECKING:
     from syscalls.objects.task import Task
     from syscalls.objects.vma import Vma
 
-_KEPT_FLAGS = MAP_SHARED | MAP_PRIVATE | MAP_GROWSDOWN | MAP_NORESERVE | MAP_STACK | MAP_ANONYMOUS
+_KEPT_FLAGS = (
+    MAP_SHARED | MAP_PRIVATE | MAP_GROWSDOWN | MAP_NORESERVE | MAP_STACK | MAP_ANONYMOUS | MAP_LOCKED
+)
 _IGNORED_ADVICE = {
     MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_DONTDUMP, MADV_DODUMP, MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_COLD,
-    MADV_PAGEOUT, MADV_MERGEABLE, MADV_UNMERGEABLE,
+    MADV_PAGEOUT, MADV_MERGEABLE, MADV_UNMERGEABLE, MADV_KEEPONFORK,
 }  # fmt: skip
-_LEGACY_FLAGS = 0x7FFFF
+_MISSING = {MADV_DONTFORK: "MADV_DONTFORK", MADV_WIPEONFORK: "MADV_WIPEONFORK", MADV_REMOVE: "MADV_REMOVE"}
+_NOT_LOCKED = (MADV_DONTNEED, MADV_FREE, MADV_COLD, MADV_PAGEOUT)
+_DROPS = (MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_FREE)
+_LEGACY_FLAGS = 0x7C07_F9F3
 """What MAP_SHARED_VALIDATE accepts beside itself; other bits need a file system that knows them."""
 _ZERO_DEVICE = 0x105
 _MASK = (1 << 64) - 1
@@ -75,10 +105,15 @@ _MASK = (1 << 64) - 1
 @syscall("brk")
 async def brk(t: Task, addr: Address) -> int:
     """Move the end of the heap; the result is where it is afterwards (man 2 brk)."""
-    return await t.mm.set_brk(addr)
+    return await t.mm.set_brk(addr, t.creds.capable(CAP_IPC_LOCK))
 
 
-@syscall("mmap", support=PARTIAL, notes="no huge pages, MAP_LOCKED only populates")
+@syscall(
+    "mmap",
+    errors="EACCES EAGAIN EBADF EEXIST EINVAL EIO ENODEV ENOMEM EOPNOTSUPP EOVERFLOW EPERM",
+    support=PARTIAL,
+    notes="no huge pages",
+)
 async def mmap(
     t: Task, addr: Address, length: Size, prot: ProtFlags, flags: MapFlags, fd: Fd, offset: ULong
 ) -> int:
@@ -92,9 +127,15 @@ async def mmap(
     length = page_up(length)
     if length >= USER_END:
         raise SysError(ENOMEM)
-    if offset + length >= 1 << 63:
-        raise SysError(EOVERFLOW)
     start = _place(t, addr, length, flags)
+    if flags & MAP_LOCKED:
+        _may_lock(t)
+    elif mm.lock_future:
+        flags |= MAP_LOCKED
+    if flags & MAP_LOCKED:
+        _check_lock(t, length, EAGAIN)
+    if file is not None and offset + length >= 1 << 63:
+        raise SysError(EOVERFLOW)
     shared = _is_shared(flags)
     kept = (flags & _KEPT_FLAGS & ~(MAP_SHARED | MAP_PRIVATE)) | (MAP_SHARED if shared else MAP_PRIVATE)
     if file is None or (file.inode.attr.rdev == _ZERO_DEVICE and not isinstance(file, RegularFile)):
@@ -102,23 +143,23 @@ async def mmap(
         pages = PageCache(t.server.port.frames, None) if shared else None
         vma = await mm.map(start, length, prot & PROT_BITS, kept, None, 0, pages)
     else:
-        regular = _mappable(file, prot, shared)
+        regular = _mappable(file, prot, shared, flags)
         pages = await pages_of(t, regular)
         vma = await mm.map(start, length, prot & PROT_BITS, kept, regular, offset, pages)
-    if flags & MAP_POPULATE:
+    if flags & (MAP_POPULATE | MAP_LOCKED):
         await _populate(t, vma, start, start + length)
     return start
 
 
 def _is_shared(flags: int) -> bool:
     """Whether a mapping is shared, after a check of its flags."""
-    kind = flags & MAP_SHARED_VALIDATE
+    kind = flags & MAP_TYPE
     if flags & MAP_ANONYMOUS:
         if kind not in (MAP_SHARED, MAP_PRIVATE) or (kind == MAP_SHARED and flags & MAP_GROWSDOWN):
             raise SysError(EINVAL)
     elif kind == MAP_SHARED_VALIDATE and flags & ~_LEGACY_FLAGS:
         raise SysError(EOPNOTSUPP)
-    elif not kind or flags & MAP_GROWSDOWN:
+    elif kind not in (MAP_SHARED, MAP_PRIVATE, MAP_SHARED_VALIDATE):
         raise SysError(EINVAL)
     return kind != MAP_PRIVATE
 
@@ -126,11 +167,11 @@ def _is_shared(flags: int) -> bool:
 def _place(t: Task, addr: int, length: int, flags: int) -> int:
     """Where a mapping goes: exactly at `addr`, near it, or in the highest gap."""
     if flags & (MAP_FIXED | MAP_FIXED_NOREPLACE):
-        if addr & (PAGE - 1):
-            raise SysError(EINVAL)
         if addr + length > USER_END:
             raise SysError(ENOMEM)
-        if addr < MMAP_MIN and t.creds.euid:
+        if addr & (PAGE - 1):
+            raise SysError(EINVAL)
+        if addr < MMAP_MIN and not t.creds.capable(CAP_SYS_RAWIO):
             raise SysError(EPERM)
         if flags & MAP_FIXED_NOREPLACE and any(True for _ in t.mm.overlapping(addr, addr + length)):
             raise SysError(EEXIST)
@@ -150,7 +191,7 @@ async def _check_overcommit(t: Task, length: int, prot: int, flags: int) -> None
             raise SysError(ENOMEM)
 
 
-def _mappable(file: File, prot: int, shared: bool) -> RegularFile:
+def _mappable(file: File, prot: int, shared: bool, flags: int) -> RegularFile:
     """Checks of a file mapping, in Linux's order."""
     if not file.readable or (shared and prot & PROT_WRITE and not file.writable):
         raise SysError(EACCES)
@@ -158,6 +199,8 @@ def _mappable(file: File, prot: int, shared: bool) -> RegularFile:
         raise SysError(EPERM)
     if not isinstance(file, RegularFile):
         raise SysError(ENODEV)
+    if flags & MAP_GROWSDOWN:
+        raise SysError(EINVAL)
     return file
 
 
@@ -184,7 +227,7 @@ async def _populate_as_asked(t: Task, vma: Vma, start: int, end: int, write: boo
                 raise SysError(ENOMEM if bad.signo == SIGKILL else EFAULT)
 
 
-@syscall("munmap")
+@syscall("munmap", errors="EINVAL")
 async def munmap(t: Task, addr: Address, length: Size) -> int:
     """Remove mappings (man 2 munmap)."""
     if addr & (PAGE - 1) or not length or length > USER_END or addr > USER_END - length:
@@ -193,7 +236,7 @@ async def munmap(t: Task, addr: Address, length: Size) -> int:
     return 0
 
 
-@syscall("mprotect")
+@syscall("mprotect", errors="EACCES EINVAL ENOMEM")
 async def mprotect(t: Task, addr: Address, length: Size, prot: ProtFlags) -> int:
     """Change the protection of mapped pages (man 2 mprotect)."""
     grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP)
@@ -208,25 +251,34 @@ async def mprotect(t: Task, addr: Address, length: Size, prot: ProtFlags) -> int
     if grows == PROT_GROWSUP:
         raise SysError(EINVAL if mm.find(addr) is not None else ENOMEM)
     if grows & PROT_GROWSDOWN:
-        vma = mm.find(addr)
-        if vma is None or not vma.flags & MAP_GROWSDOWN:
+        first = next(mm.overlapping(addr, end), None)
+        if first is None:
+            raise SysError(ENOMEM)
+        if not first.flags & MAP_GROWSDOWN:
             raise SysError(EINVAL)
-        addr = vma.start
+        addr = first.start
     at = addr
     for vma in list(mm.overlapping(addr, end)):
         if vma.start > at:
             break
         if prot & PROT_WRITE and vma.shared and vma.file is not None and not vma.file.writable:
             raise SysError(EACCES)
-        stop = min(vma.end, end)
-        mm.protect(max(vma.start, addr), stop, prot & PROT_BITS)
+        start, stop = max(vma.start, addr), min(vma.end, end)
+        if prot & PROT_WRITE:
+            mm.check_writable(stop - start, vma)
+        mm.protect(start, stop, prot & PROT_BITS)
         at = stop
     if at < end:
         raise SysError(ENOMEM)
     return 0
 
 
-@syscall("mremap")
+@syscall(
+    "mremap",
+    errors="EAGAIN EFAULT EINVAL ENOMEM",
+    support=PARTIAL,
+    notes="one mapping at a time, no MREMAP_DONTUNMAP",
+)
 async def mremap(
     t: Task, old_address: Address, old_size: Size, new_size: Size, flags: IntFlags, new_address: Address
 ) -> int:
@@ -253,6 +305,8 @@ async def mremap(
         return old_address
     if end > vma.end:
         raise SysError(EFAULT)
+    if new_size > old_size and vma.flags & MAP_LOCKED:
+        _check_lock(t, new_size - old_size, EAGAIN)
     if target is None:
         fits = end == vma.end and old_address + new_size <= USER_END
         if fits and not any(True for _ in mm.overlapping(end, old_address + new_size)):
@@ -287,6 +341,9 @@ def _check_mremap(t: Task, old_address: int, old_size: int, new_size: int, flags
 async def _duplicate(t: Task, vma: Vma, address: int, new_size: int, target: int | None) -> int:
     """An old size of 0 maps the same shared pages once more."""
     start = target if target is not None else t.mm.find_gap(new_size)
+    if start <= address < start + new_size:
+        await t.mm.unmap(start, start + new_size)
+        raise SysError(EFAULT)
     offset = vma.offset + address - vma.start
     await t.mm.map(start, new_size, vma.prot, vma.flags, vma.file, offset, vma.pages, vma.name)
     return start
@@ -294,37 +351,43 @@ async def _duplicate(t: Task, vma: Vma, address: int, new_size: int, target: int
 
 async def _move(t: Task, vma: Vma, old: int, old_size: int, target: int, new_size: int) -> int:
     mm = t.mm
-    mm.check_growth(max(new_size - old_size, 0), vma)
+    if new_size > old_size:
+        mm.check_growth(new_size - old_size, vma)
     offset = vma.offset + old - vma.start if vma.pages is not None else 0
-    await mm.map(
-        target, new_size, vma.prot, vma.flags, vma.file, offset, vma.pages, vma.name, checked=True
-    )
+    await mm.map(target, new_size, vma.prot, vma.flags, vma.file, offset, vma.pages, vma.name, checked=True)
     mm.space.move(old, target, min(old_size, new_size))
     await mm.unmap(old, old + old_size)
     return target
 
 
-@syscall("madvise", support=PARTIAL, notes="advice about huge pages, merging and swapping changes nothing")
+@syscall(
+    "madvise",
+    errors="EFAULT EINVAL ENOMEM",
+    support=PARTIAL,
+    notes="advice about huge pages, merging and swapping changes nothing; nothing about fork, no MADV_REMOVE",
+)
 async def madvise(t: Task, addr: Address, length: Size, advice: Int) -> int:
     """Say how memory will be used (man 2 madvise)."""
     known = advice in _IGNORED_ADVICE or advice in (
-        MADV_WILLNEED, MADV_DONTNEED, MADV_FREE, MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_DONTFORK, MADV_DOFORK
+        MADV_WILLNEED, MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_DOFORK, *_DROPS, *_MISSING
     )  # fmt: skip
-    if not known or addr & (PAGE - 1) or addr + page_up(length) > 1 << 64 or (length and not page_up(length)):
+    if not known or addr & (PAGE - 1) or addr + page_up(length) > _MASK:
         raise SysError(EINVAL)
     if not length:
         return 0
     end = addr + page_up(length)
     mm = t.mm
-    if advice == MADV_DONTFORK:
-        t.server.unsupported("madvise: MADV_DONTFORK", t)
+    if advice in _MISSING:
+        t.server.unsupported(f"madvise: {_MISSING[advice]}", t)
         raise SysError(EINVAL)
     covered = mm.covered(addr, end)
     for vma in list(mm.overlapping(addr, end)):
         low, high = max(vma.start, addr), min(vma.end, end)
         if advice == MADV_FREE and (vma.file is not None or vma.shared):
             raise SysError(EINVAL)
-        if advice in (MADV_DONTNEED, MADV_FREE):
+        if advice in _NOT_LOCKED and vma.flags & MAP_LOCKED:
+            raise SysError(EINVAL)
+        if advice in _DROPS:
             if vma.shared and vma.pages is not None:
                 await vma.pages.write_back_area(mm.space, vma, low, high)
             mm.space.unmap(low, high)
@@ -335,7 +398,7 @@ async def madvise(t: Task, addr: Address, length: Size, advice: Int) -> int:
     return 0
 
 
-@syscall("msync")
+@syscall("msync", errors="EBUSY EINVAL EIO ENOMEM ENOSPC")
 async def msync(t: Task, addr: Address, length: Size, flags: IntFlags) -> int:
     """Write shared file mappings back (man 2 msync)."""
     if (
@@ -345,10 +408,14 @@ async def msync(t: Task, addr: Address, length: Size, flags: IntFlags) -> int:
     ):
         raise SysError(EINVAL)
     end = addr + (page_up(length) & _MASK)
+    if end == addr:
+        return 0
     if end > USER_END:
         raise SysError(ENOMEM)
-    covered = end == addr or t.mm.covered(addr, end)
+    covered = t.mm.covered(addr, end)
     for vma in list(t.mm.overlapping(addr, end)):
+        if flags & MS_INVALIDATE and vma.flags & MAP_LOCKED:
+            raise SysError(EBUSY)
         if vma.shared and vma.pages is not None and vma.file is not None:
             await vma.pages.write_back_area(t.mm.space, vma, max(vma.start, addr), min(vma.end, end))
             if flags & MS_SYNC:
@@ -358,18 +425,25 @@ async def msync(t: Task, addr: Address, length: Size, flags: IntFlags) -> int:
     return 0
 
 
-@syscall("mincore")
+@syscall("mincore", errors="EFAULT EINVAL ENOMEM")
 async def mincore(t: Task, addr: Address, length: Size, vec: UserPtr[bytes]) -> int:
     """Which pages are resident (man 2 mincore)."""
     if addr & (PAGE - 1):
         raise SysError(EINVAL)
     end = addr + page_up(length)
-    if end > USER_END or not t.mm.covered(addr, end):
+    if end > USER_END:
         raise SysError(ENOMEM)
-    for start in range(addr, end, PAGE * PAGE):
-        stop = min(end, start + PAGE * PAGE)
-        states = bytes(_resident(t, page) for page in range(start, stop, PAGE))
-        await t.mem.write(vec + ((start - addr) >> 12), states)
+    if vec + ((end - addr) >> 12) > USER_END:
+        raise SysError(EFAULT)
+    at = addr
+    while at < end:
+        vma = t.mm.find(at)
+        if vma is None:
+            raise SysError(ENOMEM)
+        stop = min(end, vma.end, at + PAGE * PAGE)
+        states = bytes(_resident(t, page) for page in range(at, stop, PAGE))
+        await t.mem.write(vec + ((at - addr) >> 12), states)
+        at = stop
     return 0
 
 
@@ -382,49 +456,92 @@ def _resident(t: Task, address: int) -> int:
     return int(((address - vma.start + vma.offset) >> 12) in vma.pages.frames)
 
 
-async def _lock(t: Task, addr: int, length: int, populate: bool) -> int:
-    """mlock makes pages resident, where they stay anyway: nothing is ever swapped out here."""
+def _may_lock(t: Task) -> None:
+    """EPERM if nothing may be locked at all."""
+    if not t.creds.capable(CAP_IPC_LOCK) and not t.process.rlimits[RLIMIT_MEMLOCK][0]:
+        raise SysError(EPERM)
+
+
+def _check_lock(t: Task, more: int, errno: int) -> None:
+    """Fail if so many more bytes may not be locked (RLIMIT_MEMLOCK)."""
+    if not t.mm.lock_allowed(more, t.creds.capable(CAP_IPC_LOCK)):
+        raise SysError(errno)
+
+
+def _lock_range(addr: int, length: int) -> tuple[int, int]:
+    """The whole pages of a range; EINVAL where it wraps around."""
     start = addr & -PAGE
     end = start + (page_up(length + addr - start) & _MASK)
-    if end > 1 << 64:
+    if end > _MASK:
         raise SysError(EINVAL)
-    if end > USER_END or not t.mm.covered(start, end):
+    return start, end
+
+
+async def _lock(t: Task, addr: int, length: int, populate: bool) -> int:
+    """Make pages resident, where they stay anyway: nothing is ever swapped out here."""
+    _may_lock(t)
+    mm, size = t.mm, page_up(length + (addr & PAGE - 1)) & _MASK
+    start = addr & -PAGE
+    _check_lock(t, size - (mm.locked() - mm.locked(start, start + size)), ENOMEM)
+    start, end = _lock_range(addr, length)
+    mm.lock(start, end, True)
+    if not mm.covered(start, end):
         raise SysError(ENOMEM)
     if populate:
         for vma in list(t.mm.overlapping(start, end)):
-            await _populate(t, vma, max(vma.start, start), min(vma.end, end))
+            await _populate_locked(t, vma, max(vma.start, start), min(vma.end, end))
     return 0
 
 
-@syscall("mlock")
+async def _populate_locked(t: Task, vma: Vma, start: int, end: int) -> None:
+    """ENOMEM for pages that cannot be there, EAGAIN for want of memory."""
+    try:
+        await _populate_as_asked(t, vma, start, end, bool(vma.prot & PROT_WRITE) and not vma.shared)
+    except SysError as error:
+        raise SysError(EAGAIN if error.errno == ENOMEM else ENOMEM) from None
+
+
+@syscall("mlock", errors="EAGAIN EINVAL ENOMEM EPERM")
 async def mlock(t: Task, addr: Address, length: Size) -> int:
     """Keep pages in memory (man 2 mlock)."""
     return await _lock(t, addr, length, populate=True)
 
 
-@syscall("mlock2")
+@syscall("mlock2", errors="EAGAIN EINVAL ENOMEM EPERM")
 async def mlock2(t: Task, addr: Address, length: Size, flags: IntFlags) -> int:
     """mlock, or only once touched with MLOCK_ONFAULT (man 2 mlock2)."""
-    if flags & ~1:
+    if flags & ~MLOCK_ONFAULT:
         raise SysError(EINVAL)
     return await _lock(t, addr, length, populate=not flags)
 
 
-@syscall("munlock")
+@syscall("munlock", errors="EINVAL ENOMEM")
 async def munlock(t: Task, addr: Address, length: Size) -> int:
     """Undo mlock (man 2 munlock)."""
-    return await _lock(t, addr, length, populate=False)
+    start, end = _lock_range(addr, length)
+    t.mm.lock(start, end, False)
+    if not t.mm.covered(start, end):
+        raise SysError(ENOMEM)
+    return 0
 
 
-@syscall("mlockall")
+@syscall("mlockall", errors="EINVAL ENOMEM EPERM", support=PARTIAL, notes="as with MCL_ONFAULT")
 async def mlockall(t: Task, flags: IntFlags) -> int:
-    """Keep everything in memory (man 2 mlockall)."""
-    if not flags or flags & ~7 or flags == 4:
+    """Keep everything in memory (man 2 mlockall); what is mapped already comes into it at the first touch only."""
+    if not flags or flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) or flags == MCL_ONFAULT:
         raise SysError(EINVAL)
+    _may_lock(t)
+    mm = t.mm
+    if flags & MCL_CURRENT:
+        _check_lock(t, (mm.total_vm << 12) - mm.locked(), ENOMEM)
+        mm.lock(0, USER_END, True)
+    mm.lock_future = bool(flags & MCL_FUTURE)
     return 0
 
 
 @syscall("munlockall")
 async def munlockall(t: Task) -> int:
     """Undo mlockall (man 2 munlockall)."""
+    t.mm.lock_future = False
+    t.mm.lock(0, USER_END, False)
     return 0

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 _O_NOTIFICATION_PIPE = 0o200
 
 
-@syscall("pipe")
+@syscall("pipe", errors="EFAULT EMFILE")
 async def pipe(t: Task, pipefd: UserPtr[int]) -> int:
     """Make a pipe (man 2 pipe)."""
     return await _make(t, pipefd, 0)
 
 
-@syscall("pipe2", support=PARTIAL, notes="no O_NOTIFICATION_PIPE")
+@syscall("pipe2", errors="EFAULT EINVAL EMFILE", support=PARTIAL, notes="no O_NOTIFICATION_PIPE")
 async def pipe2(t: Task, pipefd: UserPtr[int], flags: OpenFlags) -> int:
     """Make a pipe with descriptor and status flags (man 2 pipe2)."""
     if flags & _O_NOTIFICATION_PIPE:

@@ -145,13 +145,20 @@ async def _run_poll(t: Task, fds: int, nfds: int, deadline_ns: int | None, resta
             raw[at + 1] = mask >> 8
         return found
 
-    count = await wait_files(t, [(file, events) for _, file, events in watched], scan, deadline_ns, restart)
+    try:
+        count = await wait_files(
+            t, [(file, events) for _, file, events in watched], scan, deadline_ns, restart
+        )
+    except Interrupted:
+        if nfds:
+            await t.mem.write(fds, bytes(raw))
+        raise
     if nfds:
         await t.mem.write(fds, bytes(raw))
     return count
 
 
-@syscall("poll")
+@syscall("poll", errors="EFAULT EINTR EINVAL EIO")
 async def poll(t: Task, fds: UserPtr[Pollfd], nfds: UInt, timeout: Int) -> int:
     """Wait for one of several files to become ready (man 2 poll)."""
     deadline = None
@@ -165,7 +172,7 @@ async def poll(t: Task, fds: UserPtr[Pollfd], nfds: UInt, timeout: Int) -> int:
     return await resume()
 
 
-@syscall("ppoll")
+@syscall("ppoll", errors="EFAULT EINTR EINVAL EIO")
 async def ppoll(
     t: Task,
     fds: UserPtr[Pollfd],
@@ -203,30 +210,39 @@ class _Timeout:
         if not address:
             return cls(0, None, unit_ns)
         seconds, part = struct.unpack("<qq", await t.mem.read(address, 16))
-        if unit_ns != 1 and part >= 0:
-            seconds, part = seconds + part // 1_000_000, part % 1_000_000
+        if unit_ns != 1:
+            sign = -1 if part < 0 else 1
+            seconds, part = seconds + sign * (abs(part) // 1_000_000), sign * (abs(part) % 1_000_000)
         return cls(address, deadline_after(t, seconds, part * unit_ns), unit_ns)
 
     async def finish(self, t: Task, call: Coroutine[Any, Any, int]) -> int:
-        """Run the call and write back the time left, also when a signal ends it."""
+        """Run the call and write back the time left, also when a signal ends it.
+
+        Where that cannot be written, the call cannot begin again with it: it ends with EINTR.
+        """
         try:
             result = await call
-        except (Interrupted, SysError):
+        except Interrupted:
+            if not await self._write_left(t):
+                raise Interrupted(Restart.NEVER) from None
+            raise
+        except SysError:
             await self._write_left(t)
             raise
         await self._write_left(t)
         return result
 
-    async def _write_left(self, t: Task) -> None:
+    async def _write_left(self, t: Task) -> bool:
         if not self.deadline_ns:
-            return
+            return True
         left = max(self.deadline_ns - t.server.port.now_ns(), 0)
         try:
             await t.mem.write(
                 self._address, struct.pack("<qq", left // _SECOND, left % _SECOND // self._unit_ns)
             )
         except SysError:
-            pass  # a timeout in read-only memory does not spoil the result
+            return False  # a timeout in read-only memory does not spoil the result
+        return True
 
 
 class _FdSets:
@@ -306,7 +322,7 @@ async def _run_select(t: Task, nfds: int, addresses: tuple[int, int, int], deadl
     return count
 
 
-@syscall("select")
+@syscall("select", errors="EBADF EFAULT EINTR EINVAL EIO")
 async def select(
     t: Task,
     nfds: Int,
@@ -320,7 +336,7 @@ async def select(
     return await clock.finish(t, _run_select(t, nfds, (readfds, writefds, exceptfds), clock.deadline_ns))
 
 
-@syscall("pselect6")
+@syscall("pselect6", errors="EBADF EFAULT EINTR EINVAL EIO")
 async def pselect6(
     t: Task,
     nfds: Int,

@@ -71,7 +71,6 @@ if TYPE_CHECKING:
 
 _NSIG = 64
 _COMM_LEN = 16
-_DEFAULT_SLACK_NS = 50_000
 _SECURE_BITS = 0x55
 _SECURE_LOCKS = 0xAA
 _MCE_KILL_DEFAULT = 2
@@ -89,8 +88,10 @@ _REFUSED_QUIETLY = frozenset(
 
 @syscall(
     "prctl",
+    errors="EFAULT EINVAL EPERM",
     support=PARTIAL,
-    notes="no seccomp, PR_SET_MM, speculation control; PR_SET_THP_DISABLE is accepted and forgotten",
+    notes="no seccomp, PR_SET_MM, PR_TSC_SIGSEGV, speculation control; "
+    "PR_SET_THP_DISABLE is accepted and forgotten",
 )
 async def prctl(t: Task, op: Int, arg2: ULong, arg3: ULong, arg4: ULong, arg5: ULong) -> int:
     """Properties of the calling task and process (man 2 prctl)."""
@@ -222,7 +223,8 @@ async def _get_no_new_privs(t: Task, arg2: int, rest: tuple[int, int, int]) -> i
 
 
 async def _set_timerslack(t: Task, arg2: int, rest: tuple[int, int, int]) -> int:
-    t.timer_slack_ns = arg2 or _DEFAULT_SLACK_NS
+    if not t.sched_priority:  # a real-time task has none
+        t.timer_slack_ns = arg2 or t.default_slack_ns
     return 0
 
 

@@ -64,7 +64,7 @@ def _process_target(t: Task, pid: int) -> WaitTarget:
     return WaitTarget(P_PID, t.process.table.processes.get(pid))
 
 
-@syscall("wait4")
+@syscall("wait4", errors="ECHILD EFAULT EINTR EINVAL ESRCH")
 async def wait4(t: Task, pid: Pid, wstatus: UserPtr[int], options: WaitFlags, ru: UserPtr[Rusage]) -> int:
     """Wait for a child to end, stop or continue (man 2 wait4)."""
     if options & _U32 & ~_WAIT4_OPTIONS:
@@ -96,7 +96,7 @@ def _pidfd_process(t: Task, fd: int) -> tuple[Process, bool]:
     return process, bool(file.flags & O_NONBLOCK)
 
 
-@syscall("waitid")
+@syscall("waitid", errors="EBADF ECHILD EFAULT EINTR EINVAL")
 async def waitid(
     t: Task, idtype: Int, id: Pid, infop: UserPtr[bytes], options: WaitFlags, ru: UserPtr[Rusage]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from syscalls.abi.errno import E2BIG, EACCES, EINVAL, EPERM, ESRCH
@@ -68,24 +69,26 @@ _SCHED_FLAGS = 0x7F
 
 def _task(t: Task, tid: int) -> Task:
     """A task by tid, 0 for the caller; a zombie's leader counts. ESRCH."""
-    found = _find_task(t, tid)
+    found = t.process.table.find_task(tid) if tid else t
     if found is None:
         raise SysError(ESRCH)
     return found
 
 
-def _find_task(t: Task, tid: int) -> Task | None:
-    found = t.server.tasks.get(tid) if tid else t
-    if found is None:
-        process = t.server.process(tid)
-        return process.leader if process is not None else None
-    return found
+def _is_owner(t: Task, other: Task) -> bool:
+    """Whether the caller is the user that a task runs as, really or effectively."""
+    return t.creds.euid in (other.creds.uid, other.creds.euid)
+
+
+def _outranks(other: Task, t: Task) -> bool:
+    """Whether a task may have capabilities that the caller may not: then CAP_SYS_NICE is needed."""
+    return bool(other.creds.permitted & ~t.creds.permitted)
 
 
 # -- limits and usage -------------------------------------------------------------------------------------
 
 
-@syscall("getrlimit")
+@syscall("getrlimit", errors="EFAULT EINVAL")
 async def getrlimit(t: Task, resource: UInt, rlim: UserPtr[Rlimit]) -> None:
     """A resource limit of the caller (man 2 getrlimit)."""
     if resource >= RLIM_NLIMITS:
@@ -93,7 +96,7 @@ async def getrlimit(t: Task, resource: UInt, rlim: UserPtr[Rlimit]) -> None:
     await t.mem.put(rlim, Rlimit(*t.process.rlimits[resource]))
 
 
-@syscall("setrlimit")
+@syscall("setrlimit", errors="EFAULT EINVAL EPERM")
 async def setrlimit(t: Task, resource: UInt, rlim: UserPtr[Rlimit]) -> None:
     """Set a resource limit of the caller (man 2 setrlimit)."""
     new = await t.mem.struct(rlim, Rlimit)
@@ -117,14 +120,14 @@ def _set_limit(t: Task, process: Process, resource: int, new: Rlimit) -> None:
         watch_cpu_limit(process)
 
 
-@syscall("prlimit64")
+@syscall("prlimit64", errors="EFAULT EINVAL EPERM ESRCH")
 async def prlimit64(
     t: Task, pid: Pid, resource: UInt, new_limit: UserPtr[Rlimit], old_limit: UserPtr[Rlimit]
 ) -> None:
     """Get and set a resource limit of a process (man 2 prlimit)."""
     new = await t.mem.struct(new_limit, Rlimit) if new_limit else None
     task = _task(t, pid)
-    if task.process is not t.process and not _same_ids(t, task) and not t.creds.capable(CAP_SYS_RESOURCE):
+    if task is not t and not _same_ids(t, task) and not t.creds.capable(CAP_SYS_RESOURCE):
         raise SysError(EPERM)
     if resource >= RLIM_NLIMITS:
         raise SysError(EINVAL)
@@ -141,7 +144,7 @@ def _same_ids(t: Task, other: Task) -> bool:
     return {its.uid, its.euid, its.suid} == {own.uid} and {its.gid, its.egid, its.sgid} == {own.gid}
 
 
-@syscall("getrusage")
+@syscall("getrusage", errors="EFAULT EINVAL")
 async def getrusage(t: Task, who: Int, usage: UserPtr[Rusage]) -> None:
     """Resources used by the process, its reaped children or the thread (man 2 getrusage)."""
     from syscalls.objects.process import Usage
@@ -167,56 +170,68 @@ async def getrusage(t: Task, who: Int, usage: UserPtr[Rusage]) -> None:
 
 
 def _members(t: Task, kind: int, who: int) -> list[Task]:
-    """The tasks that getpriority and ioprio_get name by PRIO_PROCESS, PRIO_PGRP or PRIO_USER."""
+    """The tasks that getpriority or ioprio_get names by process, group or user; ESRCH for none."""
     if kind == PRIO_PROCESS:
-        found = _find_task(t, who)
-        return [found] if found is not None else []
-    if kind == PRIO_PGRP:
-        pgid = who or t.process.pgrp.pgid
-        processes = [p for p in t.server.processes.values() if p.pgrp.pgid == pgid]
-        return [task for process in processes for task in process.tasks.values()]
-    uid = who & 0xFFFF_FFFF or t.creds.uid
-    return [task for task in t.server.tasks.values() if task.creds.uid == uid]
+        return [_task(t, who)]
+    if kind == PRIO_USER:
+        return _of_user(t, who & 0xFFFF_FFFF or t.creds.uid)
+    pgid = who or t.process.pgrp.pgid
+    members = [process for process in t.process.table if process.pgrp.pgid == pgid]
+    if not members:
+        raise SysError(ESRCH)
+    return [task for process in members for task in _tasks_of(process)]
 
 
-@syscall("getpriority")
+def _of_user(t: Task, uid: int) -> list[Task]:
+    """The tasks whose real user id this is; ESRCH for none."""
+    found = [task for process in t.process.table for task in _tasks_of(process) if task.creds.uid == uid]
+    if not found:
+        raise SysError(ESRCH)
+    return found
+
+
+def _tasks_of(process: Process) -> list[Task]:
+    """The tasks of a process; its leader is one until the process is reaped."""
+    tasks = process.tasks
+    return [*tasks.values()] if process.leader.tid in tasks else [process.leader, *tasks.values()]
+
+
+@syscall("getpriority", errors="EINVAL ESRCH")
 async def getpriority(t: Task, which: Int, who: Int) -> int:
     """The best priority of some tasks, as 20 minus their nice value (man 2 getpriority)."""
     if not PRIO_PROCESS <= which <= PRIO_USER:
         raise SysError(EINVAL)
-    found = _members(t, which, who)
-    if not found:
-        raise SysError(ESRCH)
-    return 20 - min(task.nice for task in found)
+    return 20 - min(task.nice for task in _members(t, which, who))
 
 
-@syscall("setpriority")
+@syscall("setpriority", errors="EACCES EINVAL EPERM ESRCH")
 async def setpriority(t: Task, which: Int, who: Int, prio: Int) -> None:
     """Set the nice value of some tasks (man 2 setpriority)."""
     if not PRIO_PROCESS <= which <= PRIO_USER:
         raise SysError(EINVAL)
     nice = max(-20, min(prio, 19))
-    errno = ESRCH
+    refused = None
     for task in _members(t, which, who):
-        refused = _may_set_nice(t, task, nice)
-        if refused:
-            errno = refused
-            continue
-        if errno == ESRCH:
-            errno = 0
-        task.nice = nice
-    if errno:
-        raise SysError(errno)
+        try:
+            _check_nice(t, task, nice)
+        except SysError as error:
+            refused = error
+        else:
+            task.nice = nice
+    if refused is not None:
+        raise refused
 
 
-def _may_set_nice(t: Task, task: Task, nice: int) -> int:
-    """0, or the errno with which man 2 setpriority refuses one task."""
-    privileged = t.creds.capable(CAP_SYS_NICE)
-    if t.creds.euid not in (task.creds.uid, task.creds.euid) and not privileged:
-        return EPERM
-    if nice < task.nice and not privileged and not _nice_allowed(task, nice):
-        return EACCES
-    return 0
+def _check_nice(t: Task, task: Task, nice: int) -> None:
+    """EPERM or EACCES for a task whose nice value the caller may not set (man 2 setpriority)."""
+    if t.creds.capable(CAP_SYS_NICE):
+        return
+    if not _is_owner(t, task):
+        raise SysError(EPERM)
+    if nice < task.nice and not _nice_allowed(task, nice):
+        raise SysError(EACCES)
+    if _outranks(task, t):
+        raise SysError(EPERM)
 
 
 def _nice_allowed(task: Task, nice: int) -> bool:
@@ -239,14 +254,19 @@ def _scheduled(t: Task, pid: int) -> Task:
     return _task(t, pid)
 
 
-@syscall("sched_getscheduler")
+@syscall("sched_getscheduler", errors="EINVAL ESRCH")
 async def sched_getscheduler(t: Task, pid: Pid) -> int:
     """The scheduling policy of a task (man 2 sched_getscheduler)."""
     task = _scheduled(t, pid)
     return task.sched_policy | (SCHED_RESET_ON_FORK if task.sched_reset_on_fork else 0)
 
 
-@syscall("sched_setscheduler", support=PARTIAL, notes="kept and reported, but every task is scheduled alike")
+@syscall(
+    "sched_setscheduler",
+    errors="EFAULT EINVAL EPERM ESRCH",
+    support=PARTIAL,
+    notes="kept and reported, but every task is scheduled alike",
+)
 async def sched_setscheduler(t: Task, pid: Pid, policy: Int, param: UserPtr[int]) -> None:
     """Set scheduling policy and priority of a task (man 2 sched_setscheduler)."""
     if policy < 0 or not param or pid < 0:
@@ -256,7 +276,12 @@ async def sched_setscheduler(t: Task, pid: Pid, policy: Int, param: UserPtr[int]
     _set_policy(t, task, policy & ~SCHED_RESET_ON_FORK, priority, bool(policy & SCHED_RESET_ON_FORK))
 
 
-@syscall("sched_setparam", support=PARTIAL, notes="kept and reported, but every task is scheduled alike")
+@syscall(
+    "sched_setparam",
+    errors="EFAULT EINVAL EPERM ESRCH",
+    support=PARTIAL,
+    notes="kept and reported, but every task is scheduled alike",
+)
 async def sched_setparam(t: Task, pid: Pid, param: UserPtr[int]) -> None:
     """Set the priority of a task under its policy (man 2 sched_setparam)."""
     if not param or pid < 0:
@@ -266,7 +291,7 @@ async def sched_setparam(t: Task, pid: Pid, param: UserPtr[int]) -> None:
     _set_policy(t, task, task.sched_policy, priority, task.sched_reset_on_fork)
 
 
-@syscall("sched_getparam")
+@syscall("sched_getparam", errors="EFAULT EINVAL ESRCH")
 async def sched_getparam(t: Task, pid: Pid, param: UserPtr[int]) -> None:
     """The real-time priority of a task, 0 for other policies (man 2 sched_getparam)."""
     if not param:
@@ -276,8 +301,7 @@ async def sched_getparam(t: Task, pid: Pid, param: UserPtr[int]) -> None:
 
 def _set_policy(t: Task, task: Task, policy: int, priority: int, reset_on_fork: bool) -> None:
     _check_policy(t, task, policy, priority, reset_on_fork, task.nice)
-    task.sched_policy = policy
-    task.sched_priority = priority
+    task.set_policy(policy, priority)
     task.sched_reset_on_fork = reset_on_fork
 
 
@@ -297,7 +321,7 @@ def _check_unprivileged(
     t: Task, task: Task, policy: int, priority: int, reset_on_fork: bool, nice: int
 ) -> None:
     """What man 7 sched lets a task do without CAP_SYS_NICE; else EPERM."""
-    allowed = t.creds.euid in (task.creds.uid, task.creds.euid)
+    allowed = _is_owner(t, task) and not _outranks(task, t)
     if policy in _FAIR and nice < task.nice:
         allowed = allowed and _nice_allowed(task, nice)
     if policy in _REALTIME:
@@ -312,7 +336,12 @@ def _check_unprivileged(
         raise SysError(EPERM)
 
 
-@syscall("sched_setattr", support=PARTIAL, notes="kept and reported, but every task is scheduled alike")
+@syscall(
+    "sched_setattr",
+    errors="E2BIG EFAULT EINVAL EPERM ESRCH",
+    support=PARTIAL,
+    notes="kept and reported, but every task is scheduled alike",
+)
 async def sched_setattr(t: Task, pid: Pid, attr: UserPtr[SchedAttr], flags: UInt) -> None:
     """Set policy, nice value and priority of a task at once (man 2 sched_setattr)."""
     if not attr or pid < 0 or flags:
@@ -323,17 +352,18 @@ async def sched_setattr(t: Task, pid: Pid, attr: UserPtr[SchedAttr], flags: UInt
     task = _task(t, pid)
     if new.sched_flags & ~_SCHED_FLAGS:
         raise SysError(EINVAL)
-    policy = task.sched_policy if new.sched_flags & SCHED_FLAG_KEEP_POLICY else new.sched_policy
+    policy, reset_on_fork = new.sched_policy, bool(new.sched_flags & SCHED_FLAG_RESET_ON_FORK)
+    if new.sched_flags & SCHED_FLAG_KEEP_POLICY:
+        policy, reset_on_fork = task.sched_policy, task.sched_reset_on_fork
     keep = bool(new.sched_flags & SCHED_FLAG_KEEP_PARAMS)
-    priority = task.sched_priority if keep else new.sched_priority
+    priority = task.sched_priority if keep and task.sched_policy in _REALTIME else new.sched_priority
     nice = task.nice if keep else max(-20, min(new.sched_nice, 19))
     if new.sched_flags & _UTIL_CLAMP:
         t.server.unsupported("sched_setattr: utilization clamps", t)
-    reset_on_fork = bool(new.sched_flags & SCHED_FLAG_RESET_ON_FORK)
     _check_policy(t, task, policy, priority, reset_on_fork, nice)
     task.sched_reset_on_fork = reset_on_fork
     if not keep:  # which keeps the policy too
-        task.sched_policy, task.sched_priority = policy, priority
+        task.set_policy(policy, priority)
         if policy in _FAIR:
             task.nice = nice
 
@@ -345,7 +375,8 @@ async def _read_attr(t: Task, address: int) -> SchedAttr:
     if _SCHED_ATTR_V0 <= size <= _PAGE:
         raw = await t.mem.read(address, size)
     if not raw or any(raw[SchedAttr.SIZE :]):
-        await t.mem.put_u32(address, SchedAttr.SIZE)
+        with suppress(SysError):
+            await t.mem.put_u32(address, SchedAttr.SIZE)
         raise SysError(E2BIG)
     new = SchedAttr.unpack(raw[: SchedAttr.SIZE].ljust(SchedAttr.SIZE, b"\0"))
     if new.sched_flags & _UTIL_CLAMP and size < SchedAttr.SIZE:
@@ -353,7 +384,7 @@ async def _read_attr(t: Task, address: int) -> SchedAttr:
     return new
 
 
-@syscall("sched_getattr")
+@syscall("sched_getattr", errors="EFAULT EINVAL ESRCH")
 async def sched_getattr(t: Task, pid: Pid, attr: UserPtr[SchedAttr], size: UInt, flags: UInt) -> None:
     """Policy, nice value and priority of a task (man 2 sched_getattr)."""
     if not attr or pid < 0 or flags or not _SCHED_ATTR_V0 <= size <= _PAGE:
@@ -371,13 +402,13 @@ async def sched_getattr(t: Task, pid: Pid, attr: UserPtr[SchedAttr], size: UInt,
     await t.mem.write(attr, found.pack()[:size])
 
 
-@syscall("sched_get_priority_max")
+@syscall("sched_get_priority_max", errors="EINVAL")
 async def sched_get_priority_max(t: Task, policy: Int) -> int:
     """The highest priority of a policy (man 2 sched_get_priority_max)."""
     return _RT_MAX_PRIORITY if _is_realtime(policy) else 0
 
 
-@syscall("sched_get_priority_min")
+@syscall("sched_get_priority_min", errors="EINVAL")
 async def sched_get_priority_min(t: Task, policy: Int) -> int:
     """The lowest priority of a policy (man 2 sched_get_priority_min)."""
     return 1 if _is_realtime(policy) else 0
@@ -389,7 +420,7 @@ def _is_realtime(policy: int) -> bool:
     return policy in _REALTIME
 
 
-@syscall("sched_rr_get_interval")
+@syscall("sched_rr_get_interval", errors="EFAULT EINVAL ESRCH")
 async def sched_rr_get_interval(t: Task, pid: Pid, tp: UserPtr[Timespec]) -> None:
     """The time slice of a task (man 2 sched_rr_get_interval)."""
     task = _scheduled(t, pid)
@@ -399,22 +430,22 @@ async def sched_rr_get_interval(t: Task, pid: Pid, tp: UserPtr[Timespec]) -> Non
     await t.mem.put(tp, Timespec(0, slice_ns))
 
 
-@syscall("sched_getaffinity")
+@syscall("sched_getaffinity", errors="EFAULT EINVAL ESRCH")
 async def sched_getaffinity(t: Task, pid: Pid, cpusetsize: UInt, mask: UserPtr[bytes]) -> int:
     """The CPUs a task may run on; returns the size of the kernel's mask (man 2 sched_getaffinity)."""
-    if not cpusetsize or cpusetsize % _CPU_MASK_SIZE:
+    if not cpusetsize * 8 & 0xFFFF_FFFF or cpusetsize % _CPU_MASK_SIZE:
         raise SysError(EINVAL)
     task = _task(t, pid)
     await t.mem.put_u64(mask, task.affinity)
     return _CPU_MASK_SIZE
 
 
-@syscall("sched_setaffinity")
+@syscall("sched_setaffinity", errors="EFAULT EINVAL EPERM ESRCH")
 async def sched_setaffinity(t: Task, pid: Pid, cpusetsize: UInt, mask: UserPtr[bytes]) -> None:
     """Restrict a task to some CPUs, of which there is only number 0 (man 2 sched_setaffinity)."""
     raw = await t.mem.read(mask, min(cpusetsize, _CPU_MASK_SIZE))
     task = _task(t, pid)
-    if t.creds.euid not in (task.creds.uid, task.creds.euid) and not t.creds.capable(CAP_SYS_NICE):
+    if not t.creds.capable(CAP_SYS_NICE) and (not _is_owner(t, task) or _outranks(task, t)):
         raise SysError(EPERM)
     wanted = int.from_bytes(raw, "little") & _ONLY_CPU
     if not wanted:
@@ -422,7 +453,7 @@ async def sched_setaffinity(t: Task, pid: Pid, cpusetsize: UInt, mask: UserPtr[b
     task.affinity = wanted
 
 
-@syscall("getcpu")
+@syscall("getcpu", errors="EFAULT")
 async def getcpu(t: Task, cpu: UserPtr[int], node: UserPtr[int], tcache: UserPtr[bytes]) -> None:
     """The CPU and memory node the caller runs on: both 0 (man 2 getcpu)."""
     if cpu:
@@ -434,7 +465,9 @@ async def getcpu(t: Task, cpu: UserPtr[int], node: UserPtr[int], tcache: UserPtr
 # -- I/O priority -----------------------------------------------------------------------------------------
 
 _IOPRIO_WHO = {IOPRIO_WHO_PROCESS: PRIO_PROCESS, IOPRIO_WHO_PGRP: PRIO_PGRP, IOPRIO_WHO_USER: PRIO_USER}
+_IOPRIO_CLASSES = 7
 _IOPRIO_LEVELS = 7
+_IOPRIO_MASK = 0xFFFF
 
 
 def _effective_io_priority(task: Task) -> int:
@@ -449,38 +482,40 @@ def _effective_io_priority(task: Task) -> int:
     return kind << IOPRIO_CLASS_SHIFT | (task.nice + 20) // 5
 
 
-@syscall("ioprio_get")
+@syscall("ioprio_get", errors="EINVAL ESRCH")
 async def ioprio_get(t: Task, which: Int, who: Int) -> int:
     """The I/O priority of a task, or the best one of several (man 2 ioprio_get)."""
     kind = _IOPRIO_WHO.get(which)
     if kind is None:
         raise SysError(EINVAL)
     found = _members(t, kind, who)
-    if not found:
-        raise SysError(ESRCH)
     if kind == PRIO_PROCESS:
         return found[0].io_priority
     return min(_effective_io_priority(task) for task in found)
 
 
-@syscall("ioprio_set", support=PARTIAL, notes="kept and reported; there is no queue that would heed it")
+@syscall(
+    "ioprio_set",
+    errors="EINVAL EPERM ESRCH",
+    support=PARTIAL,
+    notes="kept and reported; there is no queue that would heed it",
+)
 async def ioprio_set(t: Task, which: Int, who: Int, ioprio: Int) -> None:
-    """Set the I/O priority of some tasks (man 2 ioprio_set)."""
+    """Set the I/O priority of some tasks (man 2 ioprio_set); user 0 is root, unlike in ioprio_get."""
     _check_io_priority(t, ioprio)
     kind = _IOPRIO_WHO.get(which)
     if kind is None:
         raise SysError(EINVAL)
-    found = _members(t, kind, who)
-    if not found:
-        raise SysError(ESRCH)
-    for task in found:
-        if task.creds.uid not in (t.creds.uid, t.creds.euid) and not t.creds.capable(CAP_SYS_NICE):
+    for task in _of_user(t, 0) if kind == PRIO_USER and not who else _members(t, kind, who):
+        is_mine = task.creds.uid in (t.creds.uid, t.creds.euid) and not _outranks(task, t)
+        if not is_mine and not t.creds.capable(CAP_SYS_NICE):
             raise SysError(EPERM)
-        task.io_priority = ioprio
+        if task.exit_status is None:
+            task.io_priority = ioprio & _IOPRIO_MASK
 
 
 def _check_io_priority(t: Task, ioprio: int) -> None:
-    kind, level = ioprio >> IOPRIO_CLASS_SHIFT, ioprio & _IOPRIO_LEVELS
+    kind, level = ioprio >> IOPRIO_CLASS_SHIFT & _IOPRIO_CLASSES, ioprio & _IOPRIO_LEVELS
     if kind == IOPRIO_CLASS_RT:
         if not t.creds.capable(CAP_SYS_ADMIN) and not t.creds.capable(CAP_SYS_NICE):
             raise SysError(EPERM)

@@ -69,7 +69,7 @@ _LAST_POLL_CODE = 6
 # -- actions, masks ------------------------------------------------------------------------------------------
 
 
-@syscall("rt_sigaction")
+@syscall("rt_sigaction", errors="EFAULT EINVAL")
 async def rt_sigaction(
     t: Task, signum: Signal, act: UserPtr[Sigaction], oldact: UserPtr[Sigaction], sigsetsize: Size
 ) -> None:
@@ -90,7 +90,7 @@ async def rt_sigaction(
         await t.mem.put(oldact, Sigaction(old.handler, old.flags, old.restorer, old.mask))
 
 
-@syscall("rt_sigprocmask")
+@syscall("rt_sigprocmask", errors="EFAULT EINVAL")
 async def rt_sigprocmask(t: Task, how: Int, nset: UserPtr[int], oset: UserPtr[int], sigsetsize: Size) -> None:
     """Look at and change the caller's signal mask (man 2 rt_sigprocmask)."""
     if sigsetsize != _SIGSET_SIZE:
@@ -110,7 +110,7 @@ async def rt_sigprocmask(t: Task, how: Int, nset: UserPtr[int], oset: UserPtr[in
         await t.mem.put_u64(oset, old)
 
 
-@syscall("rt_sigpending")
+@syscall("rt_sigpending", errors="EFAULT EINVAL")
 async def rt_sigpending(t: Task, uset: UserPtr[int], sigsetsize: Size) -> None:
     """The signals that are pending and blocked (man 2 rt_sigpending)."""
     if sigsetsize > _SIGSET_SIZE:
@@ -119,7 +119,7 @@ async def rt_sigpending(t: Task, uset: UserPtr[int], sigsetsize: Size) -> None:
     await t.mem.write(uset, pending.to_bytes(_SIGSET_SIZE, "little")[:sigsetsize])
 
 
-@syscall("rt_sigsuspend")
+@syscall("rt_sigsuspend", errors="EFAULT EINTR EINVAL")
 async def rt_sigsuspend(t: Task, unewset: UserPtr[int], sigsetsize: Size) -> None:
     """Wait for a signal under another mask, which lasts until its handler returns (man 2 rt_sigsuspend)."""
     if sigsetsize != _SIGSET_SIZE:
@@ -130,7 +130,7 @@ async def rt_sigsuspend(t: Task, unewset: UserPtr[int], sigsetsize: Size) -> Non
     await _wait_for_signal(t)
 
 
-@syscall("pause")
+@syscall("pause", errors="EINTR")
 async def pause(t: Task) -> None:
     """Wait for a signal that has a handler, or ends the process (man 2 pause)."""
     await _wait_for_signal(t)
@@ -140,7 +140,7 @@ async def _wait_for_signal(t: Task) -> None:
     await t.wait((), lambda: None, None, Restart.NOHAND)
 
 
-@syscall("sigaltstack")
+@syscall("sigaltstack", errors="EFAULT EINVAL ENOMEM EPERM")
 async def sigaltstack(t: Task, ss: UserPtr[StackT], old_ss: UserPtr[StackT]) -> None:
     """Look at and change the alternate signal stack (man 2 sigaltstack)."""
     new = await t.mem.struct(ss, StackT) if ss else None
@@ -175,7 +175,7 @@ def _send(t: Task, process: Process, info: SigInfo) -> None:
         send_signal(process, info)
 
 
-@syscall("kill")
+@syscall("kill", errors="EINVAL EPERM ESRCH")
 async def kill(t: Task, pid: Pid, sig: Signal) -> None:
     """Send a signal to a process, a group (pid 0 or -pgid) or all others (-1) (man 2 kill)."""
     info = user_info(t, sig)
@@ -227,7 +227,7 @@ def _send_to_task(t: Task, target: Task, info: SigInfo) -> None:
         send_signal(target, info)
 
 
-@syscall("tkill")
+@syscall("tkill", errors="EAGAIN EINVAL EPERM ESRCH")
 async def tkill(t: Task, tid: Pid, sig: Signal) -> None:
     """Send a signal to one thread (man 2 tkill)."""
     if tid <= 0:
@@ -235,7 +235,7 @@ async def tkill(t: Task, tid: Pid, sig: Signal) -> None:
     _send_to_task(t, _find_task(t, 0, tid), user_info(t, sig, SI_TKILL))
 
 
-@syscall("tgkill")
+@syscall("tgkill", errors="EAGAIN EINVAL EPERM ESRCH")
 async def tgkill(t: Task, tgid: Pid, tid: Pid, sig: Signal) -> None:
     """Send a signal to one thread of a process (man 2 tgkill)."""
     if tid <= 0 or tgid <= 0:
@@ -265,7 +265,7 @@ def _check_forgery(t: Task, tid: int, info: SigInfo) -> None:
         raise SysError(EPERM)
 
 
-@syscall("rt_sigqueueinfo")
+@syscall("rt_sigqueueinfo", errors="E2BIG EAGAIN EFAULT EINVAL EPERM ESRCH")
 async def rt_sigqueueinfo(t: Task, tgid: Pid, sig: Signal, uinfo: UserPtr[bytes]) -> None:
     """Send a process a signal with a siginfo of the caller's making (man 2 rt_sigqueueinfo)."""
     info = await _read_siginfo(t, sig, uinfo)
@@ -273,7 +273,7 @@ async def rt_sigqueueinfo(t: Task, tgid: Pid, sig: Signal, uinfo: UserPtr[bytes]
     _send(t, _find_process(t, tgid), info)
 
 
-@syscall("rt_tgsigqueueinfo")
+@syscall("rt_tgsigqueueinfo", errors="E2BIG EAGAIN EFAULT EINVAL EPERM ESRCH")
 async def rt_tgsigqueueinfo(t: Task, tgid: Pid, tid: Pid, sig: Signal, uinfo: UserPtr[bytes]) -> None:
     """Send a thread a signal with a siginfo of the caller's making (man 2 rt_tgsigqueueinfo)."""
     info = await _read_siginfo(t, sig, uinfo)
@@ -286,7 +286,7 @@ async def rt_tgsigqueueinfo(t: Task, tgid: Pid, tid: Pid, sig: Signal, uinfo: Us
 # -- waiting, returning --------------------------------------------------------------------------------------
 
 
-@syscall("rt_sigtimedwait")
+@syscall("rt_sigtimedwait", errors="EAGAIN EFAULT EINTR EINVAL")
 async def rt_sigtimedwait(
     t: Task, uthese: UserPtr[int], uinfo: UserPtr[bytes], uts: UserPtr[Timespec], sigsetsize: Size
 ) -> int:
@@ -337,7 +337,7 @@ async def rt_sigreturn(t: Task) -> int:
     return regs.frame.rax
 
 
-@syscall("restart_syscall")
+@syscall("restart_syscall", errors="EAGAIN EFAULT EINTR EINVAL ETIMEDOUT")
 async def restart_syscall(t: Task) -> int | None:
     """Go on with a timed wait after a stop; the kernel makes programs call it (man 2 restart_syscall)."""
     resume, t.restart_block = t.restart_block, None

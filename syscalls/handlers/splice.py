@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from syscalls.abi.errno import EBADF, EINVAL, EISDIR, EOVERFLOW, ESPIPE, EXDEV
 from syscalls.abi.flags import (
     O_APPEND,
+    O_NONBLOCK,
     S_IFDIR,
     S_IFREG,
     SEEK_CUR,
@@ -31,7 +32,7 @@ _SPLICE = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT
 _U64 = (1 << 64) - 1
 
 
-@syscall("sendfile")
+@syscall("sendfile", errors="EAGAIN EBADF EFAULT EFBIG EINTR EINVAL EIO ENOSPC EPIPE ESPIPE")
 async def sendfile(t: Task, out_fd: Fd, in_fd: Fd, offset: UserPtr[int], count: Size) -> int:
     """Copy from a file to any other (man 2 sendfile)."""
     at = None
@@ -45,7 +46,7 @@ async def sendfile(t: Task, out_fd: Fd, in_fd: Fd, offset: UserPtr[int], count: 
     out = t.files.get(out_fd)
     if not out.access & WRITE:
         raise SysError(EBADF)
-    if not source.seekable or source.inode.kind == S_IFDIR or out.flags & O_APPEND:
+    if not source.seekable or out.flags & O_APPEND:
         raise SysError(EINVAL)
     done = await transfer.send_file(t, out, source, at, min(count, MAX_RW))
     if at is not None:
@@ -53,7 +54,7 @@ async def sendfile(t: Task, out_fd: Fd, in_fd: Fd, offset: UserPtr[int], count: 
     return done
 
 
-@syscall("copy_file_range")
+@syscall("copy_file_range", errors="EBADF EFAULT EFBIG EINVAL EIO EISDIR ENOSPC EOVERFLOW EXDEV")
 async def copy_file_range(
     t: Task, fd_in: Fd, off_in: UserPtr[int], fd_out: Fd, off_out: UserPtr[int], len: Size, flags: UInt
 ) -> int:
@@ -106,7 +107,7 @@ async def _check_ranges(t: Task, source: File, at: int, out: File, to: int, leng
     return length
 
 
-@syscall("splice")
+@syscall("splice", errors="EAGAIN EBADF EFAULT EFBIG EINTR EINVAL EIO ENOSPC EPIPE ESPIPE")
 async def splice(
     t: Task, fd_in: Fd, off_in: UserPtr[int], fd_out: Fd, off_out: UserPtr[int], len: Size, flags: UInt
 ) -> int:
@@ -123,7 +124,7 @@ async def splice(
     start_out = await t.mem.s64(off_out) if off_out else None
     if not source.access & READ or not out.access & WRITE:
         raise SysError(EBADF)
-    nonblock = flags & SPLICE_F_NONBLOCK != 0
+    nonblock = _nonblock(flags, pipe_in, pipe_out)
     count = min(len, MAX_RW)
     _check_splice(source, out, pipe_in, pipe_out, start_in, start_out)
     if pipe_out is not None:
@@ -156,8 +157,6 @@ def _check_splice(
         raise SysError(EINVAL)
     if (start_in is not None and start_in < 0) or (start_out is not None and start_out < 0):
         raise SysError(EINVAL)
-    if source.inode.kind == S_IFDIR:
-        raise SysError(EINVAL)
 
 
 def _pipe_end(file: File) -> PipeEnd | None:
@@ -166,7 +165,12 @@ def _pipe_end(file: File) -> PipeEnd | None:
     return file if isinstance(file, PipeEnd) else None
 
 
-@syscall("tee")
+def _nonblock(flags: int, *ends: PipeEnd | None) -> bool:
+    """Whether the pipes of a splice or tee are not to be waited for."""
+    return flags & SPLICE_F_NONBLOCK != 0 or any(end.flags & O_NONBLOCK for end in ends if end is not None)
+
+
+@syscall("tee", errors="EAGAIN EBADF EINTR EINVAL EPIPE")
 async def tee(t: Task, fd_in: Fd, fd_out: Fd, len: Size, flags: UInt) -> int:
     """Copy bytes from one pipe to another and leave them in the first (man 2 tee)."""
     if flags & ~_SPLICE:
@@ -180,22 +184,24 @@ async def tee(t: Task, fd_in: Fd, fd_out: Fd, len: Size, flags: UInt) -> int:
     if pipe_in is None or pipe_out is None or pipe_in.pipe is pipe_out.pipe:
         raise SysError(EINVAL)
     count = min(len, MAX_RW)
-    return await transfer.duplicate(t, pipe_in, pipe_out, count, flags & SPLICE_F_NONBLOCK != 0)
+    return await transfer.duplicate(t, pipe_in, pipe_out, count, _nonblock(flags, pipe_in, pipe_out))
 
 
-@syscall("vmsplice")
+@syscall("vmsplice", errors="EAGAIN EBADF EFAULT EINTR EINVAL EPIPE")
 async def vmsplice(t: Task, fd: Fd, iov: UserPtr[Iovec], nr_segs: ULong, flags: UInt) -> int:
     """Move memory into a pipe or out of it (man 2 vmsplice): copied, so later changes do not show."""
     if flags & ~_SPLICE:
         raise SysError(EINVAL)
-    file = t.files.get(fd)
-    pipe = _pipe_end(file)
-    if pipe is None:
-        raise SysError(EBADF)
+    file = t.files.get(fd, READ | WRITE)
     vector = await t.mem.iovec(iov, nr_segs)
     if not sum(length for _, length in vector):
         return 0
+    pipe = _pipe_end(file)
+    if pipe is None:
+        raise SysError(EBADF)
+    nonblock = flags & SPLICE_F_NONBLOCK != 0
     if pipe.writable:
-        room = await transfer.wait_for_room(t, pipe, flags & SPLICE_F_NONBLOCK != 0)
+        room = await transfer.wait_for_room(t, pipe, nonblock)
         return await pipe.write(t, (await transfer.gather(t, vector))[:room])
+    await transfer.wait_for_data(t, pipe, nonblock)
     return await transfer.readv_user(t, file, vector, None)

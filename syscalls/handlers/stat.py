@@ -34,6 +34,7 @@ from syscalls.abi.structs import (
     dev_minor,
 )
 from syscalls.errors import SysError
+from syscalls.handlers._errors import AT_ERRORS, PATH_ERRORS
 from syscalls.registry import syscall
 from syscalls.types import AtFlags, DirFd, Fd, Gid, Int, Mode, Uid, UInt, UserPath, UserPtr
 from syscalls.vfs import attributes
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from syscalls.vfs.inode import Attr
 
 _NS = 1_000_000_000
+_FIRST_NS, _LAST_NS = -(1 << 63), (1 << 63) - 1
+"""What the messages to file servers can say of a time."""
 _STAT_FLAGS = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE
 _CHANGE_FLAGS = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH
 
@@ -91,26 +94,26 @@ async def _path(t: Task, address: int) -> bytes:
     return path
 
 
-@syscall("stat", errors="EACCES EFAULT EIO ELOOP ENAMETOOLONG ENOENT ENOTDIR")
+@syscall("stat", errors=PATH_ERRORS)
 async def stat(t: Task, pathname: UserPath, statbuf: UserPtr[Stat]) -> None:
     """What a path names (man 2 stat)."""
     await _stat(t, AT_FDCWD, await _path(t, pathname), statbuf, True)
 
 
-@syscall("lstat")
+@syscall("lstat", errors=PATH_ERRORS)
 async def lstat(t: Task, pathname: UserPath, statbuf: UserPtr[Stat]) -> None:
     """The same, but of a symbolic link itself (man 2 stat)."""
     await _stat(t, AT_FDCWD, await _path(t, pathname), statbuf, False)
 
 
-@syscall("fstat")
+@syscall("fstat", errors="EBADF EFAULT EIO")
 async def fstat(t: Task, fd: Fd, statbuf: UserPtr[Stat]) -> None:
     """What a descriptor refers to (man 2 stat)."""
     file = t.files.get_any(fd)
     await t.mem.write(statbuf, stat_of(await file.getattr(t), file.inode.fs))
 
 
-@syscall("newfstatat")
+@syscall("newfstatat", errors=AT_ERRORS)
 async def newfstatat(
     t: Task, dirfd: DirFd, pathname: UserPath, statbuf: UserPtr[Stat], flags: AtFlags
 ) -> None:
@@ -141,7 +144,7 @@ async def _stat_fd(t: Task, dirfd: int) -> tuple[Attr, FileSystem, Path | None]:
     return await file.getattr(t), file.inode.fs, file.path
 
 
-@syscall("statx")
+@syscall("statx", errors=AT_ERRORS)
 async def statx(
     t: Task, dirfd: DirFd, pathname: UserPath, flags: AtFlags, mask: UInt, statxbuf: UserPtr[Statx]
 ) -> None:
@@ -202,19 +205,19 @@ async def _access(t: Task, dirfd: int, address: int, mode: int, flags: int) -> N
         await attributes.may_access(t, creds, await lookup(t, dirfd, b"", empty_ok=True), mode)
 
 
-@syscall("access")
+@syscall("access", errors=f"{PATH_ERRORS} EINVAL EROFS")
 async def access(t: Task, pathname: UserPath, mode: Int) -> None:
     """Whether the real user may use a file (man 2 access)."""
     await _access(t, AT_FDCWD, pathname, mode, 0)
 
 
-@syscall("faccessat")
+@syscall("faccessat", errors=f"{AT_ERRORS} EROFS")
 async def faccessat(t: Task, dirfd: DirFd, pathname: UserPath, mode: Int) -> None:
     """Whether the real user may use a file (man 2 access)."""
     await _access(t, dirfd, pathname, mode, 0)
 
 
-@syscall("faccessat2")
+@syscall("faccessat2", errors=f"{AT_ERRORS} EROFS")
 async def faccessat2(t: Task, dirfd: DirFd, pathname: UserPath, mode: Int, flags: AtFlags) -> None:
     """Whether the real or, with AT_EACCESS, the effective user may use a file (man 2 access)."""
     await _access(t, dirfd, pathname, mode, flags)
@@ -236,50 +239,50 @@ def _open_place(t: Task, fd: int) -> Path:
     return place_of_file(t.files.get(fd))
 
 
-@syscall("chmod")
+@syscall("chmod", errors=f"{PATH_ERRORS} EPERM EROFS")
 async def chmod(t: Task, pathname: UserPath, mode: Mode) -> None:
     """Set permission bits (man 2 chmod)."""
     await attributes.change_mode(t, await _place(t, AT_FDCWD, pathname, 0), mode)
 
 
-@syscall("fchmod")
+@syscall("fchmod", errors="EBADF EIO EPERM EROFS")
 async def fchmod(t: Task, fd: Fd, mode: Mode) -> None:
     """Set permission bits of an open file (man 2 chmod)."""
     await attributes.change_mode(t, _open_place(t, fd), mode)
 
 
-@syscall("fchmodat")
+@syscall("fchmodat", errors=f"{PATH_ERRORS} EBADF EPERM EROFS")
 async def fchmodat(t: Task, dirfd: DirFd, pathname: UserPath, mode: Mode) -> None:
     """Set permission bits relative to a directory (man 2 chmod)."""
     await attributes.change_mode(t, await _place(t, dirfd, pathname, 0), mode)
 
 
-@syscall("fchmodat2")
+@syscall("fchmodat2", errors=f"{AT_ERRORS} EOPNOTSUPP EPERM EROFS")
 async def fchmodat2(t: Task, dirfd: DirFd, pathname: UserPath, mode: Mode, flags: AtFlags) -> None:
     """The same with flags (man 2 chmod)."""
     await attributes.change_mode(t, await _place(t, dirfd, pathname, flags), mode)
 
 
-@syscall("chown")
+@syscall("chown", errors=f"{PATH_ERRORS} EPERM EROFS")
 async def chown(t: Task, pathname: UserPath, owner: Uid, group: Gid) -> None:
     """Set owner and group (man 2 chown)."""
     await attributes.change_owner(t, await _place(t, AT_FDCWD, pathname, 0), owner, group)
 
 
-@syscall("lchown")
+@syscall("lchown", errors=f"{PATH_ERRORS} EPERM EROFS")
 async def lchown(t: Task, pathname: UserPath, owner: Uid, group: Gid) -> None:
     """Set owner and group, of a symbolic link itself too (man 2 chown)."""
     place = await _place(t, AT_FDCWD, pathname, AT_SYMLINK_NOFOLLOW)
     await attributes.change_owner(t, place, owner, group)
 
 
-@syscall("fchown")
+@syscall("fchown", errors="EBADF EIO EPERM EROFS")
 async def fchown(t: Task, fd: Fd, owner: Uid, group: Gid) -> None:
     """Set owner and group of an open file (man 2 chown)."""
     await attributes.change_owner(t, _open_place(t, fd), owner, group)
 
 
-@syscall("fchownat")
+@syscall("fchownat", errors=f"{AT_ERRORS} EPERM EROFS")
 async def fchownat(t: Task, dirfd: DirFd, pathname: UserPath, owner: Uid, group: Gid, flags: AtFlags) -> None:
     """Set owner and group relative to a directory (man 2 chown)."""
     await attributes.change_owner(t, await _place(t, dirfd, pathname, flags), owner, group)
@@ -290,27 +293,30 @@ async def fchownat(t: Task, dirfd: DirFd, pathname: UserPath, owner: Uid, group:
 
 async def _set_times(t: Task, place: Path, times: tuple[Timespec, Timespec] | None) -> None:
     """utimensat once target and times are known; None: the present for both."""
-    if times is not None and times[0].tv_nsec == UTIME_NOW and times[1].tv_nsec == UTIME_NOW:
-        times = None
-    now = await t.server.clock_ns(CLOCK_REALTIME)
-    if times is None:
+    kinds = (UTIME_NOW, UTIME_NOW) if times is None else (times[0].tv_nsec, times[1].tv_nsec)
+    if not all(nsec in (UTIME_NOW, UTIME_OMIT) or 0 <= nsec < _NS for nsec in kinds):
+        raise SysError(EINVAL)
+    now = await t.server.clock_ns(CLOCK_REALTIME) if UTIME_NOW in kinds else 0
+    if times is None or kinds == (UTIME_NOW, UTIME_NOW):
         await attributes.set_times(t, place, now, now, False)
         return
-    wanted = [None if x.tv_nsec == UTIME_OMIT else now if x.tv_nsec == UTIME_NOW else x.ns() for x in times]
+    wanted = [None if x.tv_nsec == UTIME_OMIT else now if x.tv_nsec == UTIME_NOW else _in_range(x) for x in times]
     await attributes.set_times(t, place, wanted[0], wanted[1], True)
+
+
+def _in_range(time: Timespec) -> int:
+    """Nanoseconds since 1970; as on Linux, a time that file systems cannot keep becomes the nearest one."""
+    return max(_FIRST_NS, min(time.ns(), _LAST_NS))
 
 
 async def _timespecs(t: Task, address: int) -> tuple[Timespec, Timespec] | None:
     if not address:
         return None
     raw = await t.mem.read(address, 2 * Timespec.SIZE)
-    times = Timespec.unpack(raw), Timespec.unpack(raw, Timespec.SIZE)
-    if any(x.tv_nsec not in (UTIME_NOW, UTIME_OMIT) and not 0 <= x.tv_nsec < _NS for x in times):
-        raise SysError(EINVAL)
-    return times
+    return Timespec.unpack(raw), Timespec.unpack(raw, Timespec.SIZE)
 
 
-@syscall("utimensat")
+@syscall("utimensat", errors=f"{AT_ERRORS} EPERM EROFS")
 async def utimensat(
     t: Task, dirfd: DirFd, pathname: UserPath, times: UserPtr[Timespec], flags: AtFlags
 ) -> None:
@@ -331,7 +337,7 @@ async def utimensat(
     await _set_times(t, place, wanted)
 
 
-@syscall("utime")
+@syscall("utime", errors=f"{PATH_ERRORS} EPERM EROFS")
 async def utime(t: Task, filename: UserPath, times: UserPtr[Utimbuf]) -> None:
     """Set access and modification time in seconds (man 2 utime)."""
     wanted = None
@@ -351,14 +357,14 @@ async def _timevals(t: Task, address: int) -> tuple[Timespec, Timespec] | None:
     return Timespec(first.tv_sec, first.tv_usec * 1000), Timespec(second.tv_sec, second.tv_usec * 1000)
 
 
-@syscall("utimes")
+@syscall("utimes", errors=f"{PATH_ERRORS} EINVAL EPERM EROFS")
 async def utimes(t: Task, filename: UserPath, times: UserPtr[Timeval]) -> None:
     """Set access and modification time in microseconds (man 2 utimes)."""
     wanted = await _timevals(t, times)
     await _set_times(t, await _place(t, AT_FDCWD, filename, 0), wanted)
 
 
-@syscall("futimesat")
+@syscall("futimesat", errors=f"{AT_ERRORS} EPERM EROFS")
 async def futimesat(t: Task, dirfd: DirFd, pathname: UserPath, times: UserPtr[Timeval]) -> None:
     """The same relative to a directory, or of an open file without a path (man 2 futimesat)."""
     wanted = await _timevals(t, times)
@@ -372,13 +378,13 @@ async def futimesat(t: Task, dirfd: DirFd, pathname: UserPath, times: UserPtr[Ti
 # -- links, file systems, umask ---------------------------------------------------------------------------
 
 
-@syscall("readlink")
+@syscall("readlink", errors=f"{PATH_ERRORS} EINVAL")
 async def readlink(t: Task, pathname: UserPath, buf: UserPtr[bytes], bufsiz: Int) -> int:
     """What a symbolic link points to (man 2 readlink)."""
     return await _readlink(t, AT_FDCWD, pathname, buf, bufsiz)
 
 
-@syscall("readlinkat")
+@syscall("readlinkat", errors=AT_ERRORS)
 async def readlinkat(t: Task, dirfd: DirFd, pathname: UserPath, buf: UserPtr[bytes], bufsiz: Int) -> int:
     """The same relative to a directory, or of a link opened with O_PATH (man 2 readlink)."""
     return await _readlink(t, dirfd, pathname, buf, bufsiz)
@@ -399,7 +405,7 @@ async def _readlink(t: Task, dirfd: int, address: int, buf: int, bufsiz: int) ->
     return len(target)
 
 
-@syscall("statfs")
+@syscall("statfs", errors=PATH_ERRORS)
 async def statfs(t: Task, path: UserPath, buf: UserPtr[Statfs]) -> None:
     """Size and kind of a file system (man 2 statfs)."""
     place = await lookup(t, AT_FDCWD, await t.mem.path(path))
@@ -407,7 +413,7 @@ async def statfs(t: Task, path: UserPath, buf: UserPtr[Statfs]) -> None:
     await t.mem.write(buf, _statfs_of(info, place.inode.fs, place.mount.flags).pack())
 
 
-@syscall("fstatfs")
+@syscall("fstatfs", errors="EBADF EFAULT EIO")
 async def fstatfs(t: Task, fd: Fd, buf: UserPtr[Statfs]) -> None:
     """The same of the file system an open file is on (man 2 statfs)."""
     file = t.files.get_any(fd)

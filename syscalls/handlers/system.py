@@ -71,7 +71,7 @@ _MAX_RANDOM = 0x7FFF_F000
 _ATOMIC_RANDOM = 256
 
 
-@syscall("uname")
+@syscall("uname", errors="EFAULT")
 async def uname(t: Task, buf: UserPtr[Utsname]) -> None:
     """Names and version of the system (man 2 uname)."""
     server = t.server
@@ -88,19 +88,19 @@ async def _new_name(t: Task, name: int, length: int) -> bytes:
     return (await t.mem.read(name, length)).partition(b"\0")[0]
 
 
-@syscall("sethostname")
+@syscall("sethostname", errors="EFAULT EINVAL EPERM")
 async def sethostname(t: Task, name: UserPtr[bytes], len: Int) -> None:
     """Set the host name; needs CAP_SYS_ADMIN (man 2 sethostname)."""
     t.server.hostname = await _new_name(t, name, len)
 
 
-@syscall("setdomainname")
+@syscall("setdomainname", errors="EFAULT EINVAL EPERM")
 async def setdomainname(t: Task, name: UserPtr[bytes], len: Int) -> None:
     """Set the NIS domain name; needs CAP_SYS_ADMIN (man 2 setdomainname)."""
     t.server.domainname = await _new_name(t, name, len)
 
 
-@syscall("sysinfo")
+@syscall("sysinfo", errors="EFAULT EIO")
 async def sysinfo(t: Task, info: UserPtr[Sysinfo]) -> None:
     """Uptime, memory and the number of tasks (man 2 sysinfo)."""
     total, free = await t.server.memory_pages()
@@ -124,9 +124,10 @@ async def sysinfo(t: Task, info: UserPtr[Sysinfo]) -> None:
     await t.mem.put(info, found)
 
 
-@syscall("getrandom")
+@syscall("getrandom", errors="EFAULT EINVAL EIO")
 async def getrandom(t: Task, buf: UserPtr[bytes], buflen: Size, flags: UInt) -> int:
     """Random bytes; a signal may cut a request of more than 256 bytes short (man 2 getrandom)."""
+    from linuxemu.kernel.recovery import call
     from linuxemu.messages import entropy
 
     if flags & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE):
@@ -134,11 +135,13 @@ async def getrandom(t: Task, buf: UserPtr[bytes], buflen: Size, flags: UInt) -> 
     if flags & (GRND_RANDOM | GRND_INSECURE) == GRND_RANDOM | GRND_INSECURE:
         raise SysError(EINVAL)
     left = min(buflen, _MAX_RANDOM)
+    if buf + left > USER_END:
+        raise SysError(EFAULT)
     done = 0
     while left:
         if done >= _ATOMIC_RANDOM and t.signal_pending():
             break
-        reply = await t.server.port.call(t.server.peers.entropy, entropy.Read(min(left, _RANDOM_CHUNK)))
+        reply = await call(t.server.port, t.server.peers.entropy, entropy.Read(min(left, _RANDOM_CHUNK)))
         try:
             written = await t.mem.write_some(buf + done, reply.data)
         except SysError:
@@ -165,7 +168,7 @@ _SYSLOG_EMPTY = (
 )
 
 
-@syscall("syslog")
+@syscall("syslog", errors="EFAULT EINTR EINVAL EPERM")
 async def syslog(t: Task, type: Int, bufp: UserPtr[bytes], len: Int) -> int:
     """Read or control the kernel's log, which is empty (man 2 syslog)."""
     if type not in _SYSLOG_FREE and not t.creds.capable(CAP_SYSLOG) and not t.creds.capable(CAP_SYS_ADMIN):
@@ -202,7 +205,7 @@ _REBOOT_SIGNAL = {
 }
 
 
-@syscall("reboot")
+@syscall("reboot", errors="EINVAL EPERM")
 async def reboot(t: Task, magic: UInt, magic2: UInt, op: UInt, arg: Address) -> None:
     """Stop the machine, as a container does it (man 2 reboot, man 7 pid_namespaces).
 
@@ -232,7 +235,7 @@ async def set_tid_address(t: Task, tidptr: Address) -> int:
     return t.tid
 
 
-@syscall("set_robust_list")
+@syscall("set_robust_list", errors="EINVAL")
 async def set_robust_list(t: Task, head: UserPtr[RobustListHead], len: Size) -> None:
     """Where the thread keeps the list of robust futexes it holds (man 2 set_robust_list)."""
     if len != RobustListHead.SIZE:
@@ -240,7 +243,7 @@ async def set_robust_list(t: Task, head: UserPtr[RobustListHead], len: Size) -> 
     t.robust_list = head
 
 
-@syscall("get_robust_list")
+@syscall("get_robust_list", errors="EFAULT EPERM ESRCH")
 async def get_robust_list(t: Task, pid: Pid, head_ptr: UserPtr[int], sizep: UserPtr[int]) -> None:
     """The robust list of a thread (man 2 get_robust_list)."""
     task = t
@@ -258,7 +261,12 @@ async def get_robust_list(t: Task, pid: Pid, head_ptr: UserPtr[int], sizep: User
     await t.mem.put_u64(head_ptr, task.robust_list)
 
 
-@syscall("arch_prctl", support=PARTIAL, notes="segment bases; no CPUID faulting, no AMX permission")
+@syscall(
+    "arch_prctl",
+    errors="EFAULT EINVAL ENODEV EPERM",
+    support=PARTIAL,
+    notes="segment bases; no CPUID faulting, no AMX permission",
+)
 async def arch_prctl(t: Task, op: Int, addr: ULong) -> int:
     """Set or get the fs and gs base (man 2 arch_prctl)."""
     if op in (ARCH_SET_FS, ARCH_SET_GS):

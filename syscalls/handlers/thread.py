@@ -56,6 +56,33 @@ async def _clone(
 ) -> int:
     """Make a task that shares with the caller what `flags` say; the work behind all four calls (man 2 clone)."""
     _check(t, flags, exit_signal)
+    server = t.server
+    ktask = await server.reserve_task()
+    try:
+        child = await _new_task(t, flags, exit_signal)
+    except BaseException:
+        server.give_back(ktask)
+        raise
+    child.start_ns = server.port.now_ns()
+    child.frame = _child_frame(t.frame, stack, tls if flags & CLONE_SETTLS else None)
+    if flags & CLONE_CHILD_CLEARTID:
+        child.clear_child_tid = child_tid
+    if flags & CLONE_PARENT_SETTID:
+        await _store_tid(t, parent_tid, child.tid)
+    if flags & CLONE_CHILD_SETTID:
+        await _store_tid(child, child_tid, child.tid)
+    if flags & CLONE_VFORK:
+        child.process.vfork_pending = True
+    tid = child.tid
+    server.start_task(child, t, ktask)
+    if flags & CLONE_VFORK:
+        process = child.process
+        await t.wait_killable([process.vfork_done], lambda: None if process.vfork_pending else True)
+    return tid
+
+
+async def _new_task(t: Task, flags: int, exit_signal: int) -> Task:
+    """The child with what it shares and what it has copies of; nothing is left of it if that fails."""
     table = t.server.table_of_processes
     if flags & CLONE_THREAD:
         child = table.add_thread(t)
@@ -73,22 +100,7 @@ async def _clone(
     except BaseException:
         table.undo_clone(child)
         raise
-    child.start_ns = t.server.port.now_ns()
-    child.frame = _child_frame(t.frame, stack, tls if flags & CLONE_SETTLS else None)
-    if flags & CLONE_CHILD_CLEARTID:
-        child.clear_child_tid = child_tid
-    if flags & CLONE_PARENT_SETTID:
-        await _store_tid(t, parent_tid, child.tid)
-    if flags & CLONE_CHILD_SETTID:
-        await _store_tid(child, child_tid, child.tid)
-    if flags & CLONE_VFORK:
-        child.process.vfork_pending = True
-    tid = child.tid
-    await t.server.create_task(child, t)
-    if flags & CLONE_VFORK:
-        process = child.process
-        await t.wait_killable([process.vfork_done], lambda: None if process.vfork_pending else True)
-    return tid
+    return child
 
 
 async def _share_and_copy(t: Task, child: Task, flags: int) -> None:
@@ -152,19 +164,24 @@ async def _store_tid(t: Task, address: int, tid: int) -> None:
         pass
 
 
-@syscall("fork")
+@syscall("fork", errors="EAGAIN EIO ENOMEM")
 async def fork(t: Task) -> int:
     """Make a copy of the calling process (man 2 fork)."""
     return await _clone(t, 0, 0, 0, 0, 0, SIGCHLD)
 
 
-@syscall("vfork")
+@syscall("vfork", errors="EAGAIN EIO")
 async def vfork(t: Task) -> int:
     """Make a child that borrows the caller's memory until it runs a program or exits (man 2 vfork)."""
     return await _clone(t, CLONE_VM | CLONE_VFORK, 0, 0, 0, 0, SIGCHLD)
 
 
-@syscall("clone", support=PARTIAL, notes="no namespaces, no CLONE_PIDFD")
+@syscall(
+    "clone",
+    errors="EAGAIN EINVAL EIO ENOMEM EPERM",
+    support=PARTIAL,
+    notes="no namespaces, no CLONE_PIDFD",
+)
 async def clone(
     t: Task, flags: CloneFlags, stack: Address, parent_tid: UserPtr[int], child_tid: UserPtr[int], tls: ULong
 ) -> int:
@@ -176,7 +193,12 @@ async def clone(
     return await _clone(t, flags & ~_CSIGNAL, stack, parent_tid, child_tid, tls, exit_signal)
 
 
-@syscall("clone3", support=PARTIAL, notes="no namespaces, no CLONE_PIDFD, no CLONE_INTO_CGROUP, no set_tid")
+@syscall(
+    "clone3",
+    errors="E2BIG EAGAIN EFAULT EINVAL EIO ENOMEM EPERM",
+    support=PARTIAL,
+    notes="no namespaces, no CLONE_PIDFD, no CLONE_INTO_CGROUP, no set_tid",
+)
 async def clone3(t: Task, cl_args: UserPtr[bytes], size: Size) -> int:
     """clone with its arguments in a struct (man 2 clone3)."""
     if size < 64:
@@ -188,7 +210,12 @@ async def clone3(t: Task, cl_args: UserPtr[bytes], size: Size) -> int:
         raise SysError(E2BIG)
     words = [int.from_bytes(raw[at : at + 8], "little") for at in range(0, min(size, 88), 8)]
     flags, _, child_tid, parent_tid, exit_signal, stack, stack_size, tls = words[:8]
-    if flags & _NOT_IN_CLONE3 or flags >> 34 or bool(stack) != bool(stack_size) or stack + stack_size > USER_END:
+    if (
+        flags & _NOT_IN_CLONE3
+        or flags >> 34
+        or bool(stack) != bool(stack_size)
+        or stack + stack_size > USER_END
+    ):
         raise SysError(EINVAL)
     if flags & (CLONE_THREAD | CLONE_PARENT) and exit_signal:
         raise SysError(EINVAL)

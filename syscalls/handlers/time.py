@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from syscalls.abi.errno import EINVAL, EOPNOTSUPP, EPERM
+from syscalls.abi.errno import EINVAL, EOPNOTSUPP, EPERM, ESRCH
 from syscalls.abi.flags import (
     ADJ_OFFSET,
     ADJ_OFFSET_SINGLESHOT,
@@ -50,6 +50,8 @@ _KERNEL_TICK_NS = 4_000_000
 """A period of the timer interrupt, 250 Hz: the resolution of the coarse clocks."""
 _USER_TICK_NS = 10_000_000
 """A clock tick of times(2), 100 Hz."""
+_MOST_SECONDS = ((1 << 63) - 1) // _NS - 30 * 365 * 86_400
+"""The clock cannot be set later: it would come to the end of its 64 bits within 30 years."""
 _NO_RTC = (CLOCK_REALTIME_ALARM, CLOCK_BOOTTIME_ALARM)
 """Clocks that need a real-time clock device to wake the machine; there is none."""
 _SLEEPABLE = (CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_TAI)
@@ -121,7 +123,7 @@ async def _clock_now_ns(t: Task, clock: int) -> int:
     return _cpu_now(t, cpu_id, reading=True)()
 
 
-@syscall("time")
+@syscall("time", errors="EFAULT EIO")
 async def time(t: Task, tloc: UserPtr[int]) -> int:
     """Seconds since 1970 (man 2 time)."""
     seconds = await t.server.clock_ns(CLOCK_REALTIME) // _NS
@@ -130,7 +132,7 @@ async def time(t: Task, tloc: UserPtr[int]) -> int:
     return seconds
 
 
-@syscall("gettimeofday")
+@syscall("gettimeofday", errors="EFAULT EIO")
 async def gettimeofday(t: Task, tv: UserPtr[Timeval], tz: UserPtr[Timezone]) -> None:
     """The time in microseconds; the time zone of the kernel is always zero (man 2 gettimeofday)."""
     if tv:
@@ -139,15 +141,20 @@ async def gettimeofday(t: Task, tv: UserPtr[Timeval], tz: UserPtr[Timezone]) -> 
         await t.mem.put(tz, Timezone(0, 0))
 
 
-@syscall("settimeofday", support=PARTIAL, notes="the kernel's time zone cannot be set")
+@syscall(
+    "settimeofday",
+    errors="EFAULT EINVAL EIO EPERM",
+    support=PARTIAL,
+    notes="the kernel's time zone cannot be set",
+)
 async def settimeofday(t: Task, tv: UserPtr[Timeval], tz: UserPtr[Timezone]) -> None:
     """Set the clock; needs CAP_SYS_TIME (man 2 settimeofday)."""
-    new = None
-    if tv:
-        new = await t.mem.struct(tv, Timeval)
-        if not new.valid():
-            raise SysError(EINVAL)
+    new = await t.mem.struct(tv, Timeval) if tv else None
+    if new is not None and not 0 <= new.tv_usec < 1_000_000:
+        raise SysError(EINVAL)
     zone = await t.mem.struct(tz, Timezone) if tz else None
+    if new is not None and not 0 <= new.tv_sec < _MOST_SECONDS:
+        raise SysError(EINVAL)
     if not t.creds.capable(CAP_SYS_TIME):
         raise SysError(EPERM)
     if zone is not None:
@@ -160,22 +167,25 @@ async def settimeofday(t: Task, tv: UserPtr[Timeval], tz: UserPtr[Timezone]) -> 
 
 
 async def _set_clock(t: Task, ns: int) -> None:
+    """The server refuses, with EINVAL, to show less than the monotonic clock does."""
     from linuxemu.errors import RpcError
+    from linuxemu.kernel.recovery import call
     from linuxemu.messages import clock
+    from syscalls.vfs.filesystem import errno_of
 
     try:
-        await t.server.port.call(t.server.peers.time, clock.Settime(CLOCK_REALTIME, ns))
+        await call(t.server.port, t.server.peers.time, clock.Settime(CLOCK_REALTIME, ns))
     except RpcError as error:
-        raise SysError(EINVAL) from error
+        raise SysError(errno_of(error.code)) from error
 
 
-@syscall("clock_gettime")
+@syscall("clock_gettime", errors="EFAULT EINVAL EIO")
 async def clock_gettime(t: Task, clockid: ClockId, tp: UserPtr[Timespec]) -> None:
     """The value of a clock, CPU clocks of processes and threads included (man 2 clock_gettime)."""
     await t.mem.put(tp, Timespec.from_ns(await _clock_now_ns(t, clockid)))
 
 
-@syscall("clock_getres")
+@syscall("clock_getres", errors="EFAULT EINVAL")
 async def clock_getres(t: Task, clockid: ClockId, res: UserPtr[Timespec]) -> None:
     """The resolution of a clock (man 2 clock_getres)."""
     ns = 1
@@ -192,7 +202,7 @@ async def clock_getres(t: Task, clockid: ClockId, res: UserPtr[Timespec]) -> Non
         await t.mem.put(res, Timespec(0, ns))
 
 
-@syscall("clock_settime")
+@syscall("clock_settime", errors="EFAULT EINVAL EIO EPERM")
 async def clock_settime(t: Task, clockid: ClockId, tp: UserPtr[Timespec]) -> None:
     """Set CLOCK_REALTIME; the others cannot be set (man 2 clock_settime)."""
     if clockid >= 0 and clockid != CLOCK_REALTIME:
@@ -201,7 +211,7 @@ async def clock_settime(t: Task, clockid: ClockId, tp: UserPtr[Timespec]) -> Non
     if clockid < 0:
         _cpu_owner(t, clockid)
         raise SysError(EPERM)
-    if not new.valid():
+    if not new.valid() or new.tv_sec >= _MOST_SECONDS:
         raise SysError(EINVAL)
     if not t.creds.capable(CAP_SYS_TIME):
         raise SysError(EPERM)
@@ -215,7 +225,7 @@ def _never() -> int | None:
     return None
 
 
-@syscall("nanosleep")
+@syscall("nanosleep", errors="EFAULT EINTR EINVAL")
 async def nanosleep(t: Task, rqtp: UserPtr[Timespec], rmtp: UserPtr[Timespec]) -> None:
     """Sleep for a time; a signal handler ends it with EINTR and the time left in rmtp (man 2 nanosleep)."""
     request = await t.mem.struct(rqtp, Timespec)
@@ -243,11 +253,14 @@ async def _sleep_to(t: Task, deadline_ns: int, rmtp: int) -> None:
         raise
 
 
-@syscall("clock_nanosleep")
+@syscall("clock_nanosleep", errors="EFAULT EINTR EINVAL EIO EOPNOTSUPP")
 async def clock_nanosleep(
     t: Task, clockid: ClockId, flags: IntFlags, rqtp: UserPtr[Timespec], rmtp: UserPtr[Timespec]
 ) -> None:
-    """Sleep on a clock, for a time or with TIMER_ABSTIME until one (man 2 clock_nanosleep)."""
+    """Sleep on a clock, for a time or with TIMER_ABSTIME until one (man 2 clock_nanosleep).
+
+    Setting a clock forward does not wake who sleeps until a time of it; on Linux it does.
+    """
     cpu_id = _cpu_id(clockid)
     if clockid in _READ_ONLY or clockid == CLOCK_THREAD_CPUTIME_ID or _is_clock_file(clockid):
         raise SysError(EOPNOTSUPP)
@@ -309,7 +322,7 @@ async def _sleep_to_cpu_time(
 # -- process times and interval timers ------------------------------------------------------------------
 
 
-@syscall("times")
+@syscall("times", errors="EFAULT EIO")
 async def times(t: Task, buf: UserPtr[Tms]) -> int:
     """CPU time of the process and of its children that were waited for; returns ticks of 1/100 s since boot,
     some time ago (man 2 times).
@@ -341,7 +354,7 @@ def _timer_value(timer: IntervalTimer | None, which: int) -> Itimerval:
     return Itimerval(Timeval.from_ns(timer.interval_ns), Timeval.from_ns(max(left, 1000)))
 
 
-@syscall("getitimer")
+@syscall("getitimer", errors="EFAULT EINVAL")
 async def getitimer(t: Task, which: Int, curr_value: UserPtr[Itimerval]) -> None:
     """What is left of an interval timer (man 2 getitimer)."""
     if not ITIMER_REAL <= which <= ITIMER_PROF:
@@ -349,7 +362,7 @@ async def getitimer(t: Task, which: Int, curr_value: UserPtr[Itimerval]) -> None
     await t.mem.put(curr_value, _timer_value(t.process.itimers.get(which), which))
 
 
-@syscall("setitimer")
+@syscall("setitimer", errors="EFAULT EINVAL")
 async def setitimer(
     t: Task, which: Int, new_value: UserPtr[Itimerval], old_value: UserPtr[Itimerval]
 ) -> None:
@@ -371,26 +384,33 @@ async def setitimer(
 # -- POSIX timers ---------------------------------------------------------------------------------------
 
 
-@syscall("timer_create")
+@syscall("timer_create", errors="EFAULT EINVAL EOPNOTSUPP")
 async def timer_create(t: Task, clockid: ClockId, sevp: UserPtr[Sigevent], timerid: UserPtr[int]) -> None:
-    """Make a timer that sends a signal to the process or to one of its threads (man 2 timer_create)."""
+    """Make a timer that sends a signal to the process or to one of its threads (man 2 timer_create).
+
+    Room for the signal (RLIMIT_SIGPENDING) is not set aside here, where Linux fails with EAGAIN: a signal that
+    finds none is lost.
+    """
     event = await t.mem.struct(sevp, Sigevent) if sevp else None
-    if clockid in _READ_ONLY or clockid in _NO_RTC or _is_clock_file(clockid):
+    if clockid in _READ_ONLY or _is_clock_file(clockid):
         raise SysError(EOPNOTSUPP)
     cpu_id = _cpu_id(clockid)
-    if cpu_id is None and clockid not in _SLEEPABLE:
+    if cpu_id is None and clockid not in _SLEEPABLE and clockid not in _NO_RTC:
         raise SysError(EINVAL)
     process = t.process
     number = max(process.posix_timers, default=-1) + 1
     if event is None:
         event = Sigevent(number, SIGALRM, SIGEV_SIGNAL, 0)
     timer = PosixTimer(number, clockid, _notify_target(t, event), event.sigev_signo, event.sigev_value)
+    await t.mem.put_u32(timerid, number)
+    if clockid in _NO_RTC:
+        raise SysError(EOPNOTSUPP)
     port = t.server.port
     if cpu_id is None:
         timer.timer = IntervalTimer(port, port.now_ns, timer.expired)
     else:
+        timer.owner = _cpu_owner(t, cpu_id)
         timer.timer = IntervalTimer(port, _cpu_now(t, cpu_id), timer.expired, is_cpu_clock=True)
-    await t.mem.put_u32(timerid, number)
     process.posix_timers[number] = timer
 
 
@@ -420,6 +440,8 @@ def _posix_timer(t: Task, timerid: int) -> PosixTimer:
 
 def _timer_spec(timer: PosixTimer) -> Itimerspec:
     """What timer_gettime reports; an armed timer that signals never shows zero."""
+    if timer.owner_is_gone():
+        return Itimerspec(Timespec(0, 0), Timespec(0, 0))
     left = timer.timer.remaining_ns()
     interval = Timespec.from_ns(timer.timer.interval_ns)
     if left is None:
@@ -429,17 +451,22 @@ def _timer_spec(timer: PosixTimer) -> Itimerspec:
     return Itimerspec(interval, Timespec.from_ns(left))
 
 
-@syscall("timer_settime")
+@syscall("timer_settime", errors="EFAULT EINVAL EIO ESRCH")
 async def timer_settime(
     t: Task, timerid: Int, flags: IntFlags, new_value: UserPtr[Itimerspec], old_value: UserPtr[Itimerspec]
 ) -> None:
-    """Arm or disarm a timer (man 2 timer_settime)."""
+    """Arm or disarm a timer; ESRCH if its clock counts for a process that is gone (man 2 timer_settime).
+
+    Setting a clock does not move a timer that was armed with a time of it; on Linux it does.
+    """
     if not new_value:
         raise SysError(EINVAL)
     new = await t.mem.struct(new_value, Itimerspec)
     if not new.it_value.valid() or not new.it_interval.valid():
         raise SysError(EINVAL)
     timer = _posix_timer(t, timerid)
+    if timer.owner_is_gone():
+        raise SysError(ESRCH)
     old = _timer_spec(timer)
     value = min(new.it_value.ns(), FOREVER_NS)
     interval = min(new.it_interval.ns(), FOREVER_NS) if value else 0
@@ -456,19 +483,19 @@ async def timer_settime(
         await t.mem.put(old_value, old)
 
 
-@syscall("timer_gettime")
+@syscall("timer_gettime", errors="EFAULT EINVAL")
 async def timer_gettime(t: Task, timerid: Int, curr_value: UserPtr[Itimerspec]) -> None:
     """What is left of a timer (man 2 timer_gettime)."""
     await t.mem.put(curr_value, _timer_spec(_posix_timer(t, timerid)))
 
 
-@syscall("timer_getoverrun")
+@syscall("timer_getoverrun", errors="EINVAL")
 async def timer_getoverrun(t: Task, timerid: Int) -> int:
     """Expirations that the last signal stands for, beyond the first (man 2 timer_getoverrun)."""
     return _posix_timer(t, timerid).overrun
 
 
-@syscall("timer_delete")
+@syscall("timer_delete", errors="EINVAL")
 async def timer_delete(t: Task, timerid: Int) -> None:
     """Delete a timer (man 2 timer_delete)."""
     _posix_timer(t, timerid).cancel()
@@ -478,13 +505,23 @@ async def timer_delete(t: Task, timerid: Int) -> None:
 # -- clock discipline -----------------------------------------------------------------------------------
 
 
-@syscall("adjtimex", support=PARTIAL, notes="reads only; the clock is shown as not synchronized")
+@syscall(
+    "adjtimex",
+    errors="EFAULT EINVAL EIO EPERM",
+    support=PARTIAL,
+    notes="reads only; the clock is shown as not synchronized",
+)
 async def adjtimex(t: Task, buf: UserPtr[Timex]) -> int:
     """The state of the clock's discipline (man 2 adjtimex)."""
     return await _adjust(t, buf)
 
 
-@syscall("clock_adjtime", support=PARTIAL, notes="reads only; the clock is shown as not synchronized")
+@syscall(
+    "clock_adjtime",
+    errors="EFAULT EINVAL EIO EOPNOTSUPP EPERM",
+    support=PARTIAL,
+    notes="reads only; the clock is shown as not synchronized",
+)
 async def clock_adjtime(t: Task, clk_id: ClockId, buf: UserPtr[Timex]) -> int:
     """adjtimex for a clock; only CLOCK_REALTIME has a discipline (man 2 clock_adjtime)."""
     request = await t.mem.struct(buf, Timex)

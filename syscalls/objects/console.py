@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from linuxemu.errors import RpcError
 from linuxemu.kernel import WaitQueue
+from linuxemu.kernel.recovery import call
 from linuxemu.messages import console as messages
 from syscalls.abi.errno import EAGAIN, EPIPE
 from syscalls.abi.flags import (
@@ -83,7 +84,7 @@ class Console:
     async def call(self, message: Message) -> Any:
         """Ask the console server; its errors become the guest's."""
         try:
-            return await self._server.port.call(self._server.peers.console, message)
+            return await call(self._server.port, self._server.peers.console, message)
         except RpcError as error:
             raise SysError(errno_of(error.code)) from None
 

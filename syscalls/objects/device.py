@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linuxemu.kernel.recovery import call
 from linuxemu.messages import entropy
 from syscalls.abi.errno import EINVAL, EIO, ENOSPC, ENOTTY, ENXIO, EPERM
 from syscalls.abi.flags import (
@@ -139,7 +140,10 @@ class RandomDevice(MemoryDevice):
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def ioctl(self, t: Task, cmd: int, arg: int) -> int:
-        """The pool is always full; adding to it is accepted from root and changes nothing."""
+        """The pool is always full; adding to it is accepted from root and changes nothing.
+
+        Requests that it does not know are ENOTTY, on Linux EINVAL.
+        """
         if cmd == _RNDGETENTCNT:
             await t.mem.put_u32(arg, _ENTROPY_BITS)
             return 0
@@ -180,7 +184,7 @@ async def random_bytes(t: Task, count: int) -> bytes:
     """Bytes of the entropy server, `count` of them."""
     parts: list[bytes] = []
     while count > 0:
-        reply = await t.server.port.call(t.server.peers.entropy, entropy.Read(count))
+        reply = await call(t.server.port, t.server.peers.entropy, entropy.Read(count))
         data: bytes = reply.data
         if not data:
             raise SysError(EIO)

@@ -6,7 +6,7 @@ really holds is asked when somebody waits, so a wake-up too many costs nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from linuxemu.kernel import WaitQueue
 from syscalls.abi.errno import EEXIST, EINVAL, ELOOP, ENOENT
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
+    from syscalls.objects.task import Task
     from syscalls.vfs.inode import Inode
 
 _PRIVATE = EPOLLWAKEUP | EPOLLONESHOT | EPOLLET | EPOLLEXCLUSIVE
@@ -49,11 +50,11 @@ class Interest(Subscriber):
         data: what epoll_wait hands back.
     """
 
-    __slots__ = ("_epoll", "data", "events", "fd", "file")
+    __slots__ = ("data", "epoll", "events", "fd", "file")
 
     def __init__(self, epoll: EpollFile, fd: int, file: File, events: int, data: int) -> None:
         super().__init__()
-        self._epoll = epoll
+        self.epoll = epoll
         self.fd = fd
         self.file = file
         self.events = events
@@ -62,21 +63,36 @@ class Interest(Subscriber):
     def wake(self, value: Any = None) -> None:
         """Something happened to the file."""
         if self.events & ~_PRIVATE:
-            self._epoll.may_be_ready(self)
+            self.epoll.may_be_ready(self)
 
     def subscribe(self) -> None:
         """Join the wait queues of the file."""
         for queue in self.file.wait_queues():
             queue.add(self)
+        if isinstance(self.file, EpollFile):
+            self.file.watchers[self] = None
 
     def cancel(self) -> None:
         """Leave them."""
         for queue in self.file.wait_queues():
             queue.discard(self)
+        if isinstance(self.file, EpollFile):
+            self.file.watchers.pop(self, None)
 
     def holding(self) -> int:
         """The events that hold now."""
         return self.file.poll() & self.events & ~_PRIVATE
+
+
+class Report(NamedTuple):
+    """What epoll_wait hands out for one interest."""
+
+    holding: int
+    """The events that hold."""
+    data: int
+    interest: Interest
+    events: int
+    """Those it asked for, before EPOLLONESHOT disabled it."""
 
 
 class EpollFile(RemoteFile):
@@ -87,7 +103,9 @@ class EpollFile(RemoteFile):
         flags: status flags.
     """
 
-    __slots__ = ("_interests", "_ready", "queue")
+    __slots__ = ("_interests", "_ready", "queue", "watchers")
+
+    can_splice = False
 
     def __init__(self, inode: Inode, flags: int) -> None:
         super().__init__(inode, flags)
@@ -95,6 +113,12 @@ class EpollFile(RemoteFile):
         self._ready: dict[Interest, None] = {}
         self.queue = WaitQueue()
         """Woken when the ready list gets something new."""
+        self.watchers: dict[Interest, None] = {}
+        """The interests of other instances in this one."""
+
+    async def lseek(self, t: Task, offset: int, whence: int) -> int:
+        """Accepted, and of no effect."""
+        return 0
 
     def may_be_ready(self, interest: Interest) -> None:
         """Put an interest on the ready list."""
@@ -134,8 +158,10 @@ class EpollFile(RemoteFile):
 
     def modify(self, fd: int, file: File, events: int, data: int) -> None:
         """EPOLL_CTL_MOD: also arms again what EPOLLONESHOT disabled."""
+        if events & EPOLLEXCLUSIVE:
+            raise SysError(EINVAL)
         interest = self._find(fd, file)
-        if (events | interest.events) & EPOLLEXCLUSIVE:
+        if interest.events & EPOLLEXCLUSIVE:
             raise SysError(EINVAL)
         interest.events = events | EPOLLERR | EPOLLHUP
         interest.data = data
@@ -154,7 +180,7 @@ class EpollFile(RemoteFile):
 
     def _check_loop(self, file: EpollFile) -> None:
         """Instances may watch each other five deep at most and never in a circle."""
-        if self in file.reachable() or _depth(file) > _MAX_NESTS:
+        if self in file.reachable() or _depth(file) + _height(self) > _MAX_NESTS:
             raise SysError(ELOOP)
 
     def inner(self) -> Iterator[EpollFile]:
@@ -174,12 +200,12 @@ class EpollFile(RemoteFile):
                 todo += epoll.inner()
         return found
 
-    def harvest(self, limit: int) -> list[tuple[int, int, Interest]]:
-        """Take up to `limit` reports (events, data, whose) off the ready list.
+    def harvest(self, limit: int) -> list[Report]:
+        """Take up to `limit` reports off the ready list.
 
         What is level-triggered goes to the end of the list and is looked at again the next time.
         """
-        found: list[tuple[int, int, Interest]] = []
+        found: list[Report] = []
         for interest in list(self._ready):
             if len(found) == limit:
                 break
@@ -189,18 +215,18 @@ class EpollFile(RemoteFile):
             holding = interest.holding()
             if not holding:
                 continue
-            found.append((holding, interest.data, interest))
+            found.append(Report(holding, interest.data, interest, interest.events))
             if interest.events & EPOLLONESHOT:
                 interest.events &= _PRIVATE
             elif not interest.events & EPOLLET:
                 self._ready[interest] = None
         return found
 
-    def put_back(self, reports: list[tuple[int, int, Interest]]) -> None:
+    def put_back(self, reports: list[Report]) -> None:
         """Reports that could not be delivered will be made again."""
-        for holding, _, interest in reports:
-            interest.events |= holding
-            self._ready[interest] = None
+        for report in reports:
+            report.interest.events = report.events
+            self._ready[report.interest] = None
 
     async def refresh(self, events: int) -> None:
         """Let the watched files that need it ask their servers."""
@@ -246,3 +272,8 @@ class EpollFile(RemoteFile):
 def _depth(epoll: EpollFile) -> int:
     """How many levels of instances are below, this one included."""
     return 1 + max((_depth(inner) for inner in epoll.inner()), default=0)
+
+
+def _height(epoll: EpollFile) -> int:
+    """How many levels of instances are above, this one not included."""
+    return max((1 + _height(interest.epoll) for interest in epoll.watchers), default=0)

@@ -32,6 +32,8 @@ class EventFile(File):
 
     __slots__ = ("_count", "_queue", "_semaphore")
 
+    can_splice = False
+
     def __init__(self, inode: Inode, flags: int, count: int, semaphore: bool) -> None:
         super().__init__(inode, flags)
         self._count = count
@@ -73,6 +75,10 @@ class EventFile(File):
         if self._count + more >= _FULL and self.flags & O_NONBLOCK:
             raise SysError(EAGAIN)
         return await t.wait([self._queue], add) or 0
+
+    async def lseek(self, t: Task, offset: int, whence: int) -> int:
+        """Accepted, and of no effect."""
+        return 0
 
     def poll(self) -> int:
         """Readable when not 0, writable when 1 can be added."""

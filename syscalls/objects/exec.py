@@ -53,12 +53,17 @@ from syscalls.vfs.regular import RegularFile
 from syscalls.vfs.walk import lookup
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import TypeAlias
+
     from loader.image import Image
     from loader.stack import InitialStack
     from syscalls.objects.credentials import Credentials
     from syscalls.objects.task import Task
     from syscalls.vfs.mount import Path
     from syscalls.vfs.pagecache import PageCache
+
+    Arguments: TypeAlias = Callable[[], Awaitable[tuple[list[bytes], list[bytes]]]]
 
 _STACK_PAGES = 33
 _HWCAP = 0x0F8B_FBFF
@@ -76,18 +81,21 @@ class Program(NamedTuple):
     interpreter: Program | None
     """The dynamic linker (PT_INTERP), itself without one."""
 
+    async def close(self) -> None:
+        """Drop its files, and its dynamic linker's."""
+        await self.file.put()
+        if self.interpreter is not None:
+            await self.interpreter.file.put()
 
-async def execve(
-    t: Task, dirfd: int, name: bytes, argv: list[bytes], envp: list[bytes], flags: int = 0
-) -> None:
+
+async def execve(t: Task, dirfd: int, name: bytes, arguments: Arguments, flags: int = 0) -> None:
     """Replace the program of the calling process; its registers are in `t.frame` and in the kernel afterwards.
 
     Args:
         t: the calling task; one without memory yet gets its first program.
         dirfd: where a relative path starts.
         name: path of the program or script.
-        argv: arguments, the name first.
-        envp: environment, "NAME=VALUE" each.
+        arguments: reads arguments, the name first, and environment, "NAME=VALUE" each, once there is a program.
         flags: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW (man 2 execveat).
     Raises:
         SysError: the old program goes on.
@@ -96,17 +104,9 @@ async def execve(
     limit = t.process.rlimits[RLIMIT_STACK][0]
     stack_limit = limit if limit != RLIM_INFINITY else 1 << 47
     try:
-        check_limits(argv, envp, name, stack_limit)
-        program, argv, script_path = await _open_program(t, dirfd, name, argv, flags)
-        if script_path is not None:
-            try:
-                check_limits(argv, envp, name, stack_limit)
-            except ExecFormatError:
-                await program.file.put()
-                raise
+        program, argv, envp, script_path = await _prepare(t, dirfd, name, arguments, flags, stack_limit)
     except ExecFormatError as error:
         raise SysError(error.errno) from error
-    opened = [program.file] + ([program.interpreter.file] if program.interpreter is not None else [])
     try:
         creds = await _new_credentials(t, program)
         if hasattr(t, "mm"):
@@ -124,17 +124,43 @@ async def execve(
             await exit_group(t, SIGKILL)
             raise TaskExited from None
     finally:
-        for file in opened:
-            await file.put()
+        await program.close()
+
+
+async def _prepare(
+    t: Task, dirfd: int, name: bytes, arguments: Arguments, flags: int, stack_limit: int
+) -> tuple[Program, list[bytes], list[bytes], bytes | None]:
+    """All that can fail without harm: the program, its arguments and environment, the script's path if it is one."""
+    file, path = await _open_executable(t, dirfd, name, flags)
+    try:
+        argv, envp = await arguments()
+        check_limits(argv, envp, name, stack_limit)
+    except BaseException:
+        await file.put()
+        raise
+    program, argv, script_path = await _open_program(t, file, path, name or b"/dev/fd/%d" % dirfd, argv)
+    if script_path is not None:
+        try:
+            check_limits(argv, envp, name, stack_limit)
+        except ExecFormatError:
+            await program.close()
+            raise
+    return program, argv, envp, script_path
 
 
 async def _open_program(
-    t: Task, dirfd: int, name: bytes, argv: list[bytes], flags: int
+    t: Task, file: RegularFile, path: Path, shown: bytes, argv: list[bytes]
 ) -> tuple[Program, list[bytes], bytes | None]:
-    """Follow `#!` lines until a program is found; returns it, its arguments, and the script's path if it is one."""
-    file, path = await _open_executable(t, dirfd, name, flags)
+    """Follow `#!` lines until a program is found; returns it, its arguments, and the script's path if it is one.
+
+    Args:
+        t: the calling task.
+        file: what was named, opened; it is closed unless it is the program.
+        path: where it is.
+        shown: its name, as scripts see it.
+        argv: the arguments.
+    """
     script: bytes | None = None
-    shown = name if name else b"/dev/fd/%d" % dirfd
     for _ in range(MAX_DEPTH + 1):
         try:
             head = await fetch(file, 0, HEAD_SIZE)

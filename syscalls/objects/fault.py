@@ -52,6 +52,10 @@ class BadAccess(NamedTuple):
     address: int
 
 
+class _LookAgain(Exception):
+    """Time has passed: the page may not be what it was."""
+
+
 class Faults:
     """The faulting half of a memory map."""
 
@@ -90,6 +94,8 @@ class Faults:
         for _ in range(_TRIES):
             try:
                 return await self._make_resident(vma, page, write)
+            except _LookAgain:
+                return await self.fault(vaddr, code)
             except RpcError:
                 if not self.server.shrink_caches():
                     break
@@ -130,12 +136,16 @@ class Faults:
                 return vma
         return None
 
-    async def _frame(self) -> int:
-        """A frame of the server's own, with any contents."""
-        pool = self.server.pool
-        if not pool:
+    async def _need_frame(self) -> None:
+        """Make sure that the pool has a frame.
+
+        Raises:
+            _LookAgain: it has one now, but that took time.
+            RpcError: there is no memory.
+        """
+        if not self.server.pool:
             await self.server.refill_pool()
-        return pool.pop()
+            raise _LookAgain
 
     async def _write_resident(self, vma: Vma, page: int, entry: int) -> None:
         """A store to a page that is mapped read-only: take it over, or copy it."""
@@ -144,7 +154,8 @@ class Faults:
         if vma.shared or frames.refs[frame] == 1:
             self.space.grant(page, vma.entry_bits(writable=True))
             return
-        copy = await self._frame()
+        await self._need_frame()
+        copy = self.server.pool.pop()
         memory = frames.ram.data
         memory[copy << 12 : (copy + 1) << 12] = memory[frame << 12 : (frame + 1) << 12]
         self.space.map_owned(page, copy, vma.entry_bits(writable=True))
@@ -156,15 +167,16 @@ class Faults:
             count = min(AROUND, (vma.end - page) >> 12, 512 - ((page >> 12) & 511))
             space.map_missing(page, [frames.zero] * count, vma.entry_bits(writable=False))
             return
+        await self._need_frame()
         bits = vma.entry_bits(writable=True)
-        memory = frames.ram.data
+        memory, pool = frames.ram.data, self.server.pool
         count = 1
         if page > vma.start and space.entry(page - PAGE):
             count = min(AROUND, (vma.end - page) >> 12, 512 - ((page >> 12) & 511))
         for address in range(page, page + count * PAGE, PAGE):
-            if address != page and space.entry(address):
+            if not pool or (address != page and space.entry(address)):
                 break
-            frame = await self._frame()
+            frame = pool.pop()
             memory[frame << 12 : (frame + 1) << 12] = _ZERO_PAGE
             space.map_owned(address, frame, bits)
 
@@ -189,7 +201,8 @@ class Faults:
             if index not in resident:
                 return BadAccess(SIGBUS, BUS_ADRERR, page)
         if write and not vma.shared:
-            copy = await self._frame()
+            await self._need_frame()
+            copy = self.server.pool.pop()
             source = resident[index]
             memory = frames.ram.data
             memory[copy << 12 : (copy + 1) << 12] = memory[source << 12 : (source + 1) << 12]

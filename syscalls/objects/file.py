@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from syscalls.abi.errno import EBADF, EINVAL, EISDIR, ENODEV, ENOENT, ENOTDIR, ENOTTY, ESPIPE
+from syscalls.abi.errno import EBADF, EINVAL, EISDIR, ENODEV, ENOENT, ENOTDIR, ENOTTY, EOPNOTSUPP, ESPIPE
 from syscalls.abi.flags import (
     DT_DIR,
     O_ACCMODE,
@@ -23,6 +23,7 @@ from syscalls.abi.flags import (
     POLLWRNORM,
     S_IFDIR,
     S_IFIFO,
+    S_IFREG,
     SEEK_CUR,
     SEEK_SET,
 )
@@ -52,6 +53,7 @@ MAX_RW = 0x7FFF_F000
 """Most bytes that one read or write moves, as Linux has it (man 2 read, NOTES)."""
 
 _ACCESS = {O_RDONLY: READ | ANY, O_WRONLY: WRITE | ANY, O_RDWR: READ | WRITE | ANY, O_ACCMODE: ANY}
+_NO_FALLOCATE = {S_IFREG: EOPNOTSUPP, S_IFDIR: EISDIR, S_IFIFO: ESPIPE}
 _ALWAYS_READY = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM
 
 
@@ -67,7 +69,7 @@ class File:
         path: where it was opened, None for what has no name anywhere.
     """
 
-    __slots__ = ("access", "flags", "inode", "owner", "path", "pos", "refs")
+    __slots__ = ("access", "flags", "inode", "owner", "owner_is_thread", "path", "pos", "refs")
 
     seekable = False
     """Has a position that lseek moves; pread and pwrite work."""
@@ -75,6 +77,8 @@ class File:
     """epoll accepts it; regular files and directories are refused with EPERM (man 2 epoll_ctl)."""
     can_stream_large = False
     """A large read or write may be served in several steps, because it never blocks half-way."""
+    can_splice = True
+    """splice and sendfile take from it and give to it; others know read and write only: EINVAL."""
 
     def __init__(self, inode: Inode, flags: int, path: Path | None = None) -> None:
         self.inode = inode
@@ -85,6 +89,8 @@ class File:
         self.access = 0 if flags & O_PATH else _ACCESS[flags & O_ACCMODE]
         self.owner = 0
         """F_SETOWN value: process, or negative process group, that SIGIO goes to."""
+        self.owner_is_thread = False
+        """`owner` is one thread and not its process: F_OWNER_TID."""
 
     @property
     def readable(self) -> bool:
@@ -157,8 +163,7 @@ class File:
 
     async def fallocate(self, t: Task, mode: int, offset: int, length: int) -> None:
         """Reserve or punch space (man 2 fallocate)."""
-        kind = self.inode.kind
-        raise SysError(EISDIR if kind == S_IFDIR else ESPIPE if kind == S_IFIFO else ENODEV)
+        raise SysError(_NO_FALLOCATE.get(self.inode.kind, ENODEV))
 
     async def fsync(self, t: Task, datasync: bool) -> None:
         """Bring changes to the device (man 2 fsync); pipes and sockets cannot."""
@@ -200,6 +205,7 @@ class DirectoryFile(File):
 
     seekable = True
     can_epoll = False
+    can_splice = False
 
     def __init__(self, inode: Inode, flags: int, path: Path | None = None) -> None:
         super().__init__(inode, flags, path)

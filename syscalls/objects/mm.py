@@ -15,12 +15,14 @@ from syscalls.abi.errno import EINVAL, ENOMEM
 from syscalls.abi.flags import (
     MAP_ANONYMOUS,
     MAP_GROWSDOWN,
+    MAP_LOCKED,
     MAP_PRIVATE,
     PROT_READ,
     PROT_WRITE,
     RLIM_INFINITY,
     RLIMIT_AS,
     RLIMIT_DATA,
+    RLIMIT_MEMLOCK,
 )
 from syscalls.errors import SysError
 from syscalls.objects.fault import Faults
@@ -69,6 +71,7 @@ class MemoryMap(Faults):
         "env_end",
         "env_start",
         "exe_file",
+        "lock_future",
         "rlimits",
         "space",
         "start_code",
@@ -91,6 +94,8 @@ class MemoryMap(Faults):
         self.start_code = self.end_code = self.start_data = self.end_data = self.start_stack = 0
         self.arg_start = self.arg_end = self.env_start = self.env_end = 0
         self.auxv = b""
+        self.lock_future = False
+        """What is mapped from now on is locked (mlockall)."""
         self.exe_file: File | None = None
         """The program file, which cannot be written while it runs."""
 
@@ -123,6 +128,15 @@ class MemoryMap(Faults):
         """Size of all areas, pages."""
         return sum(vma.end - vma.start for vma in self.vmas) >> 12
 
+    def locked(self, start: int = 0, end: int = 0) -> int:
+        """Size of the locked areas outside [start, end), bytes."""
+        within = sum(
+            min(vma.end, end) - max(vma.start, start)
+            for vma in self.overlapping(start, end)
+            if vma.flags & MAP_LOCKED
+        )
+        return sum(vma.end - vma.start for vma in self.vmas if vma.flags & MAP_LOCKED) - within
+
     def rss_pages(self) -> int:
         """Resident pages."""
         words = self.server.port.frames.ram.words
@@ -151,8 +165,12 @@ class MemoryMap(Faults):
         limit = self.rlimits[RLIMIT_AS][0]
         if limit != RLIM_INFINITY and (self.total_vm << 12) + more > limit:
             raise SysError(ENOMEM)
+        if data:
+            self._check_data_limit(more)
+
+    def _check_data_limit(self, more: int) -> None:
         limit = self.rlimits[RLIMIT_DATA][0]
-        if data and limit != RLIM_INFINITY:
+        if limit != RLIM_INFINITY:
             used = sum(
                 v.end - v.start
                 for v in self.vmas
@@ -164,6 +182,11 @@ class MemoryMap(Faults):
     def check_growth(self, more: int, vma: Vma) -> None:
         """Whether an area may grow by `more` bytes: ENOMEM beyond a limit."""
         self._check_limits(more, bool(vma.prot & PROT_WRITE) and not vma.shared)
+
+    def check_writable(self, size: int, vma: Vma) -> None:
+        """Whether `size` bytes of an area may become writable: ENOMEM beyond RLIMIT_DATA."""
+        if not vma.prot & PROT_WRITE and not vma.shared and not vma.flags & MAP_GROWSDOWN:
+            self._check_data_limit(size)
 
     # -- changing ---------------------------------------------------------------------------------------------------
 
@@ -279,6 +302,16 @@ class MemoryMap(Faults):
             self._reprotect(vma, keep_writable, read_only)
             self.insert(vma)
 
+    def lock(self, start: int, end: int, locked: bool) -> None:
+        """Mark mapped areas as locked, or not (man 2 mlock); what is not mapped is passed over."""
+        for vma in self.take(start, end):
+            vma.flags = vma.flags | MAP_LOCKED if locked else vma.flags & ~MAP_LOCKED
+            self.insert(vma)
+
+    def lock_allowed(self, more: int, privileged: bool) -> bool:
+        """Whether so many more bytes may be locked: RLIMIT_MEMLOCK (man 2 getrlimit)."""
+        return privileged or self.locked() + more <= self.rlimits[RLIMIT_MEMLOCK][0]
+
     def _reprotect(self, vma: Vma, writable: int, read_only: int) -> None:
         """Rewrite the entries of an area; private pages become writable through a fault, as only that copies them."""
         space = self.space
@@ -288,8 +321,13 @@ class MemoryMap(Faults):
             own = vma.shared or refs[frame] == 1
             space.set_flags(vaddr, (writable if own else read_only) | (entry & 0x40))
 
-    async def set_brk(self, address: int) -> int:
-        """Move the program break; returns where it is then (man 2 brk)."""
+    async def set_brk(self, address: int, privileged: bool = True) -> int:
+        """Move the program break; returns where it is then (man 2 brk).
+
+        Args:
+            address: where it is to be.
+            privileged: RLIMIT_MEMLOCK does not count.
+        """
         if address < self.brk_start or address > USER_END:
             return self.brk
         old, new = page_up(self.brk), page_up(address)
@@ -304,7 +342,9 @@ class MemoryMap(Faults):
                 self._check_limits(new - old, data=True)
             except SysError:
                 return self.brk
-            flags = MAP_PRIVATE | MAP_ANONYMOUS
+            if self.lock_future and not self.lock_allowed(new - old, privileged):
+                return self.brk
+            flags = MAP_PRIVATE | MAP_ANONYMOUS | (MAP_LOCKED if self.lock_future else 0)
             self.insert(Vma(old, new, PROT_READ | PROT_WRITE, flags, name=b"[heap]"))
         self.brk = address
         return address
@@ -337,6 +377,7 @@ class MemoryMap(Faults):
         other.vmas = [vma.copy(vma.start, vma.end) for vma in self.vmas]
         other.starts = list(self.starts)
         for vma in other.vmas:
+            vma.flags &= ~MAP_LOCKED  # locks are not inherited
             if vma.pages is not None:
                 vma.pages.add_mapping(other, vma.shared)
         for slot in (

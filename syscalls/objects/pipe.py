@@ -323,10 +323,16 @@ class PipeEnd(File):
             if interrupted:
                 return written
         if not pipe.readers:
-            send_signal(t, SigInfo(SIGPIPE, SI_USER, pid=t.process.pid, uid=t.creds.uid))
+            failure = self.broken(t)
             if not written:
-                raise SysError(EPIPE)
+                raise failure
         return written
+
+    @staticmethod
+    def broken(t: Task) -> SysError:
+        """Nobody reads any more: the writer gets SIGPIPE, and this EPIPE if it wrote nothing."""
+        send_signal(t, SigInfo(SIGPIPE, SI_USER, pid=t.process.pid, uid=t.creds.uid))
+        return SysError(EPIPE)
 
     async def _wait_and_put(self, t: Task, data: bytes, written: int) -> tuple[int, bool]:
         """Write the rest as slots get free; tells how far it came and whether a signal ended it."""

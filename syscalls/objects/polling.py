@@ -74,10 +74,13 @@ class _SigioSender(Subscriber):
         if not file.refs or not file.flags & O_ASYNC:
             for queue in file.wait_queues():
                 queue.discard(self)
-        elif file.owner > 0 and file.owner in self._table.tasks:
+        elif file.owner > 0:
             from syscalls.objects.signal import send_signal
 
-            send_signal(self._table.tasks[file.owner].process, SigInfo(SIGIO, SI_KERNEL))
+            table = self._table
+            owner = (table.tasks if file.owner_is_thread else table.processes).get(file.owner)
+            if owner is not None:
+                send_signal(owner, SigInfo(SIGIO, SI_KERNEL))
         elif -file.owner in self._table.groups:
             from syscalls.objects.signal import send_group
 

@@ -411,6 +411,13 @@ class ProcessTable:
                 return pid
         raise SysError(EAGAIN)
 
+    def find_task(self, tid: int) -> Task | None:
+        """A task by tid; a leader counts until its process is reaped."""
+        found = self.tasks.get(tid)
+        if found is None and tid in self.processes:
+            return self.processes[tid].leader
+        return found
+
     def in_use(self, pid: int) -> bool:
         """Whether a number names a process, task, group or session."""
         return pid in self.processes or pid in self.tasks or pid in self.groups or pid in self.sessions

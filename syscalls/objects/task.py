@@ -73,6 +73,7 @@ class Task:
         "clear_child_tid",
         "comm",
         "creds",
+        "default_slack_ns",
         "exit_status",
         "files",
         "frame",
@@ -180,7 +181,7 @@ class Task:
         self.affinity = 1
         self.io_priority = 0
         self.personality = 0
-        self.timer_slack_ns = 50_000
+        self.timer_slack_ns = self.default_slack_ns = 50_000
 
     def __repr__(self) -> str:
         return f"<Task {self.tid} {self.comm.decode(errors='replace')}>"
@@ -198,13 +199,23 @@ class Task:
         self.affinity = parent.affinity
         self.io_priority = parent.io_priority
         self.personality = parent.personality
-        self.timer_slack_ns = parent.timer_slack_ns
-        if parent.sched_reset_on_fork:
-            self.nice = max(parent.nice, 0)
-        else:
+        self.timer_slack_ns = self.default_slack_ns = parent.timer_slack_ns
+        if not parent.sched_reset_on_fork:
             self.nice = parent.nice
             self.sched_policy = parent.sched_policy
             self.sched_priority = parent.sched_priority
+        elif not parent.sched_priority:  # what a real-time task had is gone
+            self.nice = max(parent.nice, 0)
+            self.sched_policy = parent.sched_policy
+
+    def set_policy(self, policy: int, priority: int) -> None:
+        """Set scheduling policy and priority, which real-time policies alone have; their timers have no slack."""
+        self.sched_policy = policy
+        self.sched_priority = priority
+        if priority:
+            self.timer_slack_ns = 0
+        elif not self.timer_slack_ns:
+            self.timer_slack_ns = self.default_slack_ns
 
     @property
     def blocked(self) -> int:

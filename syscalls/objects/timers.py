@@ -208,7 +208,7 @@ class PosixTimer:
         value: si_value.
     """
 
-    __slots__ = ("_sent", "clock", "number", "overrun", "signo", "target", "timer", "value")
+    __slots__ = ("_sent", "clock", "number", "overrun", "owner", "signo", "target", "timer", "value")
 
     def __init__(
         self, number: int, clock: int, target: Process | Task | None, signo: int, value: int
@@ -221,7 +221,18 @@ class PosixTimer:
         self.overrun = 0
         """Expirations that the last signal stands for, beyond the first."""
         self.timer: IntervalTimer
+        self.owner: Process | Task | None = None
+        """Whose CPU time the clock counts; None for other clocks."""
         self._sent: SigInfo | None = None
+
+    def owner_is_gone(self) -> bool:
+        """Whether its clock has stopped for ever: a thread that ended, or a process that was waited for."""
+        from syscalls.objects.task import Task
+
+        owner = self.owner
+        if isinstance(owner, Task):
+            return owner.process.tasks.get(owner.tid) is not owner
+        return owner is not None and owner.table.processes.get(owner.pid) is not owner
 
     def cancel(self) -> None:
         """Disarm it, for exit, execve and timer_delete; a signal already sent stays pending."""

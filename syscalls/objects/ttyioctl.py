@@ -72,12 +72,12 @@ _FAST_SPEEDS = (0, 57600, 115200, 230400, 460800, 500000, 576000, 921600, 100000
 
 async def tty_ioctl(t: Task, file: TtyFile, cmd: int, arg: int) -> int:
     """Serve one request; ENOTTY for those that are not a terminal's."""
-    handler = _HANDLERS.get(cmd)
-    if handler is None:
-        raise SysError(ENOTTY)
     tty = file.tty
     if tty.hung_up:
         raise SysError(ENOTTY if cmd == TIOCSPGRP else EIO)
+    handler = _HANDLERS.get(cmd)
+    if handler is None:
+        raise SysError(ENOTTY)
     await handler(t, tty, arg)
     return 0
 
@@ -162,6 +162,7 @@ async def _tiocgpgrp(t: Task, tty: Tty, arg: int) -> None:
 
 
 async def _tiocspgrp(t: Task, tty: Tty, arg: int) -> None:
+    """Linux also takes a process that leads no group, and looks at the number before the terminal's session."""
     try:
         tty.check_job(t, SIGTTOU)
     except SysError:
@@ -213,11 +214,8 @@ async def _tcflsh(t: Task, tty: Tty, arg: int) -> None:
 
 
 async def _tcsbrk(t: Task, tty: Tty, arg: int) -> None:
+    """Breaks have no effect on a terminal without a line."""
     tty.check_job(t, SIGTTOU)
-
-
-async def _nothing(t: Task, tty: Tty, arg: int) -> None:
-    """What has no effect on a terminal without a line."""
 
 
 async def _tcxonc(t: Task, tty: Tty, arg: int) -> None:
@@ -255,6 +253,7 @@ async def _tiocgetd(t: Task, tty: Tty, arg: int) -> None:
 
 
 async def _tiocsetd(t: Task, tty: Tty, arg: int) -> None:
+    tty.check_job(t, SIGTTOU)
     if await t.mem.u32(arg) != N_TTY:
         raise SysError(EINVAL)
 
@@ -284,8 +283,8 @@ _HANDLERS: dict[int, Callable[[Task, Tty, int], Awaitable[None]]] = {
     TCSETAF: _tcseta(_FLUSH),
     TCSBRK: _tcsbrk,
     TCSBRKP: _tcsbrk,
-    TIOCSBRK: _nothing,
-    TIOCCBRK: _nothing,
+    TIOCSBRK: _tcsbrk,
+    TIOCCBRK: _tcsbrk,
     TCXONC: _tcxonc,
     TCFLSH: _tcflsh,
     TIOCEXCL: _tiocexcl,

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from syscalls.vfs.dentry import Dentry
     from syscalls.vfs.inode import Attr, Inode
 
+    Parent = tuple[Walk, bytes | None]
+
 _DOTS = (None, b".", b"..")
 
 
@@ -135,10 +137,7 @@ async def new_name(
         directory: a directory is to be made: a slash may follow the name.
         source: what a hard link is to be made to: it has to be in the same mount.
     """
-    if not path:
-        raise SysError(ENOENT)
-    walk = Walk(t, dirfd, path)
-    name = await walk.to_last()
+    walk, name = await parent_of(t, dirfd, path)
     if name is None or name in _DOTS:
         raise SysError(EEXIST)
     if await find(walk, name) is not None:
@@ -181,7 +180,7 @@ async def make_link(t: Task, source: Path, dirfd: int, path: bytes) -> None:
 
 async def remove_name(t: Task, dirfd: int, path: bytes) -> None:
     """Remove a name of something that is no directory (man 2 unlink)."""
-    walk, name = await _parent(t, dirfd, path)
+    walk, name = await parent_of(t, dirfd, path)
     if name in _DOTS or name is None:
         raise SysError(EISDIR)
     if walk.mount.readonly:
@@ -199,7 +198,7 @@ async def remove_name(t: Task, dirfd: int, path: bytes) -> None:
 
 async def remove_directory(t: Task, dirfd: int, path: bytes) -> None:
     """Remove an empty directory (man 2 rmdir)."""
-    walk, name = await _parent(t, dirfd, path)
+    walk, name = await parent_of(t, dirfd, path)
     if name is None or name in _DOTS:
         raise SysError({b".": EINVAL, b"..": ENOTEMPTY}.get(name or b"", EBUSY))
     if walk.mount.readonly:
@@ -214,11 +213,15 @@ async def remove_directory(t: Task, dirfd: int, path: bytes) -> None:
     _removed(directory, name)
 
 
-async def _parent(t: Task, dirfd: int, path: bytes) -> tuple[Walk, bytes | None]:
+async def parent_of(t: Task, dirfd: int, path: bytes) -> Parent:
+    """Walk to the directory that the last component of a path is in; that component, None for the root."""
     if not path:
         raise SysError(ENOENT)
     walk = Walk(t, dirfd, path)
-    return walk, await walk.to_last()
+    name = await walk.to_last()
+    if name is not None:
+        await walk.check_search(walk.dentry.inode)
+    return walk, name
 
 
 async def _victim(walk: Walk, name: bytes) -> Dentry:
@@ -232,10 +235,17 @@ def _removed(directory: Dentry, name: bytes) -> None:
     directory.entry_removed(name)
 
 
-async def rename(t: Task, olddirfd: int, oldpath: bytes, newdirfd: int, newpath: bytes, flags: int) -> None:
-    """Move an entry, over another one if there is one (man 2 rename)."""
-    old, oldname = await _parent(t, olddirfd, oldpath)
-    new, newname = await _parent(t, newdirfd, newpath)
+async def rename(t: Task, source_of: Parent, target_of: Parent, flags: int) -> None:
+    """Move an entry, over another one if there is one (man 2 rename).
+
+    Args:
+        t: the caller.
+        source_of: the entry, as `parent_of` found it.
+        target_of: what it is to become.
+        flags: RENAME_NOREPLACE or RENAME_EXCHANGE.
+    """
+    old, oldname = source_of
+    new, newname = target_of
     if old.mount is not new.mount:
         raise SysError(EXDEV)
     if oldname is None or oldname in _DOTS:

@@ -119,11 +119,10 @@ async def open_path(t: Task, dirfd: int, path: bytes, flags: int, mode: int = 0,
         t: who opens.
         dirfd: where a relative path starts, or AT_FDCWD.
         path: the path.
-        flags: O_*, of `VALID_FLAGS`; O_CLOEXEC is the caller's business.
+        flags: O_*, as `check_flags` returns them; O_CLOEXEC is the caller's business.
         mode: permissions of a file that is created, before the umask.
         resolve: RESOLVE_* of openat2.
     """
-    flags = check_flags(flags, resolve)
     if not path:
         raise SysError(ENOENT)
     walk = Walk(t, dirfd, path, resolve)

@@ -28,13 +28,12 @@ _CHUNK = 256 * 1024
 
 async def fetch(file: RegularFile, offset: int, length: int) -> bytes:
     """File contents straight from the server, short at the end of the file."""
-    owner = file.inode.fs
     if length <= _CHUNK:
-        data: bytes = (await owner.call(fs.Read(file.handle, offset, length))).data
+        data: bytes = (await file.ask(fs.Read(file.handle, offset, length))).data
         return data
     parts = []
     while length > 0:
-        part = (await owner.call(fs.Read(file.handle, offset, min(length, _CHUNK)))).data
+        part = (await file.ask(fs.Read(file.handle, offset, min(length, _CHUNK)))).data
         if not part:
             break
         parts.append(part)
@@ -190,7 +189,7 @@ class PageCache:
             at = frame << 12
             data = bytes(self._frames.ram.data[at : at + min(PAGE, size - index * PAGE)])
             try:
-                await file.inode.fs.call(fs.Write(file.handle, index * PAGE, data))
+                await file.ask(fs.Write(file.handle, index * PAGE, data))
             except SysError as error:
                 self.error = error
 

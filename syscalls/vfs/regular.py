@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from linuxemu.errors import RpcError
 from linuxemu.messages import fs, fsx
-from syscalls.abi.errno import EBADF, EFBIG, EINVAL, ENOSPC, ENXIO, EOPNOTSUPP
+from syscalls.abi.errno import EFBIG, EINVAL, ENOSPC, ENXIO, EOPNOTSUPP
 from syscalls.abi.flags import (
     CAP_FSETID,
     CLOCK_REALTIME,
@@ -30,11 +30,14 @@ from syscalls.abi.flags import (
 )
 from syscalls.errors import SysError
 from syscalls.objects.file import WRITE, File
-from syscalls.vfs.filesystem import errno_of
+from syscalls.vfs.handle import handle_again
 from syscalls.vfs.inode import ATIME, CTIME, MODE, SIZE
 from syscalls.vfs.mutex import Mutex
 
 if TYPE_CHECKING:
+    from typing import Any
+
+    from linuxemu.messages import Message
     from syscalls.objects.task import Task
     from syscalls.vfs.inode import Inode
     from syscalls.vfs.mount import Path
@@ -49,7 +52,7 @@ _DAY_NS = 24 * 3600 * 1_000_000_000
 def size_allowed(t: Task, offset: int, length: int) -> int:
     """How many of `length` bytes may be written at `offset`.
 
-    At RLIMIT_FSIZE the caller gets SIGXFSZ and EFBIG (man 2 setrlimit); at the largest offset EFBIG alone.
+    At RLIMIT_FSIZE the caller gets SIGXFSZ and EFBIG (man 2 setrlimit).
     """
     limit = t.process.rlimits[RLIMIT_FSIZE][0]
     if offset + length > limit:
@@ -60,10 +63,6 @@ def size_allowed(t: Task, offset: int, length: int) -> int:
             send_signal(t, SigInfo(SIGXFSZ))
             raise SysError(EFBIG)
         length = limit - offset
-    if offset + length > MAX_OFFSET:
-        if offset >= MAX_OFFSET:
-            raise SysError(EFBIG)
-        length = MAX_OFFSET - offset
     return length
 
 
@@ -78,9 +77,19 @@ async def drop_suid(t: Task, inode: Inode) -> None:
 
 
 async def touch(t: Task, inode: Inode, path: Path | None) -> None:
-    """Something was read: set the access time if it is not later than the last change, or is a day old."""
+    """Something was read: set the access time if it is not later than the last change, or is a day old.
+
+    As on Linux, reading does not fail because this does.
+    """
     if path is not None and path.mount.flags & (MS_NOATIME | MS_RDONLY):
         return
+    try:
+        await _set_access_time(t, inode)
+    except (SysError, RpcError):
+        pass
+
+
+async def _set_access_time(t: Task, inode: Inode) -> None:
     attr = await inode.getattr(t)
     server = t.server
     now = await server.clock_ns(CLOCK_REALTIME)
@@ -146,6 +155,8 @@ class RegularFile(File):
 
     async def pread(self, t: Task, count: int, offset: int) -> bytes:
         """Read at an offset, less only at the end of the file."""
+        if offset + count > MAX_OFFSET:
+            raise SysError(EINVAL)
         if self.inode.pages is not None:
             from syscalls.vfs.pagecache import write_back
 
@@ -156,26 +167,38 @@ class RegularFile(File):
             await touch(t, self.inode, self.path)
         if count > self._chunk:
             return await self._pread_large(count, offset)
+        message = fs.Read(self.handle, offset, count)
         try:
-            data: bytes = (await self._port.call(self._server, fs.Read(self.handle, offset, count))).data
+            data: bytes = (await self._port.call(self._server, message)).data
         except RpcError as error:
-            raise _failed(error) from None
+            data = (await handle_again(self, message, error)).data
         return data
+
+    async def ask(self, message: Message) -> Any:
+        """Make a request with the handle.
+
+        Raises:
+            SysError: the server's error for the guest.
+        """
+        try:
+            return await self._port.call(self._server, message)
+        except RpcError as error:
+            return await handle_again(self, message, error)
 
     async def _pread_large(self, count: int, offset: int) -> bytes:
         parts: list[bytes] = []
         try:
             while count > 0:
                 some = min(count, self._chunk)
-                data = (await self._port.call(self._server, fs.Read(self.handle, offset, some))).data
+                data = (await self.ask(fs.Read(self.handle, offset, some))).data
                 parts.append(data)
                 offset += len(data)
                 count -= len(data)
                 if len(data) < some:
                     break
-        except RpcError as error:
+        except SysError:
             if not parts:
-                raise _failed(error) from None
+                raise
         return b"".join(parts)
 
     async def unread(self, data: bytes) -> None:
@@ -224,18 +247,21 @@ class RegularFile(File):
             return 0
         inode = self.inode
         end = offset + len(data)
-        if end > t.process.rlimits[RLIMIT_FSIZE][0] or end > MAX_OFFSET:
+        if end > MAX_OFFSET:
+            raise SysError(EINVAL)
+        if end > t.process.rlimits[RLIMIT_FSIZE][0]:
             data = data[: size_allowed(t, offset, len(data))]
         if inode.attr.mode & (S_ISUID | S_ISGID):
             await drop_suid(t, inode)
         if len(data) > self._chunk:
             written = await self._write_large(data, offset)
         else:
+            message = fs.Write(self.handle, offset, data)
             try:
-                await self._port.call(self._server, fs.Write(self.handle, offset, data))
+                await self._port.call(self._server, message)
                 written = len(data)
             except RpcError as error:
-                written = await self._write_rest(data, offset, error)
+                written = await self._write_again(message, error)
         if inode.pages is not None:
             from syscalls.vfs.pagecache import update
 
@@ -250,8 +276,8 @@ class RegularFile(File):
         while done < len(data):
             some = bytes(view[done : done + self._chunk])
             try:
-                await self._port.call(self._server, fs.Write(self.handle, offset + done, some))
-            except RpcError as error:
+                await self.ask(fs.Write(self.handle, offset + done, some))
+            except SysError as error:
                 try:
                     return done + await self._write_rest(some, offset + done, error)
                 except SysError:
@@ -261,17 +287,23 @@ class RegularFile(File):
             done += len(some)
         return done
 
-    async def _write_rest(self, data: bytes, offset: int, error: RpcError) -> int:
+    async def _write_again(self, message: fs.Write, error: RpcError) -> int:
+        try:
+            await handle_again(self, message, error)
+        except SysError as failure:
+            return await self._write_rest(message.data, message.offset, failure)
+        return len(message.data)
+
+    async def _write_rest(self, data: bytes, offset: int, failure: SysError) -> int:
         """The server took nothing of `data`: on a full device write what still fits, page by page."""
-        failure = _failed(error)
         if failure.errno != ENOSPC:
             raise failure
         done = 0
         while done < len(data):
             some = data[done : done + _PAGE - (offset + done) % _PAGE]
             try:
-                await self._port.call(self._server, fs.Write(self.handle, offset + done, some))
-            except RpcError:
+                await self.ask(fs.Write(self.handle, offset + done, some))
+            except SysError:
                 break
             done += len(some)
         if not done:
@@ -317,10 +349,9 @@ class RegularFile(File):
 
     async def fallocate(self, t: Task, mode: int, offset: int, length: int) -> None:
         """Ask the server; flags and range were checked."""
-        owner = self.inode.fs
         if self.inode.attr.mode & (S_ISUID | S_ISGID):
             await drop_suid(t, self.inode)
-        await owner.call(fsx.Fallocate(self.handle, mode, offset, length))
+        await self.ask(fsx.Fallocate(self.handle, mode, offset, length))
         if self.inode.pages is not None:
             await _show_allocated(t, self.inode, mode, offset, length)
 
@@ -331,12 +362,11 @@ class RegularFile(File):
 
             await write_back(self.inode, report=True)
         try:
-            await self._port.call(self._server, fsx.Fsync(self.handle, datasync))
-        except RpcError as error:
-            failure = _failed(error)
+            await self.ask(fsx.Fsync(self.handle, datasync))
+        except SysError as error:
             # A server of the seed's messages stores as it writes.
-            if failure.errno != EOPNOTSUPP:
-                raise failure from None
+            if error.errno != EOPNOTSUPP:
+                raise
 
 
 async def _show_allocated(t: Task, inode: Inode, mode: int, offset: int, length: int) -> None:
@@ -363,10 +393,3 @@ async def truncate(t: Task, inode: Inode, size: int) -> None:
     if inode.attr.mode & (S_ISUID | S_ISGID):
         await drop_suid(t, inode)
     await inode.setattr(t, SIZE, size=size)
-
-
-def _failed(error: RpcError) -> SysError:
-    """What a failed read or write is for the guest; a handle that the server lost is a bad descriptor."""
-    from linuxemu.idl.codes import ERR_NOT_FOUND
-
-    return SysError(EBADF if error.code == ERR_NOT_FOUND else errno_of(error.code))

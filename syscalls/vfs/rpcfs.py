@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from _weakref import ref
-from struct import unpack_from
 from typing import TYPE_CHECKING
 
 from linuxemu.errors import RpcError
 from linuxemu.idl.codes import ERR_NOT_ACCEPTABLE
+from linuxemu.kernel.recovery import call, call_again
 from linuxemu.messages import fs, fsx
 from syscalls.abi.errno import EEXIST
-from syscalls.abi.flags import O_ACCMODE, O_NOATIME, S_IFMT, S_IFREG
+from syscalls.abi.flags import MS_NODIRATIME, O_ACCMODE, O_NOATIME, S_IFMT, S_IFREG
 from syscalls.errors import SysError
 from syscalls.objects.file import DirectoryFile, File
 from syscalls.vfs.filesystem import FileSystem, FsInfo, errno_of
+from syscalls.vfs.handle import handle_again
 from syscalls.vfs.inode import SIZE, Attr, Inode
+from syscalls.vfs.listing import relist, unpack_records
 from syscalls.vfs.regular import RegularFile, touch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
     from typing import Any
 
     from linuxemu.kernel import Port
+    from linuxemu.messages import Message
     from syscalls.objects.task import Task
     from syscalls.vfs.dentry import Dentry
+    from syscalls.vfs.listing import Listing
     from syscalls.vfs.mount import Path
 
 _KEPT = 512
@@ -76,7 +80,16 @@ class RpcFs(FileSystem):
         try:
             return await self.port.call(self.task, message)
         except RpcError as error:
-            raise SysError(errno_of(error.code)) from None
+            return await self.again(message, error)
+
+    async def again(
+        self, message: Message, error: RpcError, renew: Callable[[], Awaitable[Message]] | None = None
+    ) -> Any:
+        """Make a request again that failed because the server died; any other error becomes the guest's."""
+        try:
+            return await call_again(self.port, self.task, message, error, renew)
+        except RpcError as failure:
+            raise SysError(errno_of(failure.code)) from None
 
     async def root(self) -> Inode:
         """The root directory."""
@@ -144,7 +157,12 @@ class RpcFs(FileSystem):
         """Send the forget messages that have gathered."""
         forgotten = self._forgotten
         while forgotten:
-            self.port.post(self.task, fsx.Forget(*forgotten.pop()))
+            message = fsx.Forget(*forgotten.pop())
+            try:
+                self.port.post(self.task, message)
+            except RpcError:
+                forgotten.append(tuple(message))
+                return  # the server is being started again and hears of it next time
 
     def umounted(self) -> None:
         """Nobody looks at it any more."""
@@ -167,10 +185,11 @@ class RpcInode(Inode):
     async def getattr(self, t: Task) -> Attr:
         """Ask the server."""
         owner = self.fs
+        message = _new(fsx.Getattr, (self.ino,))
         try:
-            attr = _new(Attr, await owner.port.call(owner.task, _new(fsx.Getattr, (self.ino,))))
+            attr = _new(Attr, await owner.port.call(owner.task, message))
         except RpcError as error:
-            raise SysError(errno_of(error.code)) from None
+            attr = _new(Attr, await owner.again(message, error))
         self.attr = attr
         return attr
 
@@ -197,10 +216,11 @@ class RpcInode(Inode):
     async def lookup(self, t: Task, name: bytes) -> Inode:
         """Ask the server for an entry."""
         owner = self.fs
+        message = _new(fsx.Lookup, (self.ino, name))
         try:
-            reply = await owner.port.call(owner.task, _new(fsx.Lookup, (self.ino, name)))
+            reply = await owner.port.call(owner.task, message)
         except RpcError as error:
-            raise SysError(errno_of(error.code)) from None
+            reply = await owner.again(message, error)
         return owner.inode(reply)
 
     async def mknod(self, t: Task, name: bytes, mode: int, rdev: int, uid: int, gid: int) -> Inode:
@@ -258,16 +278,27 @@ class RpcInode(Inode):
     async def open_regular(self, t: Task, flags: int, path: Path) -> File:
         """Open a handle at the server."""
         owner = self.fs
+        message = _new(fsx.Open, (self.ino, flags & O_ACCMODE))
         try:
-            reply = await owner.port.call(owner.task, _new(fsx.Open, (self.ino, flags & O_ACCMODE)))
+            reply = await owner.port.call(owner.task, message)
         except RpcError as error:
-            raise SysError(errno_of(error.code)) from None
+            reply = await owner.again(message, error)
         return RegularFile(self, flags, path, reply[0])
 
     async def open_directory(self, t: Task, flags: int, path: Path) -> File:
         """Open a handle at the server."""
         reply = await self.fs.call(fsx.Open(self.ino, flags & O_ACCMODE))
         return RpcDirectoryFile(self, flags, path, reply.handle)
+
+    async def reopen(self, flags: int) -> int:
+        """Another handle for a file that was opened with `flags`, for the server that gave the first has died.
+
+        Raises:
+            RpcError: what the server says.
+        """
+        owner = self.fs
+        handle: int = (await owner.port.call(owner.task, fsx.Open(self.ino, flags & O_ACCMODE))).handle
+        return handle
 
 
 class RpcDirectoryFile(DirectoryFile):
@@ -277,34 +308,54 @@ class RpcDirectoryFile(DirectoryFile):
         handle: the server's handle.
     """
 
-    __slots__ = ("_fs", "_handle")
+    __slots__ = ("_listing", "_read", "handle")
+
+    inode: RpcInode
 
     def __init__(self, inode: RpcInode, flags: int, path: Path, handle: int) -> None:
         super().__init__(inode, flags, path)
-        self._fs = inode.fs
-        self._handle = handle
+        self.handle = handle
+        self._read: list[bytes] = []
+        """What came of the server since the directory was read from its start."""
+        self._listing: Listing | None = None
+        """All there is to read, after the server died in the middle."""
+
+    @property
+    def _nodiratime(self) -> bool:
+        return self.path is not None and self.path.mount.flags & MS_NODIRATIME != 0
 
     async def records(self, t: Task, cookie: int, size: int) -> list[tuple[int, int, int, bytes]]:
         """Ask the server for the next records."""
-        if cookie == 0 and self._fs.relatime and not self.flags & O_NOATIME:
-            await touch(t, self.inode, self.path)
-        size = min(max(size, _LONGEST_RECORD), self._fs.chunk)
-        packed = (await self._fs.call(fsx.Readdir(self._handle, cookie, size))).entries
-        found: list[tuple[int, int, int, bytes]] = []
-        at = 0
-        while at < len(packed):
-            ino, following, kind, length = unpack_from("<QQBH", packed, at)
-            at += 19 + length
-            found.append((ino, following, kind, packed[at - length : at]))
-        return found
+        owner = self.inode.fs
+        if cookie == 0:
+            self._read.clear()
+            self._listing = None
+            if owner.relatime and not self.flags & O_NOATIME and not self._nodiratime:
+                await touch(t, self.inode, self.path)
+        elif self._listing is not None:
+            return self._listing.after(cookie)
+        message = fsx.Readdir(self.handle, cookie, min(max(size, _LONGEST_RECORD), owner.chunk))
+        try:
+            packed = (await owner.port.call(owner.task, message)).entries
+        except RpcError as error:
+            packed = (await handle_again(self, message, error)).entries
+            if cookie and self.handle != message.handle:
+                self._listing = await relist(self, self._read)
+                return self._listing.after(cookie)
+        self._read.append(packed)
+        return unpack_records(packed)
 
     async def fsync(self, t: Task, datasync: bool) -> None:
         """Ask the server to store the directory."""
-        await self._fs.call(fsx.Fsync(self._handle, datasync))
+        message = fsx.Fsync(self.handle, datasync)
+        try:
+            await self.inode.fs.port.call(self.inode.fs.task, message)
+        except RpcError as error:
+            await handle_again(self, message, error)
 
     async def release(self) -> None:
         """Close the handle."""
-        await self._fs.close_handle(self._handle)
+        await self.inode.fs.close_handle(self.handle)
 
 
 async def file_system_of(port: Port, task: int, kind: str, dev: int, *, readonly: bool = False) -> FileSystem:
@@ -319,7 +370,7 @@ async def file_system_of(port: Port, task: int, kind: str, dev: int, *, readonly
     """
     found = RpcFs(port, task, kind, dev, readonly=readonly)
     try:
-        await port.call(task, fsx.Root())
+        await call(port, task, fsx.Root())
     except RpcError as error:
         if error.code != ERR_NOT_ACCEPTABLE:
             raise

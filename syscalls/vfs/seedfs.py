@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linuxemu.errors import RpcError
 from linuxemu.messages import fs
 from syscalls.abi.errno import EOPNOTSUPP, EROFS
 from syscalls.abi.flags import S_IFDIR, S_IFMT, S_IFREG
@@ -210,6 +211,11 @@ class SeedFile(RpcInode):
             handle = (await self.fs.call(fs.Open(_text(self.path)))).handle
         return RegularFile(self, flags, path, handle)
 
+    async def reopen(self, flags: int) -> int:
+        """As `RpcInode.reopen`, by path."""
+        handle: int = (await self.fs.port.call(self.fs.task, fs.Open(_text(self.path)))).handle
+        return handle
+
 
 def _attr(ino: int, mode: int, size: int) -> Attr:
     return Attr(ino, mode, 1, 0, 0, 0, size, -(-size // 512), 4096, 0, 0, 0, 0)
@@ -221,8 +227,16 @@ def _text(path: bytes) -> str:
 
 async def _change(owner: SeedFs, message: fs.Create) -> fs.CreateReply:
     """A message that may change something: a server without it is read-only."""
+
+    async def renew() -> fs.Create:
+        return fs.Create(message.path, True)  # it was not there before: what is there now was made by us
+
+    reply: fs.CreateReply
     try:
-        reply: fs.CreateReply = await owner.call(message)
-    except SysError as error:
-        raise SysError(EROFS if error.errno == EOPNOTSUPP else error.errno) from None
+        try:
+            reply = await owner.port.call(owner.task, message)
+        except RpcError as error:
+            reply = await owner.again(message, error, renew)
+    except SysError as failure:
+        raise SysError(EROFS if failure.errno == EOPNOTSUPP else failure.errno) from None
     return reply

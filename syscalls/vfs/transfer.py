@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.arch.x86_64 import USER_END
-from syscalls.abi.errno import EAGAIN, EFAULT
+from syscalls.abi.errno import EAGAIN, EFAULT, EINVAL
 from syscalls.abi.flags import O_NONBLOCK, S_IFIFO
 from syscalls.errors import Interrupted, SysError
 from syscalls.objects.file import MAX_RW
@@ -71,6 +71,21 @@ async def deliver(t: Task, file: File, address: int, data: bytes, offset: int | 
     return written
 
 
+def usable(file: File, data: bytes) -> bytes:
+    """What is written of a buffer that could only be read in part.
+
+    Pipes take whole pages; what splice does not know takes all or nothing.
+
+    Raises:
+        SysError: EFAULT when that is nothing.
+    """
+    if file.inode.kind == S_IFIFO:
+        data = data[: len(data) & -4096]
+    if not data or not file.can_splice:
+        raise SysError(EFAULT)
+    return data
+
+
 async def read_user(t: Task, file: File, address: int, count: int, offset: int | None) -> int:
     """read and pread of any size.
 
@@ -116,6 +131,8 @@ async def write_user(t: Task, file: File, address: int, count: int, offset: int 
         while True:
             some = min(count - done, STEP)
             data = await t.mem.read_some(address + done, some)
+            if len(data) < some:
+                data = usable(file, data)
             written = await _put(t, file, data, None if offset is None else offset + done)
             done += written
             if done == count or written < some:
@@ -159,7 +176,10 @@ async def writev_user(t: Task, file: File, vector: Vector, offset: int | None) -
     total = sum(length for _, length in vector)
     if total > STEP and file.can_stream_large:
         return await _each(t, file, vector, offset, write_user)
-    return await _put(t, file, await gather(t, vector), offset)
+    data = await gather(t, vector)
+    if len(data) < total:
+        data = usable(file, data)
+    return await _put(t, file, data, offset)
 
 
 async def _each(t: Task, file: File, vector: Vector, offset: int | None, move: Move) -> int:
@@ -199,7 +219,7 @@ async def gather(t: Task, vector: Vector) -> bytes:
 
 
 async def send_file(t: Task, out: File, source: File, offset: int | None, count: int) -> int:
-    """Copy from a file to any other (man 2 sendfile).
+    """Copy from a file to any other (man 2 sendfile); into a pipe no more than fits at once.
 
     Args:
         t: the caller.
@@ -208,16 +228,20 @@ async def send_file(t: Task, out: File, source: File, offset: int | None, count:
         offset: where to read; None: at the source's position, which moves.
         count: most bytes to copy.
     """
+    from syscalls.objects.pipe import PipeEnd
+
+    if isinstance(out, PipeEnd):
+        return await splice_to_pipe(t, source, offset, out, count, out.flags & O_NONBLOCK != 0)
     done = 0
     try:
         while done < count:
             some = min(count - done, _SPLICE_STEP)
-            data = await _get(t, source, some, None if offset is None else offset + done)
+            data = await _get_from(t, source, some, None if offset is None else offset + done)
             if not data:
                 break
             written = 0
             try:
-                written = await out.write(t, data)
+                written = await _put_to(t, out, data, None)
             finally:
                 if written < len(data) and offset is None:
                     await source.unread(data[written:])
@@ -252,27 +276,57 @@ async def wait_for_room(t: Task, pipe_end: PipeEnd, nonblock: bool) -> int:
     """Wait until a pipe has a free slot; returns the bytes that fit.
 
     Raises:
-        SysError: EAGAIN when full and not to wait; EPIPE comes from the write itself.
+        SysError: EPIPE, with SIGPIPE, without readers; EAGAIN when full and not to wait.
     """
     pipe = pipe_end.pipe
     if pipe.full and pipe.readers:
-        if nonblock or pipe_end.flags & O_NONBLOCK:
+        if nonblock:
             raise SysError(EAGAIN)
         await t.wait([pipe.write_queue], lambda: not pipe.full or not pipe.readers or None)
-    return max((pipe.slots - pipe.used_slots()) * 4096, 1)
+    if not pipe.readers:
+        raise pipe_end.broken(t)
+    return (pipe.slots - pipe.used_slots()) * 4096
+
+
+async def wait_for_data(t: Task, pipe_end: PipeEnd, nonblock: bool) -> None:
+    """Wait until a pipe has something to read, or no writer that could bring it.
+
+    Raises:
+        SysError: EAGAIN when empty and not to wait.
+    """
+    pipe = pipe_end.pipe
+    if not pipe.size and pipe.writers:
+        if nonblock:
+            raise SysError(EAGAIN)
+        await t.wait([pipe.read_queue], lambda: pipe.size > 0 or not pipe.writers or None)
+
+
+async def _take_for(t: Task, source: PipeEnd, out: PipeEnd, count: int, nonblock: bool) -> bytes:
+    """Bytes of one pipe for which another one has room; empty at the end."""
+    while True:
+        await wait_for_data(t, source, nonblock)
+        room = await wait_for_room(t, out, nonblock)
+        data = source.pipe.take(min(count, room))
+        if data or not source.pipe.writers:
+            return data
 
 
 async def splice_to_pipe(
     t: Task, source: File, offset: int | None, out: PipeEnd, count: int, nonblock: bool
 ) -> int:
     """Move bytes from a file, or another pipe, into a pipe (man 2 splice)."""
-    room = await wait_for_room(t, out, nonblock)
-    data = await _get_from(t, source, min(count, room), offset, nonblock)
+    from syscalls.objects.pipe import PipeEnd
+
+    if isinstance(source, PipeEnd):
+        data = await _take_for(t, source, out, count, nonblock)
+    else:
+        room = await wait_for_room(t, out, nonblock)
+        data = await _get_from(t, source, min(count, room), offset)
     if not data:
         return 0
     try:
         written = await out.write(t, data)
-    except SysError:
+    except (SysError, Interrupted):
         if offset is None:
             await source.unread(data)
         raise
@@ -285,11 +339,12 @@ async def splice_from_pipe(
     t: Task, source: PipeEnd, out: File, offset: int | None, count: int, nonblock: bool
 ) -> int:
     """Move bytes from a pipe into a file (man 2 splice)."""
-    data = await _get_from(t, source, min(count, _SPLICE_STEP), None, nonblock)
+    await wait_for_data(t, source, nonblock)
+    data = source.pipe.take(min(count, _SPLICE_STEP))
     if not data:
         return 0
     try:
-        written = await _put(t, out, data, offset)
+        written = await _put_to(t, out, data, offset)
     except (SysError, Interrupted):
         await source.unread(data)
         raise
@@ -300,22 +355,23 @@ async def splice_from_pipe(
 
 async def duplicate(t: Task, source: PipeEnd, out: PipeEnd, count: int, nonblock: bool) -> int:
     """Copy bytes from one pipe to another and leave them in the first (man 2 tee)."""
-    room = await wait_for_room(t, out, nonblock)
-    data = await _get_from(t, source, min(count, room), None, nonblock)
+    data = await _take_for(t, source, out, count, nonblock)
     if not data:
         return 0
     await source.unread(data)
     return await out.write(t, data)
 
 
-async def _get_from(t: Task, source: File, count: int, offset: int | None, nonblock: bool) -> bytes:
-    """Read, without waiting if so asked; what blocks is a pipe, which never waits when it is readable."""
-    if nonblock and offset is None and not source.seekable:
-        from syscalls.abi.flags import POLLHUP, POLLIN
-
-        if not source.poll() & (POLLIN | POLLHUP):
-            raise SysError(EAGAIN)
+async def _get_from(t: Task, source: File, count: int, offset: int | None) -> bytes:
+    if not source.can_splice:
+        raise SysError(EINVAL)
     return await _get(t, source, count, offset)
+
+
+async def _put_to(t: Task, out: File, data: bytes, offset: int | None) -> int:
+    if not out.can_splice:
+        raise SysError(EINVAL)
+    return await _put(t, out, data, offset)
 
 
 if TYPE_CHECKING:

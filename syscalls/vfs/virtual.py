@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from syscalls.abi.errno import EIO, ENOENT
+from syscalls.abi.errno import EACCES, EINVAL, EIO, ENOENT, ESPIPE
 from syscalls.abi.flags import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
 from syscalls.errors import SysError
 from syscalls.objects.file import DirectoryFile, File, seek_plainly
@@ -181,10 +181,13 @@ class VirtualFile(VirtualInode):
 
     Args:
         make: returns the contents; called at the first read and again after going back to the start.
-        store: takes what was written and its offset, returns how much it accepted; None: writing is EIO.
+        store: takes what was written and its offset, returns how much it accepted; None: writing fails.
+        can_splice: splice and sendfile know it, see `File.can_splice`.
+        can_pwrite: pwrite knows it, ESPIPE for others; None: if it has `store`.
+        allow: who may open it, whatever the permission bits say: EACCES for others; None: everybody.
     """
 
-    __slots__ = ("make", "store")
+    __slots__ = ("allow", "can_pwrite", "can_splice", "make", "store")
 
     def __init__(
         self,
@@ -193,6 +196,9 @@ class VirtualFile(VirtualInode):
         mode: int = 0o444,
         *,
         store: Store | None = None,
+        can_splice: bool = True,
+        can_pwrite: bool | None = None,
+        allow: Callable[[Task], bool] | None = None,
         ino: int = 0,
         uid: int = 0,
         gid: int = 0,
@@ -200,9 +206,14 @@ class VirtualFile(VirtualInode):
         super().__init__(fs, S_IFREG | mode, ino=ino, uid=uid, gid=gid)
         self.make = make
         self.store = store
+        self.can_splice = can_splice
+        self.can_pwrite = store is not None if can_pwrite is None else can_pwrite
+        self.allow = allow
 
     async def open_regular(self, t: Task, flags: int, path: Path) -> File:
         """Open for reading and writing."""
+        if self.allow is not None and not self.allow(t):
+            raise SysError(EACCES)
         return VirtualOpenFile(self, flags, path)
 
 
@@ -217,6 +228,12 @@ class VirtualOpenFile(File):
         super().__init__(inode, flags, path)
         self._content: bytes | None = None
         self.lock = Mutex()
+
+    @property
+    def can_splice(self) -> bool:  # type: ignore[override]
+        """As the file says."""
+        assert isinstance(self.inode, VirtualFile)
+        return self.inode.can_splice
 
     async def read(self, t: Task, count: int) -> bytes:
         """Read on in the snapshot."""
@@ -243,7 +260,7 @@ class VirtualOpenFile(File):
         """Hand the bytes to whoever keeps the value."""
         await self.lock.acquire(t)
         try:
-            written = await self.pwrite(t, data, self.pos)
+            written = await self._store(t, data, self.pos)
             self.pos += written
             return written
         finally:
@@ -252,10 +269,19 @@ class VirtualOpenFile(File):
     async def pwrite(self, t: Task, data: bytes, offset: int) -> int:
         """Hand the bytes to whoever keeps the value."""
         assert isinstance(self.inode, VirtualFile)
+        if not self.inode.can_pwrite:
+            raise SysError(ESPIPE)
+        return await self._store(t, data, offset)
+
+    async def _store(self, t: Task, data: bytes, offset: int) -> int:
+        assert isinstance(self.inode, VirtualFile)
         if self.inode.store is None:
-            raise SysError(EIO)
+            raise SysError(EIO if self.can_splice else EINVAL)
         self._content = None
         return await self.inode.store(t, data, offset)
+
+    async def truncate(self, t: Task, size: int) -> None:
+        """Accepted: the contents are what they are."""
 
     async def lseek(self, t: Task, offset: int, whence: int) -> int:
         """Move in the snapshot; its end is unknown, so SEEK_END fails as for /proc files."""

@@ -11,12 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from linuxemu.testing import BAD, NULL, Edge, Guest, Iov, Out
+from linuxemu.testing.stepping import SYSCALL_AT
 from syscalls.abi.errno import errno_name
+from syscalls.abi.numbers import X86_64
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from linuxemu.testing import Call, GuestThread
+    from linuxemu.testing import Call, GuestThread, Rpc
 
     _F = TypeVar("_F", bound=Callable[..., object])
 
@@ -149,16 +151,30 @@ def proves(
 
 
 def outcomes(guest: Guest, name: str) -> list[tuple[int, list[str]]]:
-    """Errno, 0 for none, and messages of each call of a name that has ended."""
+    """Errno, 0 for none, and messages of each call of a name that has ended, and was not made again."""
     found = []
     for trap in guest.rpc.log.calls(name):
-        if trap.pending:
+        rax = None if trap.pending else _result(guest, trap)
+        if rax is None:
             continue
-        rax = trap.reply.frame.rax if trap.reply is not None else 0  # type: ignore[attr-defined]
         errno = (1 << 64) - rax if rax > (1 << 64) - 4096 else 0
         sent = [entry.request.NAME for entry in guest.rpc.log.during(trap) if not entry.is_trap]
         found.append((errno, [name for name in sent if name not in BOOKKEEPING]))
     return found
+
+
+def _result(guest: Guest, trap: Rpc) -> int | None:
+    """What the guest finds in rax; None where it makes the call again. If a handler runs first, that is known later."""
+    if trap.reply is None:
+        return 0
+    frame = trap.reply.frame  # type: ignore[attr-defined]
+    if frame.rip in guest.handlers:
+        returns = [entry for entry in guest.rpc.log.calls("rt_sigreturn") if entry.first > trap.first]
+        frames = [entry.reply.frame for entry in returns if entry.tid == trap.tid and entry.reply is not None]
+        frame = next((frame for frame in frames if frame.rip not in guest.handlers), None)
+    elif trap.request.frame.rax == X86_64["rt_sigreturn"]:  # type: ignore[attr-defined]
+        return 0  # the result of what the handler interrupted
+    return None if frame is None or frame.rip == SYSCALL_AT else frame.rax
 
 
 def check_proofs(guest: Guest, proofs: Sequence[Proof]) -> None:
@@ -206,8 +222,6 @@ def run(case: Case, guest: Guest, args: Sequence[Any]) -> Call:
 
 
 def _number(name: str) -> int:
-    from syscalls.abi.numbers import X86_64
-
     return X86_64[name]
 
 

@@ -65,6 +65,11 @@ def unfaulted() -> dict[tuple[str, str], str]:
     }
 
 
+def never() -> dict[str, str]:
+    """Calls that cannot succeed in this system -> why, as the test modules say in NEVER."""
+    return {name: why for module in modules() for name, why in getattr(module, "NEVER", {}).items()}
+
+
 def names_of(items: list[Any]) -> set[str]:
     """The calls that cases or proofs are about."""
     return {item.name for item in items}

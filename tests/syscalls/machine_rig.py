@@ -14,6 +14,7 @@ from linuxemu.cpu.base import INTERRUPT
 from linuxemu.cpu.fake import Exit, FakeCpu, VirtualHost, exception, fault, syscall
 from linuxemu.cpu.memory import HostRam
 from linuxemu.kernel import Kernel
+from linuxemu.kernel.interpose import chain
 from linuxemu.kernel.strict import StrictIpc
 from linuxemu.kernel.task import BLOCKED, RUNNABLE
 from linuxemu.servers.console import ConsoleServer, InputStream, OutputStream
@@ -39,9 +40,11 @@ from syscalls.vfs.context import FsContext
 from syscalls.vfs.rpcfs import file_system_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from linuxemu.cpu.fake import FakeState
+    from linuxemu.kernel import Server
+    from linuxemu.kernel.interpose import Wrap
 
 STRICT = os.environ.get("LINUXEMU_STRICT_IPC", "") not in ("", "0")
 SCRATCH, SCRATCH_SIZE = 0x1000_0000, 0x10_0000
@@ -88,30 +91,42 @@ class Call:
 
 
 class MachineRig:
-    """The system. `task` makes a process, `call` makes system calls, `settle` lets everything happen that can."""
+    """The system. `task` makes a process, `call` makes system calls, `settle` lets everything happen that can.
 
-    def __init__(self, mib: int = 64) -> None:
+    Args:
+        mib: memory.
+        wrap: stands between callers and servers, see `Kernel`.
+        root: makes the root's file server; an empty one in memory if not given.
+    """
+
+    def __init__(
+        self, mib: int = 64, wrap: Wrap | None = None, root: Callable[[MachineRig], Server] | None = None
+    ) -> None:
         handlers.load()
         self.ram = HostRam(mib << 20)
         self.cpu = _Cpu()
         self.cpu.rig = self
         self.host = VirtualHost()
         ool = OolServer()
-        self.kernel = Kernel(
-            self.cpu, self.ram, self.cpu.reserved_frames, self.host, wrap=StrictIpc(ool) if STRICT else None
-        )
-        add = self.kernel.add_server
+        wrap = chain(wrap, StrictIpc(ool) if STRICT else None)
+        self.kernel = Kernel(self.cpu, self.ram, self.cpu.reserved_frames, self.host, wrap=wrap)
+        add = self.add
         self.kernel.add_server(DiscoveryServer(), discovery=True)
-        add(ool)
+        self.kernel.add_server(ool)
+        self.tasks = TaskServer()
         self.output = OutputStream()
         console = ConsoleServer(InputStream(b""), self.output, self.output)
         self.linux = LinuxServer()
         clock = TimeServer(VirtualClock(self.host.now_ns, EPOCH_NS))
         self.linux.peers = Peers(
-            add(VmServer()), add(TaskServer()), add(clock), add(console), add(RandomServer())
+            add(VmServer()),
+            self.kernel.add_server(self.tasks, root=self.tasks.successor),
+            add(clock),
+            add(console),
+            add(RandomServer()),
         )
         self.linux.new_memfs = lambda: add(MemFs())
-        add(self.linux)
+        self.kernel.add_server(self.linux)
         self._calls: dict[FakeState, Call] = {}
         self._parked: set[int] = set()
         self._awaited: Call | None = None
@@ -124,9 +139,20 @@ class MachineRig:
 
         self.kernel.task_interrupt = task_interrupt  # type: ignore[method-assign]
         self._scratch: dict[MemoryMap, int] = {}
-        self.memfs = MemFs(now_ns=lambda: self.host.now + EPOCH_NS)
-        self.root = self.run(self._mount(add(self.memfs)))
+        self.memfs = root(self) if root is not None else MemFs(now_ns=self.time_of_day)
+        self.root = self.run(self._mount(add(self.memfs, "/")))
         self.init = self.task()
+
+    def time_of_day(self) -> int:
+        """Nanoseconds since 1970 in this world."""
+        return self.host.now + EPOCH_NS
+
+    def add(self, server: Server, role: str = "") -> int:
+        """Give a server its task; when it dies it is started again."""
+        server.role = role
+        task = self.kernel.add_server(server)
+        self.tasks.storage.supervise(task, server)
+        return task
 
     async def _mount(self, server: int) -> Any:
         fs = await file_system_of(self.linux.port, server, "tmpfs", self.linux.namespace.new_dev())

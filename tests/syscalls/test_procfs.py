@@ -300,9 +300,10 @@ def test_oom_score_adj(rig: Rig, t: Any) -> None:
 
 
 def test_files_without_a_setting_cannot_be_written(rig: Rig, t: Any) -> None:
-    with pytest.raises(SysError) as caught:
-        write(rig, t, b"/proc/self/stat", b"x")
-    assert caught.value.errno == errno.EIO
+    for path, expected in ((b"/proc/self/stat", errno.EINVAL), (b"/proc/uptime", errno.EIO)):
+        with pytest.raises(SysError) as caught:
+            write(rig, t, path, b"x")
+        assert caught.value.errno == expected
 
 
 def test_threads_have_directories(rig: Rig, t: Any) -> None:

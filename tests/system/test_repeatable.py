@@ -23,6 +23,7 @@ Outcomes = dict[str, str]
 
 def run(directory: Path, *options: str, **environment: str) -> tuple[Outcomes, Mapping[str, str]]:
     """Outcomes of all tests, and the messages of each."""
+    directory.mkdir()
     report, logs = directory / "report.xml", directory / "logs"
     line = [
         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", f"--junitxml={report}",
@@ -42,32 +43,20 @@ def outcomes(report: Path) -> Outcomes:
     return found
 
 
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcomes, Mapping[str, str]]:
-    return run(tmp_path_factory.mktemp("first"), "-p", "no:xdist")
+WAYS = {
+    "again": (["-p", "no:xdist"], {"PYTHONHASHSEED": "5"}),
+    "in random order": (["-p", "no:xdist", "-p", "tests.shuffle"], {"SHUFFLE_SEED": "1"}),
+    "two at once": (["-n", "2"], {}),
+}
 
 
-def test_there_is_something_to_compare(first: tuple[Outcomes, Mapping[str, str]]) -> None:
-    results, logs = first
-    assert len(results) > 1000
-    assert len(logs) > 500
-    assert set(results.values()) <= {"passed", "skipped"}
-
-
-@pytest.mark.parametrize(
-    ("options", "environment"),
-    [
-        (["-p", "no:xdist"], {"PYTHONHASHSEED": "5"}),
-        (["-p", "no:xdist", "-p", "tests.shuffle"], {"SHUFFLE_SEED": "1"}),
-        (["-n", "2"], {}),
-    ],
-    ids=["again", "random order", "two at once"],
-)
-def test_the_suite_repeats(
-    first: tuple[Outcomes, Mapping[str, str]], tmp_path: Path, options: list[str], environment: dict[str, str]
-) -> None:
-    results, logs = run(tmp_path, *options, **environment)
-    assert results == first[0]
-    assert set(logs) == set(first[1])
-    different = [name for name, text in logs.items() if text != first[1][name]]
-    assert different == []
+def test_the_suite_repeats(tmp_path: Path) -> None:
+    first_results, first_logs = run(tmp_path / "first", "-p", "no:xdist")
+    assert len(first_results) > 5000
+    assert len(first_logs) > 4000
+    assert set(first_results.values()) <= {"passed", "skipped"}
+    for way, (options, environment) in WAYS.items():
+        results, logs = run(tmp_path / way.replace(" ", "-"), *options, **environment)
+        assert results == first_results, way
+        assert set(logs) == set(first_logs), way
+        assert [name for name, text in logs.items() if text != first_logs[name]] == [], way

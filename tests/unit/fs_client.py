@@ -29,6 +29,8 @@ def through_the_wire(message: Message) -> Message:
 class FakePort:
     """The port of a server in a world of servers; records what is asked of each."""
 
+    root = 0  # nobody starts servers again
+
     def __init__(self, task: int, servers: dict[int, Server]) -> None:
         self.task = task
         self.servers = servers

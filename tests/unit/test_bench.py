@@ -96,7 +96,9 @@ def test_script_runs_natively(tmp_path: Path, busybox: str) -> None:
         timeout=60,
     )
     if strace:
-        made = [line for line in (tmp_path / "log").read_text().splitlines() if ") = " in line]
+        lines = (tmp_path / "log").read_text().splitlines()
+        # A child's end may interrupt a clone, which is then made again.
+        made = [line for line in lines if ") = " in line and "ERESTART" not in line]
         assert len(made) == 300
 
 

@@ -81,7 +81,7 @@ def test_everything_of_run(tmp_path: Path) -> None:
 
 def test_defaults_of_run() -> None:
     options = parse(["prog"])
-    assert options == (None, False, False, [], {}, None, None, "unicorn", None, False, ["prog"])
+    assert options == (None, False, False, [], {}, None, None, "unicorn", None, False, [], ["prog"])
 
 
 def test_gid_is_uid_unless_given() -> None:

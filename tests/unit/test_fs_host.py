@@ -203,7 +203,7 @@ def test_numbers_that_meet_are_told_apart(tree: Path) -> None:
     assert first >= 1 << 56
     client.forget(first)
     assert client.lookup(client.root, b"file").ino == first
-    server._by_ino[server._next_spare] = server._root
+    server._by_ino[server._store.next_spare] = server._root
     server._by_ino[(tree / "dir").stat().st_ino] = server._root
     assert client.lookup(client.root, b"dir").ino == first + 2
 

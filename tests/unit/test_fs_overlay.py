@@ -288,7 +288,7 @@ def test_names_that_come_and_go_above_leave_nothing_behind(world: World) -> None
         world.client.create(b"%d" % index)
         world.client.unlink(world.root, b"%d" % index)
     upper: Any = world.client.server
-    assert not upper._root.hidden
+    assert not upper._store.root.hidden
     assert world.client.statfs() == before
 
 
@@ -395,7 +395,7 @@ def test_directories_below_that_do_not_count_links(world: World) -> None:
 
 def test_numbers_never_meet(world: World) -> None:
     upper: Any = world.client.server
-    upper._next_ino = world.below.walk(b"dir/inner")
+    upper._store.next_ino = world.below.walk(b"dir/inner")
     ino = world.client.mkdir(world.root, b"new")
     assert ino == world.below.walk(b"dir/inner")
     directory = world.client.walk(b"dir")
@@ -405,7 +405,7 @@ def test_numbers_never_meet(world: World) -> None:
     assert world.client.getattr(seen.ino).ino == seen.ino
     world.client.forget(seen.ino)
     assert world.client.lookup(directory, b"inner").ino == seen.ino
-    upper._next_ino = world.root
+    upper._store.next_ino = world.root
     assert world.client.mkdir(world.root, b"newer") not in (world.root, ino, seen.ino)
 
 
@@ -414,7 +414,7 @@ def test_a_number_used_again_below(world: World) -> None:
     lower: Any = world.below.server
     world.below.unlink(world.below.root, b"link")
     world.below.forget(ino, 10)
-    lower._next_ino = ino
+    lower._store.next_ino = ino
     assert world.below.mkdir(world.below.root, b"link") == ino
     assert stat.S_ISDIR(world.client.lookup(world.root, b"link").mode)
     assert world.client.list(ino) == []
@@ -423,14 +423,14 @@ def test_a_number_used_again_below(world: World) -> None:
 def test_a_root_that_is_no_directory() -> None:
     world = World()
     lower: Any = world.below.server
-    lower._root = lower._nodes[world.below.walk(b"file")]
+    lower._store.root = lower._nodes[world.below.walk(b"file")]
     client, _ = layered(MemFs(lower=2), world.below.server)
     fails(errno.ENOTDIR, client.call, fsx.Root())
 
 
 def test_a_directory_below_that_contains_itself(world: World) -> None:
     lower: Any = world.below.server
-    lower._nodes[world.below.walk(b"dir")].entries[b"loop"] = lower._root
+    lower._nodes[world.below.walk(b"dir")].entries[b"loop"] = lower._store.root
     assert world.client.walk(b"dir/loop/dir/loop") == world.root
     world.client.mkdir(world.root, b"a")
     world.client.rename(world.root, b"a", world.client.walk(b"dir"), b"b")

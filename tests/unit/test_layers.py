@@ -33,7 +33,7 @@ HARMLESS = {
 
 # Who may. Everything else asks a server.
 MAY_USE_HOST = (
-    "linuxemu.servers", "linuxemu.cpu", "linuxemu.machine", "linuxemu.cli", "linuxemu.bench",
+    "linuxemu.servers", "linuxemu.cpu", "linuxemu.machine", "linuxemu.session", "linuxemu.cli", "linuxemu.bench",
     "linuxemu.__main__", "linuxemu.idl", "linuxemu.testing.program", "linuxemu.pytest_plugin", "rootfs",
 )  # fmt: skip
 

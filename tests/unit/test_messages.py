@@ -333,7 +333,7 @@ def test_everything_public_is_exported() -> None:
     assert set(messages.__all__) == {
         name
         for name, value in vars(messages).items()
-        if not name.startswith("_") and name not in ("annotations", "TYPE_CHECKING", "Final")
+        if name[0] not in "_@" and name not in ("annotations", "TYPE_CHECKING", "Final")  # "@": pytest's own
     } | {"unpack"}
 
 

@@ -48,7 +48,7 @@ class File:
         self.inode = self.fs = self
         self.pages: PageCache | None = None
 
-    async def call(self, m: Any) -> Any:
+    async def ask(self, m: Any) -> Any:
         assert m.handle == self.handle
         if isinstance(m, fs.Read):
             self.reads.append((m.offset, m.len))

@@ -105,11 +105,11 @@ def test_only_pages_of_the_caller_are_taken_back(pages: VmServer, offset: int, c
 
 def test_single_frames_are_handed_to_pagers(pages: VmServer) -> None:
     call(pages, A, vm.AllocPages(1, 17 << 12))
-    frames = call(pages, B, vmx.AllocFrames(3)).frames
+    frames = call(pages, B, vmx.AllocFrames(3, 0)).frames
     assert struct.unpack("<3I", frames) == (16, 18, 19)
-    assert fails(pages, B, vmx.AllocFrames(0)) == ERR_INVALID_ARG
-    assert fails(pages, B, vmx.AllocFrames(1 << 40)) == ERR_INVALID_ARG
-    assert fails(pages, B, vmx.AllocFrames(61)) == ERR_NO_MEMORY
+    assert fails(pages, B, vmx.AllocFrames(0, 0)) == ERR_INVALID_ARG
+    assert fails(pages, B, vmx.AllocFrames(1 << 40, 0)) == ERR_INVALID_ARG
+    assert fails(pages, B, vmx.AllocFrames(61, 0)) == ERR_NO_MEMORY
     assert call(pages, B, vmx.Stats()).free == 60
 
 

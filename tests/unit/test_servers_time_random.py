@@ -63,6 +63,12 @@ def test_only_a_time_since_1970_can_be_set_on_the_real_time_clock() -> None:
     assert fails(server, A, clock.Settime(clock.ClockId.REALTIME, -1)) == ERR_INVALID_ARG
 
 
+def test_the_real_time_clock_is_never_set_below_the_monotonic_one() -> None:
+    server = boot(TimeServer(VirtualClock(Tick())))
+    assert fails(server, A, clock.Settime(clock.ClockId.REALTIME, 4_999_999_999)) == ERR_INVALID_ARG
+    call(server, A, clock.Settime(clock.ClockId.REALTIME, 5_000_000_000))
+
+
 def test_the_host_s_clocks_are_shown() -> None:
     import time as host
 

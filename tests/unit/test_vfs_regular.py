@@ -9,7 +9,7 @@ import pytest
 from linuxemu.errors import RpcError
 from linuxemu.idl.codes import ERR_NOT_FOUND, posix_error
 from linuxemu.messages import fs, fsx
-from syscalls.abi.errno import EAGAIN, EBADF, EEXIST, EFBIG, EINVAL, EIO, EISDIR, ELOOP, ENOSPC
+from syscalls.abi.errno import EAGAIN, EBADF, EEXIST, EINVAL, EIO, EISDIR, ELOOP, ENOSPC
 from syscalls.abi.flags import (
     AT_FDCWD,
     FALLOC_FL_KEEP_SIZE,
@@ -176,12 +176,13 @@ def test_reads_end_at_the_end_of_the_file(rig: Rig) -> None:
 
 
 def test_largest_offset(rig: Rig) -> None:
-    assert rig.call("pwrite64", 3, b"x", 1, MAX_OFFSET) == -EFBIG
+    assert rig.call("pwrite64", 3, b"x", 1, MAX_OFFSET) == -EINVAL
     assert rig.call("lseek", 3, MAX_OFFSET, 0) == MAX_OFFSET
     assert rig.call("lseek", 3, 1, 1) == -EINVAL
-    assert rig.call("write", 3, b"x", 1) == -EFBIG
+    assert rig.call("write", 3, b"x", 1) == -EINVAL
     faults = Faults(rig, fs.Write, posix_error(EIO))
-    assert rig.call("pwrite64", 3, b"abc", 3, MAX_OFFSET - 2) == -EIO
+    assert rig.call("pwrite64", 3, b"abc", 3, MAX_OFFSET - 2) == -EINVAL
+    assert rig.call("pwrite64", 3, b"ab", 2, MAX_OFFSET - 2) == -EIO
     assert faults.seen[0].data == b"ab"
 
 

@@ -18,6 +18,19 @@ _FD_READ = 1
 _FD_WRITE = 4
 
 
+class Listeners:
+    """Who has to hear that a console server was started again."""
+
+    __slots__ = ("restarted", "subscriber", "watchers")
+
+    def __init__(self) -> None:
+        self.subscriber: int | None = None
+        """The task that hears of the host's signals."""
+        self.watchers: dict[int, None] = {}
+        """Tasks that ever watched a stream."""
+        self.restarted = False
+
+
 class ConsoleServer(Server):
     """Serves the standard streams 0, 1 and 2. No request ever waits: `watch` tells when to try again.
 
@@ -25,17 +38,39 @@ class ConsoleServer(Server):
         stdin: stream 0.
         stdout: stream 1.
         stderr: stream 2.
+        listeners: those of the server whose place this one takes.
     """
 
     name = "console"
 
-    def __init__(self, stdin: Stream, stdout: Stream, stderr: Stream) -> None:
+    def __init__(
+        self, stdin: Stream, stdout: Stream, stderr: Stream, listeners: Listeners | None = None
+    ) -> None:
         super().__init__()
         self._streams = (stdin, stdout, stderr)
         self._waiting: tuple[dict[int, int], ...] = ({}, {}, {})
         """Per stream, what each task waits for."""
         self._cancel: list[Callable[[], None] | None] = [None, None, None]
-        self._subscriber: int | None = None
+        self._listeners = listeners or Listeners()
+
+    def successor(self) -> ConsoleServer:
+        """A server of the same streams."""
+        self._listeners.restarted = True
+        return ConsoleServer(*self._streams, self._listeners)
+
+    async def start(self) -> None:
+        """Tell who may still wait for a predecessor's `ready` what holds now; so they ask again for the rest."""
+        if not self._listeners.restarted:
+            return
+        for task in self._listeners.watchers:
+            if self.port.exists(task):
+                for number, stream in enumerate(self._streams):
+                    self.port.async_send(task, console.Ready(number, stream.poll(POLLIN | POLLOUT)))
+
+    def killed(self) -> None:
+        """Stop watching; the streams stay as they are."""
+        for number in range(len(self._streams)):
+            self._disarm(number)
 
     def stop(self) -> None:
         """Stop watching and give the terminal its settings back."""
@@ -51,14 +86,14 @@ class ConsoleServer(Server):
         Returns:
             False if no client listens, so that the caller should do what the signal does by default.
         """
-        if self._subscriber is None:
+        if self._listeners.subscriber is None:
             return False
-        self.port.async_send(self._subscriber, console.Signal(signo))
+        self.port.async_send(self._listeners.subscriber, console.Signal(signo))
         return True
 
     def _stream(self, src: int, number: int) -> Stream:
-        if self._subscriber is None:
-            self._subscriber = src
+        if self._listeners.subscriber is None:
+            self._listeners.subscriber = src
         if not 0 <= number <= 2:
             raise RpcError(ERR_INVALID_ARG)
         return self._streams[number]
@@ -94,6 +129,7 @@ class ConsoleServer(Server):
     async def watch(self, src: int, m: console.Watch) -> console.WatchReply:
         """Send `ready` once, as soon as one of the events holds; never, if that cannot come to be."""
         stream = self._stream(src, m.stream)
+        self._listeners.watchers[src] = None
         holds = stream.poll(m.events)
         if holds:
             self.port.async_send(src, console.Ready(m.stream, holds))

@@ -14,6 +14,7 @@ class DiscoveryServer(Server):
     """
 
     name = "discovery"
+    vital = "no server finds another without it"
 
     def __init__(self) -> None:
         super().__init__()

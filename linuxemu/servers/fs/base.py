@@ -22,6 +22,7 @@ from linuxemu.idl.codes import (
 from linuxemu.kernel.server import Server, rpc
 from linuxemu.messages import fs, fsx
 from linuxemu.servers.fs import errno as e
+from linuxemu.servers.fs.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,6 +50,7 @@ MAX_READ = 16 << 20
 MAX_SIZE = (1 << 63) - 1
 
 _MAX_HANDLES = 1 << 20
+_ONCE = (fsx.Mknod, fsx.Mkdir, fsx.Symlink, fsx.Link, fsx.Unlink, fsx.Rmdir, fsx.Rename)
 _MAX_LINKS = 40
 _RECORD = Struct("<QQBH")
 _SEED_ERRORS = {
@@ -157,17 +159,22 @@ class FsServer(Server, ABC, Generic[N]):
 
     Args:
         name: the service name to register; empty for a server that only other servers are told of.
+        journal: that of the server whose place this one takes.
     """
 
     name = "fs"
 
-    def __init__(self, name: str = "fs") -> None:
+    def __init__(self, name: str = "fs", journal: Journal | None = None) -> None:
         super().__init__()
         self.name = name
+        self._journal = journal or Journal()
+        self._first_handle = self._journal.begin() + 1
+        for change in _ONCE:
+            self.table[change] = self._journal.once(self.table[change])
         self._handles: dict[int, dict[int, Handle[N]]] = {}
         self._free_numbers: dict[int, list[int]] = {}
 
-    # -- handles: per client, 1 and up, the lowest free one first ------------------------------------
+    # -- handles: per client, 1 and up (see `Journal.begin`), the lowest free one first ---------------
 
     def _handle(self, src: int, number: int) -> Handle[N]:
         try:
@@ -180,7 +187,7 @@ class FsServer(Server, ABC, Generic[N]):
         if table is None:
             table = self._handles[src] = {}
         free = self._free_numbers.get(src)
-        number = heappop(free) if free else len(table) + 1
+        number = heappop(free) if free else len(table) + self._first_handle
         table[number] = handle
         return number
 
@@ -207,6 +214,18 @@ class FsServer(Server, ABC, Generic[N]):
 
     async def _closed(self, handle: Handle[N]) -> None:
         """Give back what a handle held."""
+
+    def task_died(self, task: int) -> None:
+        """Called by the kernel when a task has ended: its handles are closed."""
+        self._journal.forget(task)
+        self._free_numbers.pop(task, None)
+        table = self._handles.pop(task, None)
+        if table:
+            self.port.spawn(self._close_all(list(table.values())))
+
+    async def _close_all(self, handles: list[Handle[N]]) -> None:
+        for handle in handles:
+            await self._closed(handle)
 
     # -- directories ---------------------------------------------------------------------------------
 

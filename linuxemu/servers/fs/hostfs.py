@@ -6,6 +6,7 @@ import os
 from stat import S_IMODE, S_ISDIR, S_ISLNK, S_ISREG
 from typing import TYPE_CHECKING
 
+from linuxemu.errors import RpcError
 from linuxemu.idl.runtime import new
 from linuxemu.messages import fs, fsx
 from linuxemu.servers.fs import errno as e
@@ -31,6 +32,7 @@ from linuxemu.servers.fs.hosttree import (
     O_DIRECTORY,
     O_NOFOLLOW,
     HostNode,
+    HostStorage,
     HostTree,
     host_key,
 )
@@ -61,6 +63,7 @@ class HostFs(HostTree):
         max_fds: how many directories stay open between requests.
         fs_type: what statfs(2) calls the file system.
         name: service name to register, see `FsServer`.
+        storage: the inodes of the server whose place this one takes; `path` is not opened then.
     Raises:
         BootError: the directory cannot be opened, or this host system lacks what it takes.
     """
@@ -73,10 +76,23 @@ class HostFs(HostTree):
         max_fds: int = 256,
         fs_type: int = EXT4_MAGIC,
         name: str = "fs",
+        storage: HostStorage | None = None,
     ) -> None:
-        super().__init__(path, max(1, max_fds), name)
+        super().__init__(max(1, max_fds), name, storage or HostStorage(path))
+        self._path = path
         self._writable = writable
         self._type = fs_type
+
+    def successor(self) -> HostFs:
+        """A server of the same directory."""
+        return HostFs(
+            self._path,
+            writable=self._writable,
+            max_fds=self._max_fds,
+            fs_type=self._type,
+            name=self.name,
+            storage=self._store,
+        )
 
     def _check_writable(self) -> None:
         if not self._writable:
@@ -113,7 +129,7 @@ class HostFs(HostTree):
         return new(fsx.GetattrReply, self._attributes(node))
 
     def _attributes(self, node: HostNode) -> tuple[int, ...]:
-        if node.last is not None and not node.places and not node.opened:
+        if node.last is not None and not node.places and not node.descriptors():
             return node.last
         return self._attr(node, self._state(node))
 
@@ -260,8 +276,9 @@ class HostFs(HostTree):
 
     def _change(self, node: HostNode, change: Callable[..., None]) -> None:
         """Call `change` with what names the node: a descriptor, or a name and its directory."""
-        if node.opened:
-            change(node.opened[0][0])
+        descriptors = node.descriptors()
+        if descriptors:
+            change(descriptors[0][0])
         else:
             parent, name, _ = self._locate(node)
             change(name, dir_fd=parent.fd, follow_symlinks=False)
@@ -273,7 +290,7 @@ class HostFs(HostTree):
         if size > MAX_SIZE:
             raise e.fail(e.EFBIG)
         node.writes += 1
-        for fd, access in node.opened:
+        for fd, access in node.descriptors():
             if access != os.O_RDONLY:
                 os.ftruncate(fd, size)
                 return
@@ -285,8 +302,8 @@ class HostFs(HostTree):
 
     def _chmod(self, node: HostNode, mode: int) -> None:
         """Change permissions without following a link that may be swapped in."""
-        if node.opened:
-            os.chmod(node.opened[0][0], mode)
+        for fd, _ in node.descriptors():
+            os.chmod(fd, mode)
             return
         parent, name, found = self._locate(node)
         if S_ISLNK(found.st_mode):
@@ -416,10 +433,23 @@ class HostFs(HostTree):
             if directory:
                 os.rmdir(name, dir_fd=dir_fd)
             else:
+                self._keep_open(parent, name, found)
                 os.unlink(name, dir_fd=dir_fd)
         except OSError as error:
             raise e.host_failure(error) from None
         self._lost(parent, name, found)
+
+    def _keep_open(self, parent: HostNode, name: bytes, found: os.stat_result) -> None:
+        """A file loses a name, perhaps its last: a client may have it open from a server that died."""
+        node = self._by_key.get(host_key(found))
+        if not self._journal.incarnation or not S_ISREG(found.st_mode) or node is None or node.descriptors():
+            return
+        for access in (os.O_RDWR, os.O_RDONLY):
+            try:
+                node.kept.append((self._open_again(node, access), access))
+            except (OSError, RpcError):
+                continue
+            return
 
     def _lost(self, parent: HostNode, name: bytes, found: os.stat_result) -> None:
         """A name is gone; remember what its inode was, should somebody still refer to it."""
@@ -452,6 +482,8 @@ class HostFs(HostTree):
                 victim = os.stat(name, dir_fd=to_fd, follow_symlinks=False)
             except FileNotFoundError:
                 victim = None
+            if victim is not None:
+                self._keep_open(target, name, victim)
             if m.flags:
                 _rename_new(old, name, from_fd, to_fd, S_ISDIR(moved.st_mode))
             else:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from linuxemu.errors import BootError, RpcError
 from linuxemu.servers.fs import errno as e
 from linuxemu.servers.fs.base import S_IFDIR, S_IFMT, FsServer, Handle, dirent_type, make_device
+from linuxemu.servers.fs.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +53,19 @@ class HostNode:
         key: what it is on the host.
     """
 
-    __slots__ = ("fd", "ino", "is_dir", "key", "last", "nlookup", "opened", "pins", "places", "writes")
+    __slots__ = (
+        "fd",
+        "ino",
+        "is_dir",
+        "kept",
+        "key",
+        "last",
+        "nlookup",
+        "opened",
+        "pins",
+        "places",
+        "writes",
+    )
 
     def __init__(self, ino: int, key: Key) -> None:
         self.ino = ino
@@ -67,51 +80,115 @@ class HostNode:
         """Descriptor of a directory, while it is in the cache."""
         self.opened: list[tuple[int, int]] = []
         """Descriptor and access mode of each open handle."""
+        self.kept: list[tuple[int, int]] = []
+        """The same of a file that has no name any more, from handles of a server that died."""
         self.writes = 0
         self.last: tuple[int, ...] | None = None
         """Attributes when it lost the last place that we knew."""
 
+    def descriptors(self) -> list[tuple[int, int]]:
+        """Through which the file can be reached, whatever its name means by now."""
+        return self.opened + self.kept
 
-class HostTree(FsServer[HostNode]):
-    """Inode table and directory descriptors of `HostFs`.
+    def close_handles(self) -> None:
+        """The server has died: its handles close, but one to each kind of access stays if it is all there is."""
+        nameless = not self.places and not self.is_dir
+        kept = {access: fd for fd, access in self.descriptors() if nameless}
+        for fd, access in self.descriptors():
+            if kept.get(access) != fd:
+                os.close(fd)
+        self.kept = [(fd, access) for access, fd in kept.items()]
+        self.opened.clear()
+
+    def close(self) -> None:
+        """Nothing of it is needed any more."""
+        for fd, _ in self.descriptors():
+            os.close(fd)
+        self.opened.clear()
+        self.kept.clear()
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+class HostStorage:
+    """What a server knows of the host's inodes, which outlives its death: numbers, places, counts.
 
     Args:
         path: the directory to serve; links in this path itself are followed.
-        max_fds: how many directories stay open.
-        name: service name to register.
+    Raises:
+        BootError: it cannot be opened.
     """
 
-    def __init__(self, path: str, max_fds: int, name: str) -> None:
-        super().__init__(name)
+    __slots__ = (
+        "aliases", "by_ino", "by_key", "devices", "journal", "next_spare", "renumbered", "root",
+    )  # fmt: skip
+
+    def __init__(self, path: str) -> None:
         if not _HAS_DIR_FD:
             raise BootError(f"{path}: this host system cannot serve its directories safely")
         try:
             fd = os.open(path, _DIR_FLAGS & ~O_NOFOLLOW)
         except OSError as error:
             raise BootError(f"{path}: cannot serve this directory: {error.strerror}") from None
+        self.journal = Journal()
+        self.by_ino: dict[int, HostNode] = {}
+        self.by_key: dict[Key, HostNode] = {}
+        self.aliases: dict[tuple[HostNode, bytes, Key], HostNode] = {}
+        self.devices: dict[int, int] = {}
+        self.renumbered: dict[Key, int] = {}
+        self.next_spare = _FIRST_SPARE_INO
+        key = host_key(os.fstat(fd))
+        self.devices[key[0]] = 0
+        self.root = HostNode(key[1] & _MASK_64 or self.spare(), key)
+        self.root.fd = fd
+        self.by_ino[self.root.ino] = self.by_key[key] = self.root
+
+    def spare(self) -> int:
+        """A number that no inode has."""
+        while self.next_spare in self.by_ino:
+            self.next_spare += 1
+        self.next_spare += 1
+        return self.next_spare - 1
+
+
+class HostTree(FsServer[HostNode]):
+    """Inode table and directory descriptors of `HostFs`.
+
+    Args:
+        max_fds: how many directories stay open.
+        name: service name to register.
+        storage: the inodes.
+    """
+
+    def __init__(self, max_fds: int, name: str, storage: HostStorage) -> None:
+        super().__init__(name, storage.journal)
+        self._store = storage
         self._max_fds = max_fds
         self._keep: HostNode | None = None
         """A directory that must stay open while another is opened."""
         self._cached: dict[HostNode, None] = {}
         """Directories with an open descriptor, the one not used for longest first."""
-        self._by_ino: dict[int, HostNode] = {}
-        self._by_key: dict[Key, HostNode] = {}
-        self._aliases: dict[tuple[HostNode, bytes, Key], HostNode] = {}
-        self._devices: dict[int, int] = {}
-        self._renumbered: dict[Key, int] = {}
-        self._next_spare = _FIRST_SPARE_INO
-        self._root = self._make(host_key(os.fstat(fd)))
-        self._root.fd = fd
+        self._by_ino, self._by_key, self._aliases = storage.by_ino, storage.by_key, storage.aliases
+        self._devices, self._renumbered = storage.devices, storage.renumbered
+        self._root = storage.root
+
+    async def start(self) -> None:
+        """Drop what only the handles of a predecessor kept."""
+        for node in list(self._by_ino.values()):
+            self._release(node)
+
+    def killed(self) -> None:
+        """Close everything that can be opened again."""
+        for node in list(self._cached):
+            self._close_dir(node)
+        for node in self._by_ino.values():
+            node.close_handles()
 
     def stop(self) -> None:
         """Close everything."""
         for node in self._by_ino.values():
-            if node.fd >= 0:
-                os.close(node.fd)
-                node.fd = -1
-            for fd, _ in node.opened:
-                os.close(fd)
-            node.opened.clear()
+            node.close()
         self._cached.clear()
 
     # -- the inode table -----------------------------------------------------------------------------
@@ -128,14 +205,8 @@ class HostTree(FsServer[HostNode]):
         number = (key[1] ^ device << _DEVICE_SHIFT) & _MASK_64
         if number and number not in self._by_ino:
             return number
-        self._renumbered[key] = number = self._spare()
+        self._renumbered[key] = number = self._store.spare()
         return number
-
-    def _spare(self) -> int:
-        while self._next_spare in self._by_ino:
-            self._next_spare += 1
-        self._next_spare += 1
-        return self._next_spare - 1
 
     def _make(self, key: Key) -> HostNode:
         node = HostNode(self._number(key), key)
@@ -175,7 +246,7 @@ class HostTree(FsServer[HostNode]):
         """A node of its own for a directory that also stands elsewhere, so that the tree stays a tree."""
         node = self._aliases.get((parent, name, key))
         if node is None:
-            node = HostNode(self._spare(), key)
+            node = HostNode(self._store.spare(), key)
             self._by_ino[node.ino] = self._aliases[parent, name, key] = node
         return node
 
@@ -206,6 +277,7 @@ class HostTree(FsServer[HostNode]):
             self._aliases.pop((parent, name, node.key), None)
         self._forget_places(node)
         self._close_dir(node)
+        node.close()
         if self._by_ino.get(node.ino) is node:
             del self._by_ino[node.ino]
         if self._by_key.get(node.key) is node:
@@ -318,8 +390,8 @@ class HostTree(FsServer[HostNode]):
         """The host's attributes of a node."""
         if node.fd >= 0:
             return os.fstat(node.fd)
-        if node.opened:
-            return os.fstat(node.opened[0][0])
+        for fd, _ in node.descriptors():
+            return os.fstat(fd)
         return self._locate(node)[2]
 
     def _attr(self, node: HostNode, found: os.stat_result) -> tuple[int, ...]:
@@ -347,8 +419,8 @@ class HostTree(FsServer[HostNode]):
 
     def _open_again(self, node: HostNode, flags: int) -> int:
         """A descriptor of a regular file that is known to be the node's."""
-        if not node.places and node.opened:
-            for fd, access in node.opened:
+        if not node.places:
+            for fd, access in node.descriptors():
                 if access in (flags & 3, os.O_RDWR):
                     return os.dup(fd)
         parent, name, _ = self._locate(node)

@@ -21,7 +21,7 @@ from linuxemu.servers.fs.base import (
     check_target,
     split_names,
 )
-from linuxemu.servers.fs.memnode import SHORT_TARGET, DirNode, FileNode, LinkNode, Node
+from linuxemu.servers.fs.memnode import SHORT_TARGET, DirNode, FileNode, LinkNode, MemStorage, Node
 from linuxemu.servers.fs.memtree import MemTree
 from linuxemu.servers.fs.pages import PAGE
 
@@ -65,6 +65,7 @@ class MemFs(MemTree):
         max_inodes: most names.
         fs_type: what statfs(2) calls the file system; None for tmpfs, or overlayfs if there is a lower one.
         root_mode: permissions of an empty file system's root.
+        storage: the file system of the server whose place this one takes; nothing else but `name` is used then.
     """
 
     def __init__(
@@ -77,10 +78,17 @@ class MemFs(MemTree):
         max_inodes: int = 1 << 20,
         fs_type: int | None = None,
         root_mode: int = 0o755,
+        storage: MemStorage | None = None,
     ) -> None:
-        max_pages = (_half_of_memory() if max_bytes is None else max_bytes) // PAGE
-        super().__init__(name, lower, now_ns, max_pages, max_inodes, root_mode)
-        self._type = fs_type or (TMPFS_MAGIC if lower is None else OVERLAYFS_MAGIC)
+        if storage is None:
+            max_pages = (_half_of_memory() if max_bytes is None else max_bytes) // PAGE
+            fs_type = fs_type or (TMPFS_MAGIC if lower is None else OVERLAYFS_MAGIC)
+            storage = MemStorage(lower, now_ns, max_pages, max_inodes, fs_type, root_mode)
+        super().__init__(name, storage)
+
+    def successor(self) -> MemFs:
+        """A server of the same files."""
+        return MemFs(name=self.name, storage=self._store)
 
     # -- attributes ----------------------------------------------------------------------------------
 
@@ -101,7 +109,7 @@ class MemFs(MemTree):
                 raise e.fail(e.ENAMETOOLONG)
             if parent.below is None or name in parent.hidden:
                 raise e.fail(e.ENOENT)
-            reply: fsx.LookupReply = await self.port.call(self._lower, fsx.Lookup(parent.below, name))
+            reply: fsx.LookupReply = await self._ask_lower(fsx.Lookup(parent.below, name))
             below = self._adopt(reply, parent)
             node = parent.entries.get(name)
             if node is not None or name in parent.hidden:  # changed meanwhile
@@ -160,7 +168,7 @@ class MemFs(MemTree):
         if size != data.size:
             before = data.allocated
             data.truncate(size)
-            self._used_pages += data.allocated - before
+            self._store.used_pages += data.allocated - before
             node.version += 1
 
     async def readlink(self, src: int, m: fsx.Readlink) -> fsx.ReadlinkReply:
@@ -170,15 +178,23 @@ class MemFs(MemTree):
             raise e.fail(e.EINVAL)
         if node.owned:
             return fsx.ReadlinkReply(node.target)
-        reply: fsx.ReadlinkReply = await self.port.call(self._lower, fsx.Readlink(node.lower or 0))
+        reply: fsx.ReadlinkReply = await self._ask_lower(fsx.Readlink(node.lower or 0))
         return reply
 
     async def statfs(self, src: int, m: fsx.Statfs) -> fsx.StatfsReply:
         """Sizes of the memory layer: what is below is not ours to fill."""
-        free = self._max_pages - self._used_pages
-        left = self._max_inodes - self._names
+        free = self._store.max_pages - self._store.used_pages
+        left = self._store.max_inodes - self._store.names
         return fsx.StatfsReply(
-            self._type, PAGE, self._max_pages, free, free, self._max_inodes, left, NAME_MAX, 0
+            self._store.fs_type,
+            PAGE,
+            self._store.max_pages,
+            free,
+            free,
+            self._store.max_inodes,
+            left,
+            NAME_MAX,
+            0,
         )
 
     # -- making names --------------------------------------------------------------------------------
@@ -234,7 +250,7 @@ class MemFs(MemTree):
         node = self._create(parent, name, S_IFLNK | 0o777, m.uid, m.gid)
         if isinstance(node, LinkNode):
             node.target = target
-            self._used_pages += node.allocated
+            self._store.used_pages += node.allocated
         return new(fsx.SymlinkReply, node.attr())
 
     async def link(self, src: int, m: fsx.Link) -> fsx.LinkReply:
@@ -440,9 +456,7 @@ class MemFs(MemTree):
         if length > MAX_READ:
             length = MAX_READ
         if not node.owned and node.lower_handle is not None:
-            request = fs.Read(node.lower_handle, offset, length)
-            reply: fs.ReadReply = await self.port.call(self._lower, request)
-            return reply
+            return await self._read_below(node, offset, length)
         data = node.data
         end = offset + length
         if end > data.size:
@@ -479,7 +493,7 @@ class MemFs(MemTree):
             for index, page in below.items():
                 data.fill(index, page)
         data.write(offset, content)
-        self._used_pages += data.allocated - before
+        self._store.used_pages += data.allocated - before
         node.mtime_ns = node.ctime_ns = self._now()
         node.version += 1
         return fs.WriteReply()
@@ -502,12 +516,12 @@ class MemFs(MemTree):
             for index, page in (await self._fetch(node, m.offset, end)).items():
                 data.fill(index, page)
             data.punch(m.offset, end)
-        self._used_pages += data.allocated - before
+        self._store.used_pages += data.allocated - before
         if not mode & _PUNCH_HOLE:
             self._charge(data.missing(m.offset, end))
             before = data.allocated
             data.reserve(m.offset, end)
-            self._used_pages += data.allocated - before
+            self._store.used_pages += data.allocated - before
         if not mode & _KEEP_SIZE and end > data.size:
             data.truncate(end)
         node.mtime_ns = node.ctime_ns = self._now()

@@ -1,14 +1,15 @@
-"""Inodes of the in-memory file system."""
+"""Inodes of the in-memory file system, and the storage that holds them all."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from linuxemu.servers.fs.base import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
+from linuxemu.servers.fs.journal import Journal
 from linuxemu.servers.fs.pages import PAGE, PageMap
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _SECTORS = PAGE // 512
 _DIRENT_SIZE = 20  # what tmpfs counts for a directory entry
@@ -188,3 +189,60 @@ def make_node(ino: int, mode: int, lower: int | None = None) -> Node:
     if kind == S_IFLNK:
         return LinkNode(ino, mode, lower)
     return FileNode(ino, mode, lower) if kind == S_IFREG else Node(ino, mode, lower)
+
+
+ROOT_INO = 1
+_FIRST_UPPER_INO = 1 << 40  # above the numbers that file systems below are likely to use
+
+
+class MemStorage:
+    """An in-memory file system without the server: what outlives the death of one.
+
+    Args:
+        lower: task id of the lower file server, None for a file system that starts empty.
+        now_ns: the time of day.
+        max_pages: room for file contents.
+        max_inodes: most names.
+        fs_type: what statfs(2) calls it.
+        root_mode: permissions of an empty file system's root.
+    """
+
+    __slots__ = (
+        "by_lower", "fs_type", "journal", "lower", "max_inodes", "max_pages", "names", "next_ino", "nodes", "now_ns",
+        "renumbered", "root", "used_pages",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        lower: int | None,
+        now_ns: Callable[[], int],
+        max_pages: int,
+        max_inodes: int,
+        fs_type: int,
+        root_mode: int,
+    ) -> None:
+        self.lower = lower
+        self.now_ns = now_ns
+        self.max_pages = max_pages
+        self.max_inodes = max_inodes
+        self.fs_type = fs_type
+        self.journal = Journal()
+        self.used_pages = 0
+        self.names = 1
+        """Names in memory, which is what inodes are counted by: a hard link takes room too."""
+        self.nodes: dict[int, Node] = {}
+        self.by_lower: dict[int, Node] = {}
+        self.renumbered: dict[int, int] = {}
+        self.next_ino = ROOT_INO + 1 if lower is None else _FIRST_UPPER_INO
+        self.root: DirNode | None = None
+        if lower is None:
+            self.root = DirNode(ROOT_INO, S_IFDIR | root_mode)
+            self.root.atime_ns = self.root.mtime_ns = self.root.ctime_ns = now_ns()
+            self.nodes[ROOT_INO] = self.root
+
+    def close_handles(self) -> None:
+        """A server has died: the handles that it gave out are gone, and those that it had below."""
+        for node in self.nodes.values():
+            node.opens = 0
+            if isinstance(node, FileNode):
+                node.lower_handle = None

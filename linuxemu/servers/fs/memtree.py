@@ -12,63 +12,59 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from linuxemu.errors import RpcError
-from linuxemu.idl.codes import posix_errno
+from linuxemu.idl.codes import ERR_NOT_FOUND, posix_errno
 from linuxemu.idl.runtime import new
+from linuxemu.kernel.recovery import DEATHS, LOST, call, call_again, wait_for
 from linuxemu.messages import fs, fsx
 from linuxemu.servers.fs import errno as e
 from linuxemu.servers.fs.base import S_IFMT, Entry, FsServer, Handle, dirent_type
-from linuxemu.servers.fs.memnode import DirNode, FileNode, LinkNode, Node, make_node
+from linuxemu.servers.fs.memnode import DirNode, FileNode, LinkNode, MemStorage, Node, make_node
 from linuxemu.servers.fs.pages import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
-_ROOT_INO = 1
-_FIRST_UPPER_INO = 1 << 40  # above the numbers that file systems below are likely to use
+    from linuxemu.messages import Message
+
 _LIST_CHUNK = 1 << 16
 _RECORD = Struct("<QQBH")
 
 
 class MemTree(FsServer[Node]):
-    """Inode table, names and lower file system of `MemFs`; see there for the arguments."""
+    """Inode table, names and lower file system of `MemFs`.
 
-    def __init__(
-        self,
-        name: str,
-        lower: int | None,
-        now_ns: Callable[[], int],
-        max_pages: int,
-        max_inodes: int,
-        root_mode: int,
-    ) -> None:
-        super().__init__(name)
-        self._lower = lower or 0
-        self._now = now_ns
-        self._max_pages = max_pages
-        self._max_inodes = max_inodes
-        self._used_pages = 0
-        self._names = 1
-        """Names in memory, which is what inodes are counted by: a hard link takes room too."""
-        self._nodes: dict[int, Node] = {}
-        self._by_lower: dict[int, Node] = {}
-        self._renumbered: dict[int, int] = {}
-        self._next_ino = _ROOT_INO + 1 if lower is None else _FIRST_UPPER_INO
-        self._root: DirNode | None = None
-        if lower is None:
-            self._root = DirNode(_ROOT_INO, 0o040000 | root_mode)
-            self._root.atime_ns = self._root.mtime_ns = self._root.ctime_ns = now_ns()
-            self._nodes[_ROOT_INO] = self._root
+    Args:
+        name: service name to register, see `FsServer`.
+        storage: the file system itself.
+    """
+
+    def __init__(self, name: str, storage: MemStorage) -> None:
+        super().__init__(name, storage.journal)
+        storage.close_handles()
+        self._store = storage
+        self._lower = storage.lower or 0
+        self._now = storage.now_ns
+        self._nodes = storage.nodes
+        self._by_lower = storage.by_lower
+        self._renumbered = storage.renumbered
+
+    async def start(self) -> None:
+        """Drop what only the handles of a predecessor kept."""
+        for node in list(self._nodes.values()):
+            self._release(node)
 
     async def _root_node(self) -> DirNode:
         """The root; it is learnt from the lower server when first needed."""
-        if self._root is None:
-            attr = await self.port.call(self._lower, fsx.Root())
-            if self._root is None:
+        store = self._store
+        if store.root is None:
+            attr = await self._ask_lower(fsx.Root())
+            if store.root is None:
                 node = self._adopt(attr, None)
                 if not isinstance(node, DirNode):
                     raise e.fail(e.ENOTDIR)
-                self._root = node
-        return self._root
+                store.root = node
+        return store.root
 
     # -- the inode table -----------------------------------------------------------------------------
 
@@ -85,10 +81,11 @@ class MemTree(FsServer[Node]):
         return node
 
     def _unused_ino(self) -> int:
-        while self._next_ino in self._nodes:
-            self._next_ino += 1
-        self._next_ino += 1
-        return self._next_ino - 1
+        store = self._store
+        while store.next_ino in store.nodes:
+            store.next_ino += 1
+        store.next_ino += 1
+        return store.next_ino - 1
 
     def _make(self, mode: int) -> Node:
         """A new inode of our own."""
@@ -101,7 +98,12 @@ class MemTree(FsServer[Node]):
         """Drop an inode that nobody refers to and that holds nothing worth keeping."""
         current: Node | None = node
         while current is not None:
-            if current.nlookup or current.opens or (current.owned and current.nlink) or current is self._root:
+            if (
+                current.nlookup
+                or current.opens
+                or (current.owned and current.nlink)
+                or current is self._store.root
+            ):
                 return
             parent = None
             if isinstance(current, DirNode):
@@ -110,10 +112,10 @@ class MemTree(FsServer[Node]):
                 parent = current.parent
                 self._set_parent(current, None)
             elif isinstance(current, FileNode):
-                self._used_pages -= current.data.allocated
+                self._store.used_pages -= current.data.allocated
                 current.data.truncate(0)
             elif isinstance(current, LinkNode):
-                self._used_pages -= current.allocated
+                self._store.used_pages -= current.allocated
             if self._nodes.get(current.ino) is current:
                 del self._nodes[current.ino]
             self._forget_lower(current)
@@ -142,7 +144,7 @@ class MemTree(FsServer[Node]):
 
     def _charge(self, pages: int) -> None:
         """ENOSPC unless so many more pages fit."""
-        if self._used_pages + pages > self._max_pages:
+        if self._store.used_pages + pages > self._store.max_pages:
             raise e.fail(e.ENOSPC)
 
     # -- names ---------------------------------------------------------------------------------------
@@ -167,13 +169,13 @@ class MemTree(FsServer[Node]):
     def _check_room_for_name(self, parent: DirNode) -> None:
         if not parent.nlink:
             raise e.fail(e.ENOENT)
-        if self._names >= self._max_inodes:
+        if self._store.names >= self._store.max_inodes:
             raise e.fail(e.ENOSPC)
 
     def _insert(self, parent: DirNode, name: bytes, node: Node) -> None:
         """Give an owned inode a name; whatever had it is removed already."""
         parent.entries[name] = node
-        self._names += 1
+        self._store.names += 1
         if type(node) is DirNode:
             self._set_parent(node, parent)
 
@@ -182,7 +184,7 @@ class MemTree(FsServer[Node]):
         if parent.entries.pop(name, None) is None:
             parent.hidden.add(name)
         else:
-            self._names -= 1
+            self._store.names -= 1
 
     async def _find(self, parent: DirNode, name: bytes) -> Node | None:
         """The inode that has a name, None if there is none."""
@@ -190,7 +192,7 @@ class MemTree(FsServer[Node]):
         if node is not None or parent.below is None or name in parent.hidden:
             return node
         try:
-            attr = await self.port.call(self._lower, fsx.Lookup(parent.below, name))
+            attr = await self._ask_lower(fsx.Lookup(parent.below, name))
         except RpcError as error:
             if posix_errno(error.code) == e.ENOENT:
                 return None
@@ -227,6 +229,10 @@ class MemTree(FsServer[Node]):
 
     # -- the lower file system -----------------------------------------------------------------------
 
+    async def _ask_lower(self, message: Message) -> Any:
+        """Ask the lower server, and again if it dies meanwhile."""
+        return await call(self.port, self._lower, message)
+
     def _number(self, lower: int) -> int:
         """Our number of a lower inode: the lower one's own, unless something else has it here."""
         node = self._by_lower.get(lower)
@@ -258,43 +264,77 @@ class MemTree(FsServer[Node]):
         """Keep a node's attributes here from now on, because they are about to change."""
         if node.owned or node.lower is None:
             return
-        attr = await self.port.call(self._lower, fsx.Getattr(node.lower))
+        attr = await self._ask_lower(fsx.Getattr(node.lower))
         if isinstance(node, LinkNode):
-            target = (await self.port.call(self._lower, fsx.Readlink(node.lower))).target
+            target = (await self._ask_lower(fsx.Readlink(node.lower))).target
             if not node.owned:
                 node.target = target
                 node.take(attr)
-                self._used_pages += node.allocated
+                self._store.used_pages += node.allocated
         elif not node.owned:
             node.take(attr)
 
     async def _lower_attr(self, node: Node) -> fsx.GetattrReply:
         """The attributes of a node that is not owned."""
-        reply: fsx.GetattrReply = await self.port.call(self._lower, fsx.Getattr(node.lower or 0))
+        reply: fsx.GetattrReply = await self._ask_lower(fsx.Getattr(node.lower or 0))
         return reply if node.ino == node.lower else new(fsx.GetattrReply, (node.ino, *reply[1:]))
 
     async def _open_lower(self, node: FileNode) -> None:
         """Get a handle at the lower server for as long as the file is open here."""
         if node.lower is None or node.lower_handle is not None or (node.owned and not node.data.floor):
             return
-        handle = (await self.port.call(self._lower, fsx.Open(node.lower, 0))).handle
+        handle = (await self._ask_lower(fsx.Open(node.lower, 0))).handle
         if node.lower_handle is None:
             node.lower_handle = handle
         else:
-            await self.port.call(self._lower, fs.Close(handle))
+            await self._close_below(handle)
 
     async def _close_lower(self, node: FileNode) -> None:
         handle = node.lower_handle
         if handle is not None:
             node.lower_handle = None
+            await self._close_below(handle)
+
+    async def _close_below(self, handle: int) -> None:
+        try:
             await self.port.call(self._lower, fs.Close(handle))
+        except RpcError as error:
+            if error.code not in LOST and error.code != ERR_NOT_FOUND:
+                raise  # else it was closed by the lower server's death
+
+    async def _read_below(self, node: FileNode, offset: int, length: int) -> fs.ReadReply:
+        """One read of an open file's lower part."""
+        message = fs.Read(node.lower_handle or 0, offset, length)
+        try:
+            reply: fs.ReadReply = await self.port.call(self._lower, message)
+        except RpcError as error:
+            reply = await self._read_again(node, message, error)
+        return reply
+
+    async def _read_again(self, node: FileNode, message: fs.Read, error: RpcError) -> fs.ReadReply:
+        """A read below failed: if the lower server has died, the file gets another handle."""
+        used = message.handle
+
+        async def renew() -> fs.Read:
+            nonlocal used
+            if node.lower_handle == used:
+                handle = (await self.port.call(self._lower, fsx.Open(node.lower or 0, 0))).handle
+                if node.lower_handle == used:
+                    node.lower_handle = handle
+                else:  # another request was faster
+                    await self._close_below(handle)
+            used = node.lower_handle or 0
+            return fs.Read(used, message.offset, message.len)
+
+        reply: fs.ReadReply = await call_again(self.port, self._lower, message, error, renew)
+        return reply
 
     async def _read_lower(self, node: FileNode, start: int, end: int) -> bytes:
         """The lower file's bytes; zeros where it turns out to be shorter than it said."""
         parts: list[bytes] = []
         position = start
         while position < end and node.lower_handle is not None:
-            reply = await self.port.call(self._lower, fs.Read(node.lower_handle, position, end - position))
+            reply = await self._read_below(node, position, end - position)
             if not reply.data:
                 break
             parts.append(reply.data)
@@ -321,13 +361,24 @@ class MemTree(FsServer[Node]):
         """The entries of the lower directory, with our inode numbers."""
         if node.below is None:
             return []
-        call, lower = self.port.call, self._lower
-        handle = (await call(lower, fsx.Open(node.below, 0))).handle
+        for deaths in range(1, DEATHS + 1):
+            try:
+                return await self._list_lower(node.below)
+            except RpcError as error:
+                if error.code not in LOST and error.code != ERR_NOT_FOUND:
+                    raise
+                if deaths == DEATHS or not await wait_for(self.port, self._lower):
+                    raise
+        raise AssertionError
+
+    async def _list_lower(self, directory: int) -> list[Entry]:
+        ask, lower = self.port.call, self._lower
+        handle = (await ask(lower, fsx.Open(directory, 0))).handle
         found: list[Entry] = []
         try:
             cookie = 0
             while True:
-                records = (await call(lower, fsx.Readdir(handle, cookie, _LIST_CHUNK))).entries
+                records = (await ask(lower, fsx.Readdir(handle, cookie, _LIST_CHUNK))).entries
                 if not records:
                     return found
                 position = 0
@@ -336,4 +387,4 @@ class MemTree(FsServer[Node]):
                     position += _RECORD.size + length
                     found.append((self._number(ino), kind, records[position - length : position]))
         finally:
-            await call(lower, fs.Close(handle))
+            await self._close_below(handle)

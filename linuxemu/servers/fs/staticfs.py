@@ -26,6 +26,8 @@ from linuxemu.servers.fs.tree import ROOT_INO, Extents, StaticNode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from linuxemu.servers.fs.journal import Journal
+
 SQUASHFS_MAGIC = 0x73717368
 _ST_RDONLY = 1
 _BLOCK = 4096
@@ -38,12 +40,19 @@ class StaticFs(FsServer[StaticNode]):
         nodes: inodes by number, see `linuxemu.servers.fs.tree`.
         fd: the host's descriptor of the data; closed by `stop`.
         name: service name to register, see `FsServer`.
+        journal: see `FsServer`.
     """
 
-    def __init__(self, nodes: list[StaticNode | None], fd: int, name: str = "fs") -> None:
-        super().__init__(name)
+    def __init__(
+        self, nodes: list[StaticNode | None], fd: int, name: str = "fs", journal: Journal | None = None
+    ) -> None:
+        super().__init__(name, journal)
         self._nodes = nodes
         self._fd = fd
+
+    def successor(self) -> StaticFs:
+        """A server of the same table and data file."""
+        return StaticFs(self._nodes, self._fd, self.name, self._journal)
 
     def stop(self) -> None:
         """Close the data file."""

@@ -106,6 +106,7 @@ class OolServer(Server):
     """
 
     name = "ool"
+    vital = "every payload travels through it"
 
     def __init__(self, memory: TaskMemory | None = None) -> None:
         super().__init__()
@@ -201,7 +202,9 @@ class OolServer(Server):
             memory.discard(dst, buffer)
 
     def _step(self, src: int, message: Message) -> Any:
-        serving: Coroutine[Any, Any, Any] = self.handle(src, type(message).unpack(message.pack(src)))
+        # The handler itself, whatever stands in front of it for others: a late reply is none here.
+        method = getattr(self, self.handlers[type(message)])
+        serving: Coroutine[Any, Any, Any] = method(src, type(message).unpack(message.pack(src)))
         try:
             serving.send(None)
         except StopIteration as stop:

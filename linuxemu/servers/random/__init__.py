@@ -22,17 +22,22 @@ class RandomServer(Server):
 
     Args:
         seed: with a seed the sequence is the same at every run (and no secret); without one it is the host's.
+        source: that of the server whose place this one takes: its sequence goes on.
     """
 
     name = "random"
 
-    def __init__(self, seed: int | None = None) -> None:
+    def __init__(self, seed: int | None = None, source: Callable[[int], bytes] | None = None) -> None:
         super().__init__()
-        self._bytes: Callable[[int], bytes] = os.urandom
+        self._bytes = source or os.urandom
         if seed is not None:
             from random import Random  # only here: it costs several milliseconds
 
             self._bytes = Random(seed).randbytes
+
+    def successor(self) -> RandomServer:
+        """A server that goes on with the sequence."""
+        return RandomServer(source=self._bytes)
 
     @rpc(random.GetRandom)
     async def get_random(self, src: int, m: random.GetRandom) -> random.GetRandomReply:

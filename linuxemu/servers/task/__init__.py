@@ -1,20 +1,60 @@
-"""The task server: task ids, programs of the boot image, and news of tasks that end."""
+"""The task server: task ids, programs of the boot image, news of tasks that end, and new servers for dead ones."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linuxemu.errors import RpcError
-from linuxemu.idl.codes import ERR_INVALID_TASK, ERR_NOT_FOUND, ERR_NOT_PERMITTED
-from linuxemu.kernel import Server, rpc
-from linuxemu.messages import task
+from linuxemu.errors import LinuxEmuError, RpcError
+from linuxemu.idl.codes import ERR_INVALID_TASK, ERR_NOT_FOUND, ERR_NOT_PERMITTED, ERR_UNAVAILABLE
+from linuxemu.kernel import Server, WaitQueue, park, rpc
+from linuxemu.messages import supervisor, task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+class Supervised:
+    """A server that is started again when it dies.
+
+    Args:
+        successor: makes the server anew.
+    """
+
+    __slots__ = ("restarts", "successor", "waiting")
+
+    def __init__(self, successor: Callable[[], Server | None]) -> None:
+        self.successor = successor
+        self.restarts = 0
+        self.waiting = WaitQueue()
+        """Who waits until it runs."""
+
+
+class TaskStorage:
+    """What the task server knows; another one can go on with it."""
+
+    __slots__ = ("pager", "reserved", "restarts", "servers", "watched", "watchers")
+
+    def __init__(self) -> None:
+        self.pager: dict[int, int] = {}
+        """Reserved id -> the pager it is for."""
+        self.reserved: dict[int, set[int]] = {}
+        """The other way round."""
+        self.watchers: dict[int, dict[int, int]] = {}
+        """Task -> who watches it -> how many times."""
+        self.watched: dict[int, set[int]] = {}
+        """The other way round."""
+        self.servers: dict[int, Supervised] = {}
+        """Servers to start again, by task id."""
+        self.restarts = -1
+        """How often the task server itself was started again."""
+
+    def supervise(self, number: int, server: Server) -> None:
+        """Start a server's successor when it dies."""
+        self.servers[number] = Supervised(server.successor)
+
+
 class TaskServer(Server):
-    """Keeps who reserved which id and who wants to know of whose end.
+    """Keeps who reserved which id and who wants to know of whose end, and starts servers again that die.
 
     The number of ids is the kernel's limit, not the seed's 64, and an id that is not in use is an error where
     the seed stopped.
@@ -22,21 +62,30 @@ class TaskServer(Server):
     Args:
         programs: what `task.launch` can start: name -> function that takes the command line and returns the
             id of the new task.
+        storage: that of the server whose place this one takes.
     """
 
     name = "task"
 
-    def __init__(self, programs: Mapping[str, Callable[[str], int]] | None = None) -> None:
+    def __init__(
+        self, programs: Mapping[str, Callable[[str], int]] | None = None, storage: TaskStorage | None = None
+    ) -> None:
         super().__init__()
         self._programs = programs or {}
-        self._pager: dict[int, int] = {}
-        """Reserved id -> the pager it is for."""
-        self._reserved: dict[int, set[int]] = {}
-        """The other way round."""
-        self._watchers: dict[int, dict[int, int]] = {}
-        """Task -> who watches it -> how many times."""
-        self._watched: dict[int, set[int]] = {}
-        """The other way round."""
+        self.storage = storage = storage or TaskStorage()
+        storage.restarts += 1
+        self._pager, self._reserved = storage.pager, storage.reserved
+        self._watchers, self._watched = storage.watchers, storage.watched
+
+    def successor(self) -> TaskServer:
+        """A server that knows the same tasks."""
+        return TaskServer(self._programs, self.storage)
+
+    async def start(self) -> None:
+        """Go on with what a predecessor was about to start."""
+        for number in self.storage.servers:
+            if not self.port.exists(number):
+                self.port.spawn(self._start_again(number))
 
     @rpc(task.Alloc)
     async def alloc(self, src: int, m: task.Alloc) -> task.AllocReply:
@@ -101,8 +150,47 @@ class TaskServer(Server):
         if not self._watched[watcher]:
             del self._watched[watcher]
 
+    @rpc(supervisor.Wait)
+    async def wait(self, src: int, m: supervisor.Wait) -> supervisor.WaitReply:
+        """Answer when a server runs; that this one does goes without saying."""
+        if m.task == self.port.task:
+            return supervisor.WaitReply(self.storage.restarts)
+        found = self.storage.servers.get(m.task)
+        if found is None:
+            raise RpcError(ERR_NOT_FOUND)
+        if not self.port.exists(m.task):
+            waiter = self.port.waiter()
+            found.waiting.add(waiter)
+            try:
+                if not await park(waiter):
+                    raise RpcError(ERR_UNAVAILABLE)
+            finally:
+                found.waiting.discard(waiter)
+        return supervisor.WaitReply(found.restarts)
+
+    async def _start_again(self, number: int) -> None:
+        """Give a dead server a successor, but not within the call that was its death."""
+        waiter = self.port.waiter()
+        waiter.wake()
+        await park(waiter)
+        found = self.storage.servers.get(number)
+        if found is None or self.port.exists(number):
+            return  # `start` and `task_died` have both seen it dead
+        try:
+            server = found.successor()
+        except (LinuxEmuError, OSError):
+            server = None
+        if server is None:
+            del self.storage.servers[number]
+        else:
+            found.restarts += 1
+            self.port.add_server(server, number)
+        found.waiting.wake_all(server is not None)
+
     def task_died(self, number: int) -> None:
         """Called by the kernel when a task has ended."""
+        if number in self.storage.servers:
+            self.port.spawn(self._start_again(number))
         for watched in list(self._watched.get(number, ())):
             self._forget(number, watched)
         for reserved in self._reserved.pop(number, ()):

@@ -70,6 +70,16 @@ class VirtualClock:
         return 1
 
 
+class Rtc:
+    """What of a time server outlives it, as a battery-backed clock does."""
+
+    __slots__ = ("offset_ns",)
+
+    def __init__(self) -> None:
+        self.offset_ns = 0
+        """How much the real-time clock of this machine is ahead of its source."""
+
+
 class TimeServer(Server):
     """Seconds for the seed's `time.gettimeofday`, nanoseconds for `clock`.
 
@@ -77,14 +87,19 @@ class TimeServer(Server):
 
     Args:
         source: where time comes from; the host by default.
+        rtc: that of the server whose place this one takes.
     """
 
     name = "time"
 
-    def __init__(self, source: ClockSource | None = None) -> None:
+    def __init__(self, source: ClockSource | None = None, rtc: Rtc | None = None) -> None:
         super().__init__()
         self._source: ClockSource = HostClock() if source is None else source
-        self._offset_ns = 0
+        self._rtc = rtc or Rtc()
+
+    def successor(self) -> TimeServer:
+        """A server that shows the same times."""
+        return TimeServer(self._source, self._rtc)
 
     @rpc(time.Gettimeofday)
     async def gettimeofday(self, src: int, m: time.Gettimeofday) -> time.GettimeofdayReply:
@@ -104,16 +119,16 @@ class TimeServer(Server):
 
     @rpc(clock.Settime)
     async def settime(self, src: int, m: clock.Settime) -> clock.SettimeReply:
-        """Set the real-time clock; the others cannot be set."""
-        if m.clock != _REALTIME or not 0 <= m.ns <= _MAX_NS:
+        """Set the real-time clock, not to less than the monotonic one shows; the others cannot be set."""
+        if m.clock != _REALTIME or not self._source.now_ns(_MONOTONIC) <= m.ns <= _MAX_NS:
             raise RpcError(ERR_INVALID_ARG)
-        self._offset_ns = m.ns - self._source.now_ns(_REALTIME)
+        self._rtc.offset_ns = m.ns - self._source.now_ns(_REALTIME)
         return clock.SettimeReply()
 
     def _read(self, clock_id: int) -> int:
         self._check(clock_id)
         now_ns = self._source.now_ns(clock_id)
-        return now_ns + self._offset_ns if clock_id == _REALTIME else now_ns
+        return now_ns + self._rtc.offset_ns if clock_id == _REALTIME else now_ns
 
     @staticmethod
     def _check(clock_id: int) -> None:

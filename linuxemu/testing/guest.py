@@ -142,9 +142,6 @@ class Guest:
         inject: faults, as rules or as their text ("fs.write:error=EIO:when=3"), see `linuxemu.inject`.
     """
 
-    declared_errors_only = False
-    """Fail when a call fails with an errno that its handler does not declare (for this project's own tests)."""
-
     def __init__(
         self,
         *,

@@ -75,7 +75,7 @@ class RpcLog(Sequence[Rpc]):
     def __init__(self) -> None:
         self._entries: list[Rpc] = []
         self.cut = False
-        """The host's clock ended the run: how far it came is not the same every time."""
+        """The host's clock ended the run, so that how far it came is not the same every time."""
         self.muted = 0
         """While above 0 nothing is written down, because the test itself is at work, not the guest."""
 

@@ -43,6 +43,7 @@ class Case(NamedTuple):
         user: uid and gid of the caller.
         unfaulted: pointers that this call does not touch, by name, with the reason: "argument: reason".
         survives_eio: the first server's failure does not fail the call; the reason.
+        ends: its task ends in it.
         label: tells apart cases of one call with one outcome.
     """
 
@@ -57,6 +58,7 @@ class Case(NamedTuple):
     user: tuple[int, int] = (0, 0)
     unfaulted: Sequence[str] = ()
     survives_eio: str = ""
+    ends: bool = False
     label: str = ""
 
     def __str__(self) -> str:

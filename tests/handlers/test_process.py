@@ -105,9 +105,9 @@ def _nothing(guest: Guest, call: Call) -> None:
 
 
 CASES = [
-    ok("exit", 3, rpcs=[], check=lambda guest, call: _ended(guest, 3)),
-    ok("exit", 0x1FF, rpcs=[], check=lambda guest, call: _ended(guest, 0xFF), label="low byte"),
-    ok("exit_group", 3, rpcs=[], check=lambda guest, call: _ended(guest, 3)),
+    ok("exit", 3, rpcs=[], ends=True, check=lambda guest, call: _ended(guest, 3)),
+    ok("exit", 0x1FF, rpcs=[], ends=True, check=lambda guest, call: _ended(guest, 0xFF), label="low byte"),
+    ok("exit_group", 3, rpcs=[], ends=True, check=lambda guest, call: _ended(guest, 3)),
     ok("wait4", -1, STATUS, 0, USAGE, setup=_zombie, returns=CHILD, rpcs=[], check=_exited),
     ok("wait4", CHILD, 0, 0, 0, setup=_zombie, returns=CHILD, rpcs=[], label="by pid without pointers"),
     ok("wait4", 0, 0, 0, 0, setup=_zombie, returns=CHILD, rpcs=[], label="own group"),

@@ -181,7 +181,8 @@ CASES = [
     fails("syslog", EPERM, 11, NULL, -1, user=USER, rpcs=[], label="even an unknown action"),
     # -- reboot
     *(
-        ok("reboot", LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2C, op, BAD, rpcs=[], check=_ended_by(signo), label=label)
+        ok("reboot", LINUX_REBOOT_MAGIC1, LINUX_REBOOT_MAGIC2C, op, BAD, rpcs=[], check=_ended_by(signo), ends=True,
+           label=label)
         for op, signo, label in (
             (LINUX_REBOOT_CMD_RESTART, SIGHUP, "restart"), (LINUX_REBOOT_CMD_RESTART2, SIGHUP, "restart with words"),
             (LINUX_REBOOT_CMD_HALT, SIGINT, "halt"), (LINUX_REBOOT_CMD_POWER_OFF, SIGINT, "power off"),

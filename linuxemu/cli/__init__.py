@@ -1,4 +1,4 @@
-"""The command line: `linuxemu run | rootfs | bench`.
+"""The command line: `linuxemu run | rootfs | audit | bench`.
 
 Each command is a module of its own, imported only when it is asked for: the time from `linuxemu run` to the
 guest's first instruction is part of what people measure.
@@ -20,6 +20,7 @@ Run, test and understand Linux programs on a microkernel's Linux ABI layer.
 commands:
   run        run a Linux program as a task of the microkernel
   rootfs     build root file systems for it
+  audit      list the system calls that programs can make, without running them
   bench      measure it beside native runs and qemu-user
 
 options:
@@ -27,7 +28,7 @@ options:
   --version      show the version
 """
 
-_COMMANDS = ("run", "rootfs", "bench")
+_COMMANDS = ("run", "rootfs", "audit", "bench")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -60,6 +61,10 @@ def _dispatch(words: list[str]) -> int:
         from linuxemu.cli import rootfs
 
         return rootfs.main(rest)
+    if command == "audit":
+        from linuxemu.cli import audit
+
+        return audit.main(rest)
     if command == "bench":
         from linuxemu.cli import bench
 

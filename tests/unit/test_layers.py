@@ -39,7 +39,9 @@ MAY_USE_HOST = (
 
 ONLY_IN = {
     "unicorn": (),
-    "elftools": ("loader",),
+    "elftools": ("loader", "linuxemu.audit"),
+    "capstone": ("linuxemu.audit",),
+    "tqdm": ("linuxemu.cli.audit",),
     "lark": ("linuxemu.idl",),
     "zstandard": ("rootfs", "linuxemu.servers.fs"),
     "termios": ("linuxemu.servers.console",),
@@ -55,7 +57,7 @@ MODULE_LINES, FUNCTION_LINES = 600, 40
 # Too dear for every start of the tool.
 HEAVY = (
     "argparse", "asyncio", "capstone", "dataclasses", "elftools", "inspect", "lark", "logging",
-    "pathlib", "shutil", "subprocess", "tarfile", "tempfile", "unicorn", "zstandard", "linuxemu.bench",
+    "pathlib", "shutil", "subprocess", "tarfile", "tempfile", "tqdm", "unicorn", "zstandard", "linuxemu.bench",
     "linuxemu.idl.parser",
 )  # fmt: skip
 

@@ -18,6 +18,7 @@ from sphinx.pycode import ModuleAnalyzer
 
 from linuxemu.idl.ids import IdTable
 from linuxemu.idl.interface import load
+from syscalls.rpcs import RPCS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -116,8 +117,10 @@ def _syscall(call: Syscall) -> Iterator[str]:
     summary = (call.handler.__doc__ or "").strip().partition("\n")[0]
     notes = f": {_prose(call.notes)}." if call.notes else "."
     yield from (f":::{{syscall}} {call.name}({arguments})", _prose(summary))
+    sent = RPCS.get(call.name, "").split()
+    messages = f" Messages: {', '.join(f'{{message}}`{name}`' for name in sent)}." if sent else ""
     errors = f" Errors: {', '.join(f'`{name}`' for name in call.errors)}." if call.errors else ""
-    yield from (f"*Number {call.number}, {call.support}*{notes}{errors}", ":::", "")
+    yield from (f"*Number {call.number}, {call.support}*{notes}{errors}{messages}", ":::", "")
 
 
 def _prose(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The command line: `linuxemu run | rootfs | audit | bench`.
+"""The command line: `linuxemu run | rootfs | audit | syscalls | bench`.
 
 Each command is a module of its own, imported only when it is asked for: the time from `linuxemu run` to the
 guest's first instruction is part of what people measure.
@@ -21,6 +21,7 @@ commands:
   run        run a Linux program as a task of the microkernel
   rootfs     build root file systems for it
   audit      list the system calls that programs can make, without running them
+  syscalls   list the system calls of Linux, and how far each is supported
   bench      measure it beside native runs and qemu-user
 
 options:
@@ -28,7 +29,7 @@ options:
   --version      show the version
 """
 
-_COMMANDS = ("run", "rootfs", "audit", "bench")
+_COMMANDS = ("run", "rootfs", "audit", "syscalls", "bench")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -65,6 +66,10 @@ def _dispatch(words: list[str]) -> int:
         from linuxemu.cli import audit
 
         return audit.main(rest)
+    if command == "syscalls":
+        from linuxemu.cli import syscalls
+
+        return syscalls.main(rest)
     if command == "bench":
         from linuxemu.cli import bench
 

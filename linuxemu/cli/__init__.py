@@ -6,6 +6,7 @@ guest's first instruction is part of what people measure.
 
 from __future__ import annotations
 
+import errno
 import sys
 
 from linuxemu.cli.options import complain
@@ -29,6 +30,7 @@ options:
   --version      show the version
 """
 
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _COMMANDS = ("run", "rootfs", "audit", "syscalls", "bench")
 
 
@@ -48,6 +50,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except OSError as error:
+        if error.errno not in _DISK_FULL:
+            raise
+        _forget_stdout()
+        complain(f"linuxemu {words[0]}" if words else "linuxemu", f"cannot write: {error.strerror}")
+        return 2
     return status
 
 

@@ -51,16 +51,7 @@ def main(words: list[str]) -> int:
     except UsageError as error:
         complain(_NAME, f"{error}; {_NAME} --help tells more")
         return 2
-    statuses = {0}
-    try:
-        for path in options.paths:
-            statuses.update(_audit_path(path, options))
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        complain(_NAME, f"cannot write: {error.strerror}")
-        return 2
-    return max(statuses)
+    return max(status for path in options.paths for status in _audit_path(path, options))
 
 
 def _parser() -> argparse.ArgumentParser:

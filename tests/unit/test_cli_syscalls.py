@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 
 import pytest
 
@@ -12,6 +14,7 @@ from linuxemu.testing.script import requests_of
 from syscalls.abi.numbers import X86_64
 from syscalls.registry import TABLE
 from syscalls.rpcs import RPCS
+from tests.helpers import cli_words, tool_environment
 
 
 def shown(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> str:
@@ -69,6 +72,16 @@ def test_mistakes(capfd: pytest.CaptureFixture[str], words: list[str], complaint
     error = capfd.readouterr().err
     assert error.count("\n") == 1
     assert complaint in error
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("words", [["syscalls"], ["syscalls", "getpid"], ["--version"], ["--help"]], ids=" ".join)
+def test_a_full_disk_is_one_line(words: list[str]) -> None:
+    environment = {**tool_environment(), "PYTHONUNBUFFERED": ""}
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(cli_words(*words), stdout=full, stderr=subprocess.PIPE, env=environment)
+    assert done.returncode == 2
+    assert done.stderr == f"linuxemu {words[0]}: cannot write: No space left on device\n".encode()
 
 
 def test_recorded_messages_exist() -> None:

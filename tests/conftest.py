@@ -32,9 +32,14 @@ COMPILERS = {
 }
 
 
+LONGEST = "tests/system/test_repeatable.py"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     from tests.helpers import host_runs_programs
 
+    # What takes minutes begins first, so that the other workers have something to do meanwhile.
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
     if not host_runs_programs():
         skip = pytest.mark.skip(reason="needs native runs: Linux on x86-64")
         for item in items:

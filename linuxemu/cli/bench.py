@@ -18,6 +18,8 @@ from linuxemu.errors import LinuxEmuError
 def main(words: list[str]) -> int:
     """Carry out `linuxemu bench WORDS`; exit status 1 if a promise is missed with --check."""
     options = _parser().parse_args(words)
+    # An installed tool finds its modules compiled; one that compiles them at every start is not what is measured.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     try:
         with tempfile.TemporaryDirectory(prefix="linuxemu-bench-") as directory:
             lines = _measure(_host(Path(directory)), options.only, options.runs)

@@ -147,6 +147,12 @@ def _idle(host: Host) -> Measures:
     return {LINUXEMU: lambda: idle_percent(command)}
 
 
+def _audit(host: Host) -> Measures:
+    words = " ".join(linuxemu_command("audit", host.busybox))
+    # Its status tells of unsupported calls, of which there are some.
+    return {LINUXEMU: lambda: _wall_s(host.launcher.run([host.busybox, "sh", "-c", f"{words} || [ $? = 1 ]"]))}
+
+
 def _wall_s(launch: Launch) -> float:
     return launch.wall_s
 
@@ -194,6 +200,7 @@ def figures(host: Host) -> list[Figure]:
         Figure("python", "start-up of `python3 -c pass`", "ms", _python(host)),
         Figure("memory", "peak memory of `busybox true`", "MiB", _start(host, _peak_mib)),
         Figure("idle", f"CPU use of {_SLEEPERS} sleeping processes", "%", _idle(host)),
+        Figure("audit", "audit of BusyBox", "s", _audit(host)),
         Figure("harness", "a harness test, beyond an empty one", "ms", harness_cost(work, host.launcher)),
         Figure("collect", "collection with the plugin, beyond without", "ms", collection_cost(work, host.launcher)),
     ]

@@ -77,6 +77,7 @@ def limits(lines: list[Line]) -> list[Limit]:
     add("start-up / `python3 -c pass`", median("start"), median("python", NATIVE), 15)
     add("peak memory, MiB", median("memory"), 1, 100)
     add("CPU use of the sleeping processes, %", median("idle"), 1, 1)
+    add("audit of BusyBox, s", median("audit"), 1, 10)
     add("harness test, ms", median("harness"), 1, 3)
     add("collection with the plugin, ms", median("collect"), 1, 50)
     return found

@@ -17,6 +17,7 @@ from syscalls.abi.errno import (
 )
 from syscalls.abi.flags import AT_FDCWD, MS_RDONLY, MS_REMOUNT
 from tests.handlers.cases import Case, fails, open_file
+from tests.handlers.pathcases import USER, closed_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,15 +25,9 @@ if TYPE_CHECKING:
     from linuxemu.messages import Message
     from linuxemu.testing import Guest
 
-USER = (1000, 1000)
 LOOKUP = ["fsx.lookup"]
 SEARCHED = ["fsx.getattr", "fsx.lookup"]
 """What a user's walk through / sends: only root need not ask whether it may search there."""
-
-
-def _closed(guest: Guest) -> None:
-    """Make /closed, which only root may search or change."""
-    guest.files.mkdir("/closed", mode=0o700)
 
 
 def walk_failures(
@@ -67,7 +62,8 @@ def walk_failures(
         fails(name, ELOOP, *given("/loop/x"), label=f"{what}in a loop"),
         fails(name, ENAMETOOLONG, *given("/" + "x" * 256), rpcs=[*first, *last], label=f"{what}long name"),
         fails(name, ENAMETOOLONG, *given("/x" * 2048), rpcs=first, label=f"{what}long path"),
-        fails(name, EACCES, *given("/closed/x"), setup=_closed, user=USER, label=f"{what}in a closed directory"),
+        fails(name, EACCES, *given("/closed/x"), setup=closed_directory, user=USER,
+              label=f"{what}in a closed directory"),
     ]
     if not dirfd:
         return found

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from linuxemu.inject import Injected, Rule
     from linuxemu.kernel import Server
     from linuxemu.kernel.interpose import Wrap
+    from linuxemu.session import Trace
     from syscalls.boot import BindMount
     from syscalls.server import Unsupported
 
@@ -63,6 +64,7 @@ class Machine:
         seed: make runs repeat: random numbers follow from this number, time is virtual and jumps when every process
             sleeps, and a process gives up the CPU only when it waits. Streams cannot be inherited then, and
             `timeout_s` is the host's time still.
+        trace: makes the tracer that is told of the program's system calls, see `linuxemu.trace`.
         observe: replaces each handler of each server, see `linuxemu.kernel.Kernel`.
     Raises:
         BootError: what was given cannot be a machine.
@@ -88,6 +90,7 @@ class Machine:
         stderr: str = "capture",
         seed: int | None = None,
         observe: Wrap | None = None,
+        trace: Trace | None = None,
     ) -> None:
         if host_root and (root is not None or rw):
             raise BootError("host_root goes neither with root nor with rw")
@@ -107,7 +110,7 @@ class Machine:
         self._cwd, self._user, self._timeout_s = cwd, user, timeout_s
         self._strict, self._memory_mib = strict_ipc, memory_mib
         self._streams = (stdin, stdout, stderr)
-        self._seed, self._observe = seed, observe
+        self._seed, self._observe, self._trace = seed, observe, trace
         self.unsupported: list[Unsupported] = []
         """What programs asked for that is not supported, after `run`."""
         self._inject = list(inject)
@@ -149,7 +152,7 @@ class Machine:
 
         session.add_base_servers()
         console = Console(*self._streams)
-        session.start_linux(console)
+        session.start_linux(console, self._trace)
         root, kind = self._root_server(session)
         uid, gid = self._user or (0, 0)
         cwd = self._cwd

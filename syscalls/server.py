@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from syscalls.objects.process import Process
+    from syscalls.objects.tracing import Tracer
     from syscalls.vfs.inode import Inode
 
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
@@ -131,6 +132,7 @@ class LinuxServer(Server):
         """Frames from vm that hold nothing yet."""
         self.missing: dict[Unsupported, int] = {}
         """What was asked for and is not supported -> how often."""
+        self.tracer: Tracer | None = None
         self.main: Process | None = None
         self.ended: Callable[[Process], object] = lambda process: None
         """Called when the first program is gone."""
@@ -271,13 +273,13 @@ class LinuxServer(Server):
 
     def replace(self, call: registry.Syscall) -> None:
         """Serve a system call by another declaration than that of the table."""
-        self._invoke[call.number] = call.compile()
+        self._invoke[call.number] = self._watched(call.number, call.compile())
 
     def _first_call(self, number: int) -> registry.Invoke:
         """Compile a declaration when the call is first made; an unknown number answers ENOSYS for ever."""
         call = registry.TABLE.get(number)
         if call is not None:
-            invoke = call.compile()
+            invoke = self._watched(number, call.compile())
             self._invoke[number] = invoke
             return invoke
 
@@ -288,7 +290,10 @@ class LinuxServer(Server):
             self.unsupported(name, t)
             return -ENOSYS
 
-        return unknown
+        return self._watched(number, unknown)
+
+    def _watched(self, number: int, invoke: registry.Invoke) -> registry.Invoke:
+        return self.tracer.watch(number, invoke) if self.tracer is not None else invoke
 
     # -- what tasks need ----------------------------------------------------------------------------------------------
 
@@ -296,6 +301,8 @@ class LinuxServer(Server):
         """Record that a program asked for something that Linux has and this server lacks."""
         key = Unsupported(what, t.comm if t is not None else b"")
         self.missing[key] = self.missing.get(key, 0) + 1
+        if t is not None and t.tracer is not None:
+            t.tracer.unsupported(t, what)
 
     async def refill_pool(self) -> None:
         """Ask vm for more frames, at the cost of cached file pages if need be.

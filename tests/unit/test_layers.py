@@ -35,6 +35,7 @@ HARMLESS = {
 MAY_USE_HOST = (
     "linuxemu.servers", "linuxemu.cpu", "linuxemu.machine", "linuxemu.session", "linuxemu.cli", "linuxemu.bench",
     "linuxemu.__main__", "linuxemu.idl", "linuxemu.testing.program", "linuxemu.pytest_plugin", "rootfs",
+    "linuxemu.trace.output", "linuxemu.trace.clock",
 )  # fmt: skip
 
 ONLY_IN = {

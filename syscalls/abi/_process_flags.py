@@ -435,3 +435,10 @@ PTRACE_ATTACH = 0x10
 PTRACE_DETACH = 0x11
 PTRACE_SYSCALL = 0x18
 PTRACE_SEIZE = 0x4206
+
+# Processes: names for tracers, personality(2), getrusage(2).
+PER_BSD = 6
+PER_RISCOS = 12
+PER_OSF4 = 15
+PER_HPUX = 16
+RUSAGE_BOTH = -2

@@ -100,4 +100,16 @@ def raw(value: int) -> str:
 
 def load() -> None:
     """Import every module of formatters."""
-    from linuxemu.trace.formats import basic, strings  # noqa: F401
+    from linuxemu.trace.formats import (  # noqa: F401
+        basic,
+        clone,
+        futex,
+        identity,
+        memory,
+        numbers,
+        prctl,
+        process,
+        resource,
+        strings,
+        system,
+    )

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from linuxemu.trace import formats
 from linuxemu.trace.clock import time_stamp
 from linuxemu.trace.formats.signals import siginfo, signal_name
-from syscalls.abi.errno import errno_name
-from syscalls.abi.errno_text import message
-from syscalls.errors import Restart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from linuxemu.trace.call import Call
     from linuxemu.trace.output import Output
     from syscalls.objects.siginfo import SigInfo
     from syscalls.objects.task import Task
 
-_RESTARTS = {
-    Restart.SYS: "ERESTARTSYS (To be restarted if SA_RESTART is set)",
-    Restart.NOHAND: "ERESTARTNOHAND (To be restarted if no handler)",
-    Restart.ALWAYS: "ERESTARTNOINTR (To be restarted)",
-    Restart.BLOCK: "ERESTART_RESTARTBLOCK (Interrupted by signal)",
-}
 _CORE_DUMPED = 0x80
 _NS = 1_000_000_000
 
@@ -124,10 +114,13 @@ class TextLog:
     def _end(self, call: Call, head: str, written: int) -> None:
         head += ")"
         width = self._layout.column
-        line = f"{head:<{width}}= {self._result(call)}" if len(head) < width else f"{head} = {self._result(call)}"
+        line = f"{head:<{width}}= {call.result_text()}" if len(head) < width else f"{head} = {call.result_text()}"
         if self._layout.spent >= 0:
             line += f" <{seconds(call.end_ns - call.begin_ns, self._layout.spent)}>"
-        self._out.write(call.t.tid, (line[written:] if written else line) + "\n")
+        text = (line[written:] if written else line) + "\n"
+        if call.stack or call.rpcs:
+            text += "".join(f"{below}\n" for below in _below(call))
+        self._out.write(call.t.tid, text)
 
     def _show_beginning(self, call: Call) -> None:
         line = self._line
@@ -152,18 +145,6 @@ class TextLog:
         head = f"{self._leader(call.t, call)}<... {call.plan.name} resumed>{', '.join(parts)}"
         self._end(call, head, 0)
 
-    def _result(self, call: Call) -> str:
-        result = call.result
-        if result is None:
-            return f"? {_RESTARTS[call.restart]}" if call.restart in _RESTARTS else "?"
-        if -4096 < result < 0:
-            text = f"-1 {errno_name(-result)} ({message(-result)})"
-        else:
-            text = formats.of(call.plan.result)(call, result, call.plan.result) or ""
-        if call.aux:
-            text += f" ({call.aux})"
-        return f"{text} ({call.injected})" if call.injected else text
-
     # -- other events ----------------------------------------------------------------------------------------
 
     def signaled(self, t: Task, info: SigInfo) -> None:
@@ -184,14 +165,15 @@ class TextLog:
         """See `linuxemu.trace.tracer.Log`."""
         if call is not None and self._shows is None:
             self._never_returns(call)
-        if not self._layout.exits:
-            return
         signo = status & 0x7F
-        if signo:
+        if not self._layout.exits:
+            pass
+        elif signo:
             core = " (core dumped)" if status & _CORE_DUMPED else ""
             self._event(t, f"+++ killed by {signal_name(signo)}{core} +++")
         else:
             self._event(t, f"+++ exited with {status >> 8 & 0xFF} +++")
+        self._out.ended(t.tid)
 
     def _never_returns(self, call: Call) -> None:
         ends = call.plan.name in ("exit", "exit_group")
@@ -241,6 +223,14 @@ class TextLog:
         if layout.pointer:
             head += f"[{call.frame.rip if call is not None else t.frame.rip:016x}] "
         return head
+
+
+def _below(call: Call) -> Iterator[str]:
+    """The lines beneath a call: its messages, each deeper than the one that it was sent for, and its stack."""
+    for rpc in call.rpcs:
+        spent = f" <{seconds(rpc.end_ns - rpc.begin_ns, 6)}>" if rpc.end_ns is not None else ""
+        yield f" | {'  ' * rpc.depth}{rpc}{spent}"
+    yield from call.stack
 
 
 def seconds(ns: int, digits: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +15,7 @@ from linuxemu.trace.options import QUIET
 from linuxemu.trace.reader import OPTIONS
 from syscalls.abi import errno
 from syscalls.abi.numbers import X86_64
+from tests.unit.test_trace_lines import recorded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,3 +166,25 @@ def test_version() -> None:
     text = parse(["-V"])
     assert isinstance(text, str)
     assert text.startswith("linuxemu ")
+
+
+def test_whatever_is_typed_is_read_or_refused() -> None:
+    dice = random.Random(1)
+    refusals = []
+    given = [word for words, _, _ in recorded() for word in shlex.split(words)]
+    for _ in range(3000):
+        words = [damaged(dice, word) for word in dice.choices(given, k=dice.randint(1, 4))]
+        try:
+            parse([*words, "prog"])
+        except UsageError as error:
+            refusals.append(str(error))
+    assert all(refusals)
+    assert 100 < len(refusals) < 2900
+
+
+def damaged(dice: random.Random, word: str) -> str:
+    for _ in range(dice.choice((0, 0, 1, 2, 4))):
+        place = dice.randint(0, len(word))
+        typed = dice.choice("=:,!?@/.+-0129aexs{}[]()\\*%\0\n \u00e9\u00b2\udc80") * dice.choice((1, 1, 1, 30))
+        word = word[:place] + typed + word[place + dice.randint(0, 2) :]
+    return word

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import sys
 
-from linuxemu.cli.options import complain
+from linuxemu.cli.options import complain, version
 
 __all__ = ["main"]
 
@@ -90,7 +90,7 @@ def _general(word: str) -> int:
         print(_HELP, end="")
         return 0
     if word == "--version":
-        print(f"linuxemu {_version()}")
+        print(f"linuxemu {version()}")
         return 0
     if not word:
         complain(
@@ -104,15 +104,6 @@ def _general(word: str) -> int:
         why = f"unknown command {word!r} (there are {there_are}; to run a program: linuxemu run {word})"
     complain("linuxemu", why)
     return 2
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("linuxemu")
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 def _forget_stdout() -> None:

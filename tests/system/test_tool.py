@@ -266,3 +266,5 @@ def test_unsupported_requests_are_reported_when_asked_for() -> None:
     loud = cli(*words, env={**tool_environment(), "LINUXEMU_REPORT": "1"})
     assert loud.stderr.count(b"linuxemu run: not supported: ") == 1
     assert b"socket" in loud.stderr
+    told_not_to = cli("run", "--quiet", *words[1:], env={**tool_environment(), "LINUXEMU_REPORT": "1"})
+    assert b"not supported" not in told_not_to.stderr

@@ -1,4 +1,4 @@
-"""The instruction that made a system call, by capstone."""
+"""Instructions of the guest by capstone: the one that made a system call, and those that make room on the stack."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ LONGEST = 15
 VSYSCALL = 0xFFFF_FFFF_FF60_0000
 """The page of the calls that Linux answers without an instruction of their own."""
 _PAGE = 4096
+_WORD = 8
 _CALL_SIZE = 2
 # All that enter the kernel for a system call are two bytes long.
 _CALLS = (b"\x0f\x05", b"\xcd\x80", b"\x0f\x34")
@@ -50,6 +51,30 @@ def text(code: bytes, address: int) -> str:
     for _, _, mnemonic, operands in _engine().disasm_lite(code[:LONGEST], address, 1):
         return f"{mnemonic} {operands}".rstrip()
     return ""
+
+
+def stack_depths(code: bytes, address: int) -> list[int]:
+    """How much a function may have on the stack behind its begin, the likeliest first.
+
+    All that it does up to here, and what it does before it branches for the first time: what comes behind may belong to
+    another path.
+
+    Args:
+        code: from its begin to where it is.
+        address: where that is.
+
+    Returns:
+        Bytes.
+    """
+    depth, early = 0, None
+    for _, _, mnemonic, operands in _engine().disasm_lite(code, address):
+        if mnemonic == "push":
+            depth += _WORD
+        elif mnemonic == "sub" and operands.startswith("rsp, ") and operands[5].isdigit():
+            depth += int(operands[5:], 0)
+        elif early is None and mnemonic.startswith(("j", "call")):
+            early = depth
+    return [depth] if early in (None, depth) else [depth, early]
 
 
 @cache

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from linuxemu.trace.calls import CallTargets
 from linuxemu.trace.cfi import UnwindTable, frames_address, row_at
-from linuxemu.trace.elf import PT_GNU_EH_FRAME, Elf
+from linuxemu.trace.elf import PT_GNU_EH_FRAME, PT_LOAD, Elf
 from linuxemu.trace.lines import Lines
 from linuxemu.trace.symbols import Symbols
 from loader.frames import CallFrames
@@ -46,6 +47,11 @@ class Module:
         """The name of the function at an address, and where it begins."""
         return self._symbols.find(address)
 
+    def begin(self, address: int) -> int | None:
+        """Where the function at an address begins: as its name says, else at the last address before that is called."""
+        symbol = self._symbols.find(address)
+        return symbol[1] if symbol is not None else self._targets.before(address)
+
     def line(self, address: int) -> Line | None:
         """The line of source that the code at an address was compiled from."""
         return self._lines.find(address)
@@ -69,6 +75,11 @@ class Module:
     @cached_property
     def _symbols(self) -> Symbols:
         return Symbols(self._elf)
+
+    @cached_property
+    def _targets(self) -> CallTargets:
+        segment = next((s for s in self._elf.segments if s.kind == PT_LOAD and s.executable), None)
+        return CallTargets(self._elf.loaded(segment.address) if segment else b"", segment.address if segment else 0)
 
     @cached_property
     def _lines(self) -> Lines:

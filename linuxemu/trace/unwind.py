@@ -1,7 +1,6 @@
 """The stack of a guest's thread: who called whom, from its registers and its memory.
 
-Frames are left by the rules of `.eh_frame` or `.debug_frame`. Where a function has none, the frame pointer leads on, if
-it does: an address is taken for a return only if a call stands before it.
+Frames are left by the rules of `.eh_frame` or `.debug_frame`, and by guess where a function has none.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from linuxemu.trace.cfi import (
     VALUE_OFFSET,
 )
 from linuxemu.trace.expression import evaluate
+from linuxemu.trace.guess import Guess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,14 +52,6 @@ _CONTEXT_ORDER = (
     "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
     "rdi", "rsi", "rbp", "rbx", "rdx", "rax", "rcx", "rsp", "rip",
 )  # fmt: skip
-
-_LONGEST_CALL = 7
-_NEAR_CALL = 0xE8
-_NEAR_CALL_SIZE = 5
-_GROUP = 0xFF
-_GROUP_SIZES = (2, 3, 4, 6, 7)
-_LEAF_BYTES = 64
-"""A function without rules or names is believed to have no frame so far from its begin."""
 
 
 class Frame(NamedTuple):
@@ -121,7 +113,7 @@ def unwind(
         if frames and stack.is_signal_return(frame, row):
             frame = frame._replace(exact=True)  # nobody called it: it begins where it goes on
         frames.append(frame)
-        caller = stack.caller(frame, row, registers, innermost=len(frames) == 1)
+        caller = stack.caller(frame, row, registers)
         if caller is None:
             break
         registers, exact = caller
@@ -131,7 +123,7 @@ def unwind(
 class _Stack:
     def __init__(self, read: Read, find: Find) -> None:
         self._read = read
-        self._find = find
+        self._guess = Guess(read, find)
 
     def rules(self, frame: Frame) -> Row | None:
         """What an unwind table says of a frame."""
@@ -143,7 +135,7 @@ class _Stack:
         return row.signal if row is not None else self._returns_from_signal(frame.pc)
 
     def caller(
-        self, frame: Frame, row: Row | None, registers: Registers, *, innermost: bool
+        self, frame: Frame, row: Row | None, registers: Registers
     ) -> tuple[Registers, bool] | None:
         """The registers of who called a frame, and whether it was interrupted rather than called."""
         if row is not None:
@@ -152,8 +144,7 @@ class _Stack:
         if self._returns_from_signal(frame.pc):
             found = self._by_context(registers)
             return (found, True) if found is not None else None
-        found = self._from_leaf(frame, registers) if innermost else None
-        found = found or self._by_frame_pointer(registers)
+        found = self._by_guess(frame, registers)
         return (found, False) if found is not None else None
 
     def _by_rules(self, row: Row, registers: Registers) -> Registers | None:
@@ -204,44 +195,23 @@ class _Stack:
         values = dict(zip(_CONTEXT_ORDER, words))
         return [values[name] for name in _NAMES]
 
-    def _by_frame_pointer(self, registers: Registers) -> Registers | None:
-        """The caller of a function that begins with `push %rbp; mov %rsp, %rbp`."""
-        base, stack = registers[_RBP], registers[_RSP]
-        if base is None or stack is None or base < stack or base % 8:
+    def _by_guess(self, frame: Frame, registers: Registers) -> Registers | None:
+        """The caller of a function without rules, as far as can be told."""
+        stack, pointer = registers[_RSP], registers[_RBP]
+        address, module = frame.mapping.address_of(frame.inside), frame.mapping.module
+        if stack is None:
             return None
-        target = self._word(base + 8 & _MASK)
-        if target is None or not (self._is_return(target) or self._returns_from_signal(target)):
-            return None
-        found = list(registers)
-        found[_RBP], found[_RSP], found[_RIP] = self._word(base), base + 16 & _MASK, target
-        return found
-
-    def _from_leaf(self, frame: Frame, registers: Registers) -> Registers | None:
-        """The caller of a function that has put nothing on the stack, as those are that only make a system call."""
-        stack = registers[_RSP]
-        target = None if stack is None else self._word(stack)
-        if stack is None or target is None or not self._find(target - 1):
-            return None
-        call = self._read(target - _NEAR_CALL_SIZE & _MASK, _NEAR_CALL_SIZE)
-        if call is None or call[0] != _NEAR_CALL:
-            return None
-        callee = target + int.from_bytes(call[1:], "little", signed=True) & _MASK
-        if not 0 <= frame.inside - callee < _LEAF_BYTES:
+        begin = None if address is None or module is None else module.begin(address)
+        if address is not None and begin is not None:
+            begin += frame.inside - address
+        place = self._guess.place(frame.inside, begin, stack, pointer)
+        if place is None:
             return None
         found = list(registers)
-        found[_RSP], found[_RIP] = stack + 8 & _MASK, target
+        found[_RIP], found[_RSP] = self._word(place), place + 8 & _MASK
+        if place - 8 == pointer:
+            found[_RBP] = self._word(pointer)
         return found
-
-    def _is_return(self, address: int) -> bool:
-        """A call stands before an address of code."""
-        if address < _LONGEST_CALL or not self._find(address - 1):
-            return False
-        code = self._read(address - _LONGEST_CALL, _LONGEST_CALL)
-        if code is None:
-            return False
-        return code[-_NEAR_CALL_SIZE] == _NEAR_CALL or any(
-            code[-size] == _GROUP and code[1 - size] >> 3 & 7 == 2 for size in _GROUP_SIZES
-        )
 
     def _returns_from_signal(self, address: int) -> bool:
         return self._read(address, len(_SIGRETURN)) == _SIGRETURN

@@ -25,7 +25,7 @@ _PAIRS = {
 }  # fmt: skip
 _WIDTHS = {kind: pair.size // 2 for kind, pair in _PAIRS.items()}
 _MASK = (1 << 64) - 1
-_DAMAGE = (IndexError, ValueError, struct.error)
+_DAMAGE = (IndexError, ValueError, OverflowError, struct.error)
 
 
 class Common(NamedTuple):

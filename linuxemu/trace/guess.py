@@ -32,6 +32,8 @@ _THUNK = 48
 """Bytes in which a function that only prepares for another jumps to it."""
 _PROLOGUE = 256
 """Bytes of a function in which it makes room on the stack."""
+_SIGRETURN = b"\x48\xc7\xc0\x0f\0\0\0\x0f\x05"
+"""mov $15, %rax; syscall"""
 
 
 class Guess:
@@ -69,6 +71,10 @@ class Guess:
             if scanned is not None:
                 return scanned
         return framed if framed is not None and self._is_return(self._word(framed)) else None
+
+    def is_signal_return(self, address: int) -> bool:
+        """Whether a signal's handler returns to an address, where C libraries call sigreturn (man 2 sigreturn)."""
+        return self._read(address, len(_SIGRETURN)) == _SIGRETURN
 
     def _calls(self, place: int, begin: int) -> bool:
         """The return address at a place is behind a call of a function."""
@@ -114,12 +120,14 @@ class Guess:
         return False
 
     def _is_return(self, address: int | None) -> bool:
-        """Some call stands before an address of code."""
+        """Some call stands before an address of code, or it is where the kernel lets handlers of signals return."""
         if address is None or address < _LONGEST_CALL or not self._find(address - 1):
             return False
         code = self._read(address - _LONGEST_CALL, _LONGEST_CALL)
         if code is None:
             return False
+        if self.is_signal_return(address):
+            return True
         return code[-_NEAR_SIZE] == _NEAR_CALL or any(
             code[-size] == _GROUP and code[1 - size] >> 3 & 7 == 2 for size in _GROUP_SIZES
         )

@@ -44,8 +44,6 @@ _MASK = (1 << 64) - 1
 _KEPT = (_RBX, _RBP, 12, 13, 14, 15)
 """What a function leaves as it was, so what its caller has too if no rule says more (x86-64 psABI, 3.2.1)."""
 
-_SIGRETURN = b"\x48\xc7\xc0\x0f\0\0\0\x0f\x05"
-"""mov $15, %rax; syscall: where a signal's handler returns to in C libraries that have no rules for it."""
 _CONTEXT = 40
 """Of struct sigcontext in the struct ucontext that lies there on the stack, in bytes."""
 _CONTEXT_ORDER = (
@@ -132,7 +130,7 @@ class _Stack:
 
     def is_signal_return(self, frame: Frame, row: Row | None) -> bool:
         """Whether a frame is what a signal's handler returns to."""
-        return row.signal if row is not None else self._returns_from_signal(frame.pc)
+        return row.signal if row is not None else self._guess.is_signal_return(frame.pc)
 
     def caller(
         self, frame: Frame, row: Row | None, registers: Registers
@@ -141,7 +139,7 @@ class _Stack:
         if row is not None:
             found = self._by_rules(row, registers)
             return (found, row.signal) if found is not None else None
-        if self._returns_from_signal(frame.pc):
+        if self._guess.is_signal_return(frame.pc):
             found = self._by_context(registers)
             return (found, True) if found is not None else None
         found = self._by_guess(frame, registers)
@@ -203,7 +201,7 @@ class _Stack:
             return None
         begin = None if address is None or module is None else module.begin(address)
         if address is not None and begin is not None:
-            begin += frame.inside - address
+            begin = begin + frame.inside - address & _MASK
         place = self._guess.place(frame.inside, begin, stack, pointer)
         if place is None:
             return None
@@ -212,9 +210,6 @@ class _Stack:
         if place - 8 == pointer:
             found[_RBP] = self._word(pointer)
         return found
-
-    def _returns_from_signal(self, address: int) -> bool:
-        return self._read(address, len(_SIGRETURN)) == _SIGRETURN
 
     def _word(self, address: int) -> int | None:
         data = self._read(address, 8)

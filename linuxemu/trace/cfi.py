@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from bisect import bisect_right
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from loader.frames import CallFrames, Entry
@@ -27,6 +28,8 @@ _HEADER_VERSION = 1
 _POINTER, _COUNT, _TABLE = 0x1B, 0x03, 0x3B
 """How all linkers write `.eh_frame_hdr`: relative to itself, a number, relative to its begin."""
 _PAIR = struct.Struct("<ii")
+_MOST = 1 << 21
+"""Entries of a section without an index that are looked at."""
 
 
 class Rule(NamedTuple):
@@ -100,7 +103,8 @@ class UnwindTable:
 
     @cached_property
     def _ranges(self) -> list[tuple[int, int]]:
-        return sorted((start, position) for start, _, position, _ in self._frames.ranges())
+        found = islice(self._frames.ranges(), _MOST)
+        return sorted((start, position) for start, _, position, _ in found)
 
 
 def frames_address(header: bytes, header_address: int) -> int | None:

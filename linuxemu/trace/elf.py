@@ -27,6 +27,9 @@ _EXTENDED = 0xFFFF  # SHN_XINDEX
 _PAGE = 4096
 _LONGEST_NAME = 32
 """Of the sections that are looked for."""
+_MOST_SEGMENTS = 65536 // _SEGMENT.size
+"""As many as execve takes."""
+_MOST_SECTIONS = 1 << 16
 _LARGEST = 1 << 28
 """Bytes that a compressed section may become: a guest's file can say anything."""
 
@@ -163,6 +166,7 @@ def _segments(data: bytes) -> Iterator[Segment]:
     (offset,) = struct.unpack_from("<Q", data, 32)
     width, count = struct.unpack_from("<HH", data, 54)
     if width == _SEGMENT.size:
+        count = min(count, _MOST_SEGMENTS)
         for at in range(offset, min(offset + count * width, len(data) - width + 1), width):
             kind, flags, place, address, _, size, _, _ = _SEGMENT.unpack_from(data, at)
             yield Segment(kind, bool(flags & _EXECUTABLE), place, address, size)
@@ -175,6 +179,7 @@ def _sections(data: bytes) -> Iterator[tuple[int, Section]]:
     if not offset or width != _SECTION.size or offset + width > len(data):
         return
     count = count or _SECTION.unpack_from(data, offset)[5]  # more than fit are said by the first one's size
+    count = min(count, _MOST_SECTIONS)
     for at in range(offset, min(offset + count * width, len(data) - width + 1), width):
         place, kind, flags, address, begin, size, link, *_ = _SECTION.unpack_from(data, at)
         yield place, Section("", kind, flags, address, begin, size, link)

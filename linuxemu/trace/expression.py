@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Read = Callable[[int, int], bytes | None]
 
 _MASK = (1 << 64) - 1
-_STEPS = 1000
+_STEPS = 200
 """Of one expression: a branch may go back."""
 _DEPTH = 256
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _SET_ADDRESS = re.compile(rb"\0\x09\x02(.{8})", re.DOTALL)
 _MOST_STARTS = 1 << 20
-_LARGEST_UNIT = 1 << 22
-"""Bytes of a line program that is run: about four seconds."""
+_LARGEST_UNIT = 1 << 21
+"""Bytes of a line program that is run: about two seconds."""
 _TRIES = 4
 """Of the programs that begin before an address, so many are looked at; functions of one may lie among another's."""
 _DAMAGE = (IndexError, ValueError, KeyError, struct.error, ZeroDivisionError)

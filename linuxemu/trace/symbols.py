@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from linuxemu.trace.elf import Elf
 
 _MOST = 1 << 22
-"""Functions of one file that are looked at."""
+"""Symbols of one file that are looked at."""
+_MOST_TABLES = 8
 
 
 class Symbols:
@@ -31,8 +32,9 @@ class Symbols:
     def __init__(self, elf: Elf) -> None:
         self._farthest = len(elf)
         first: dict[int, tuple[bytes, int]] = {}
-        for value, strings, place in islice(_functions(elf), _MOST):
-            first.setdefault(value, (strings, place))
+        for kind, value, strings, place in islice(_symbols(elf), _MOST):
+            if kind == STT_FUNC:
+                first.setdefault(value, (strings, place))
         self._starts = sorted(first)
         self._names = first
 
@@ -50,12 +52,11 @@ class Symbols:
         return (name, start) if name and address - start < self._farthest else None
 
 
-def _functions(elf: Elf) -> Iterator[tuple[int, bytes, int]]:
-    """Each function with the place of its name in a table of strings."""
-    for table, strings in _tables(elf):
+def _symbols(elf: Elf) -> Iterator[tuple[int, int, bytes, int]]:
+    """Type and value of each symbol, and where its name is in a table of strings."""
+    for table, strings in islice(_tables(elf), _MOST_TABLES):
         for place, kind, value, _ in defined(table):
-            if kind == STT_FUNC:
-                yield value, strings, place
+            yield kind, value, strings, place
 
 
 def _tables(elf: Elf) -> Iterator[tuple[bytes, bytes]]:

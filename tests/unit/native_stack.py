@@ -8,17 +8,21 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple
 
+import pytest
+
 from linuxemu.trace.module import Mapping, Modules
 from linuxemu.trace.stack import stack_lines
 from linuxemu.trace.unwind import unwind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from linuxemu.trace.module import Module
     from linuxemu.trace.unwind import Registers
 
-PTRACE_TRACEME, PTRACE_SYSCALL, PTRACE_GETREGS, PTRACE_SETOPTIONS = 0, 24, 12, 0x4200
-PTRACE_O_TRACESYSGOOD, PTRACE_O_EXITKILL = 1, 0x100000
+PTRACE_CONT, PTRACE_GETREGS, PTRACE_ATTACH, PTRACE_SYSCALL, PTRACE_SETOPTIONS = 7, 12, 16, 24, 0x4200
+PTRACE_O_TRACESYSGOOD, PTRACE_O_TRACEEXEC, PTRACE_O_EXITKILL = 1, 0x10, 0x100000
+PTRACE_EVENT_EXEC = 4
 USER_REGS = (
     "r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx", "rsi", "rdi",
     "orig_rax", "rip", "cs", "eflags", "rsp",
@@ -57,7 +61,7 @@ class Stop(NamedTuple):
                 return Mapping(path, start, offset, self._module(path))
         return None
 
-    def _module(self, path: bytes):
+    def _module(self, path: bytes) -> Module | None:
         if not path.startswith(b"/"):
             return None
         if module := self.modules.get(path):
@@ -69,21 +73,17 @@ class Stop(NamedTuple):
         return stack_lines(unwind(self.registers, self.read, self.find), source=source)
 
 
-def stops(argv: Sequence[str], number: int, modules: Modules | None = None):
+def stops(argv: Sequence[str], number: int, modules: Modules | None = None) -> Iterator[Stop]:
     """Runs a program and yields at the begin of each system call of one number, while it waits there."""
     modules = modules or Modules()
-    process = subprocess.Popen(
-        argv,
-        stdout=subprocess.DEVNULL,
-        preexec_fn=lambda: _libc.ptrace(PTRACE_TRACEME, 0, None, None),  # noqa: PLW1509 - the tests have one thread
-    )
+    # The shell waits until it is traced.
+    line = ["/bin/sh", "-c", 'read _; exec "$@"', "sh", *argv]
+    process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     memory = -1
     try:
-        os.waitpid(process.pid, 0)  # the execve
+        _attach(process)
         memory = os.open(f"/proc/{process.pid}/mem", os.O_RDONLY)
-        options = PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL
-        assert _libc.ptrace(PTRACE_SETOPTIONS, process.pid, None, options) == 0
-        entering, delivered = True, 0
+        entering, delivered = False, 0  # it is about to return from execve
         while True:
             _libc.ptrace(PTRACE_SYSCALL, process.pid, None, delivered)
             _, status = os.waitpid(process.pid, 0)
@@ -101,8 +101,26 @@ def stops(argv: Sequence[str], number: int, modules: Modules | None = None):
     finally:
         if memory >= 0:
             os.close(memory)
+        process.stdin.close()
         process.kill()
         process.wait()
+
+
+def _attach(process: subprocess.Popen[bytes]) -> None:
+    """Lets the shell go on to the end of its execve."""
+    if _libc.ptrace(PTRACE_ATTACH, process.pid, None, None) != 0:
+        pytest.skip("this host does not let a test trace its child (ptrace)")
+    os.waitpid(process.pid, 0)
+    options = PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL | PTRACE_O_TRACEEXEC
+    assert _libc.ptrace(PTRACE_SETOPTIONS, process.pid, None, options) == 0
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    while True:
+        _libc.ptrace(PTRACE_CONT, process.pid, None, None)
+        _, status = os.waitpid(process.pid, 0)
+        if status >> 8 == signal.SIGTRAP | PTRACE_EVENT_EXEC << 8:
+            return
+        assert os.WIFSTOPPED(status)
 
 
 def _stop(pid: int, memory: int, modules: Modules) -> Stop:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from linuxemu.cli.options import Option, UsageError, Values
+from linuxemu.cli.options import Option, UsageError, Values, complain
 
 if TYPE_CHECKING:
     from typing import Any
@@ -52,7 +52,8 @@ class MachineOptions(NamedTuple):
     host_root: bool
     rw: bool
     binds: list[BindOption]
-    env: dict[str, str]
+    env: dict[str, str | None]
+    """Variables to set, and with None to remove."""
     cwd: str | None
     user: tuple[int, int] | None
     engine: str
@@ -85,7 +86,7 @@ def machine_options(values: Values, argv: list[str], usage: str) -> MachineOptio
         host_root="--host-root" in values,
         rw="--rw" in values,
         binds=[_parse_bind(text) for text in values.get("--bind", [])],
-        env=dict(_parse_env(text) for text in values.get("--env", [])),
+        env=dict(map(_parse_env, values.get("--env", []))),
         cwd=_parse_cwd(_last(values, "--cwd")),
         user=_parse_user(_last(values, "--user")),
         engine=_parse_engine(_last(values, "--engine")),
@@ -126,6 +127,36 @@ def new_machine(options: MachineOptions, **more: Any) -> Machine:
         stderr="inherit",
         **more,
     )
+
+
+def run_machine(tool: str, options: MachineOptions, **more: Any) -> tuple[int, Machine | None]:
+    """Run a program on the caller's standard streams.
+
+    Args:
+        tool: what error messages begin with.
+        options: program and machine.
+        more: further arguments of `Machine`.
+    Returns:
+        The exit status, and the machine if it has run.
+    """
+    import gc
+
+    from linuxemu.errors import LinuxEmuError
+
+    # Booting makes tens of thousands of objects that stay: looking for cycles every 700 of them is wasted.
+    gc.set_threshold(100_000, 10, 10)
+    try:
+        machine = new_machine(options, **more)
+        result = machine.run(options.argv)
+    except LinuxEmuError as error:
+        complain(tool, str(error))
+        return int(getattr(error, "exit_status", 2)), None
+    except KeyboardInterrupt:  # before the guest was there to take it
+        return 130, None
+    for done in machine.injected:
+        if not done.fired:  # a run without the fault proves nothing about it
+            complain(tool, f"--inject: {done.rule} hit none of {done.matched} messages")
+    return int(result.exit_status), machine
 
 
 def _last(values: Values, name: str) -> str | None:
@@ -169,7 +200,7 @@ def _parse_bind(text: str) -> BindOption:
     return BindOption(host, guest, rw)
 
 
-def _parse_env(text: str) -> tuple[str, str]:
+def _parse_env(text: str) -> tuple[str, str | None]:
     name, equals, value = text.partition("=")
     if not (equals and name):
         raise UsageError(f"--env: {text!r} is not NAME=VALUE")

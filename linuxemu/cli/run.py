@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from linuxemu.cli.machine import MACHINE_OPTIONS, MachineOptions, machine_options, new_machine
+from linuxemu.cli.machine import MACHINE_OPTIONS, MachineOptions, machine_options, run_machine
 from linuxemu.cli.options import Option, UsageError, complain, describe, split
 
 if TYPE_CHECKING:
-    from linuxemu.machine import Machine
+    from collections.abc import Sequence
+
+    from syscalls.server import Unsupported
 
 _OPTIONS = (
     *MACHINE_OPTIONS,
     Option("--quiet", "", "say nothing about what is not supported"),
     Option("--help", "", "show this help"),
 )
+
+_NOTED = 5
+"""Requests that the line about what is not supported names."""
 
 _USAGE = "usage: linuxemu run [OPTION...] [--] PROGRAM [ARGUMENT...]"
 
@@ -28,8 +33,8 @@ options:
 {options}
 
 The exit status is the program's: 126 when it cannot be executed, 127 when it is not found, 128+n when
-signal n ended it, 124 after --timeout; 2 when this command line is wrong. With LINUXEMU_REPORT=1 in the
-environment, requests of the program that linuxemu does not support are listed on stderr at the end.
+signal n ended it, 124 after --timeout; 2 when this command line is wrong. When a program asked for something
+that is not supported, a line on stderr says so at the end, unless --quiet.
 
 examples:
   linuxemu run busybox sh -c 'echo hello from $(uname -s)'
@@ -48,7 +53,10 @@ def main(words: list[str]) -> int:
     if options is None:
         print(_HELP.format(usage=_USAGE, options=describe(_OPTIONS)), end="")
         return 0
-    return _execute(options)
+    status, machine = run_machine("linuxemu run", options)
+    if machine is not None and machine.unsupported and not options.quiet:
+        complain("linuxemu run", note(machine.unsupported))
+    return status
 
 
 def parse(words: list[str]) -> MachineOptions | None:
@@ -57,49 +65,16 @@ def parse(words: list[str]) -> MachineOptions | None:
     return None if "--help" in values else machine_options(values, argv, _USAGE)
 
 
-def _execute(options: MachineOptions) -> int:
-    import gc
-
-    # Booting makes tens of thousands of objects that stay: looking for cycles every 700 of them is wasted.
-    gc.set_threshold(100_000, 10, 10)
-    try:
-        return _run_machine(options)
-    except KeyboardInterrupt:  # before the guest was there to take it
-        return 130
-
-
-def _run_machine(options: MachineOptions) -> int:
-    from linuxemu.errors import LinuxEmuError
-
-    try:
-        machine = new_machine(options)
-        result = machine.run(options.argv)
-    except LinuxEmuError as error:
-        complain("linuxemu run", str(error))
-        return int(getattr(error, "exit_status", 2))
-    if not options.quiet:
-        _report(machine, result.exit_status)
-    _report_faults(machine)
-    return int(result.exit_status)
-
-
-def _report(machine: Machine, status: int) -> None:
-    """Say what the program asked for in vain: when told to, or to a person whose program failed."""
-    unsupported = machine.unsupported
-    if not unsupported:
-        return
-    asked = os.environ.get("LINUXEMU_REPORT", "")
-    try:
-        wanted = asked not in ("", "0") if asked else status != 0 and os.isatty(2)
-    except OSError:
-        wanted = False
-    if wanted:
-        wishes = "; ".join(f"{item.what} (by {os.fsdecode(item.comm)})" for item in unsupported)
-        complain("linuxemu run", f"not supported: {wishes}")
-
-
-def _report_faults(machine: Machine) -> None:
-    """Say which rules have done nothing: a run without the fault proves nothing about it."""
-    for done in machine.injected:
-        if not done.fired:
-            complain("linuxemu run", f"--inject: {done.rule} hit none of {done.matched} messages")
+def note(unsupported: Sequence[Unsupported]) -> str:
+    """What programs asked for in vain, in a line: the most frequent first, not all if there is much."""
+    requests: dict[str, list[Unsupported]] = {}
+    for item in unsupported:
+        requests.setdefault(item.what, []).append(item)
+    parts = []
+    for what, items in list(requests.items())[:_NOTED]:
+        who = ", ".join(dict.fromkeys(os.fsdecode(item.comm) for item in items))
+        times = sum(item.times for item in items)
+        parts.append(f"{what} ({who})" if times == 1 else f"{what} ({who}, {times} times)")
+    if len(requests) > _NOTED:
+        parts.append(f"{len(requests) - _NOTED} more")
+    return f"not supported: {'; '.join(parts)} (linuxemu trace --unsupported tells more)"

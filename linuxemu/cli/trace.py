@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from linuxemu.cli.machine import MACHINE_OPTIONS, MachineOptions, machine_options
-from linuxemu.cli.options import UsageError, Values, version
+from linuxemu.cli.machine import MACHINE_OPTIONS, MachineOptions, machine_options, run_machine
+from linuxemu.cli.options import UsageError, Values, complain, version
 from linuxemu.cli.trace_help import TRACE_OPTIONS, USAGE, help_text
 from linuxemu.trace.filters import OptionError
 from linuxemu.trace.getopt import Option
 from linuxemu.trace.options import QUIET, TraceOptions
 from linuxemu.trace.reader import read
 
+_TOOL = "linuxemu trace"
 _FORMATS = ("text", "json")
 _OURS = tuple(
     Option("", (option.name.removeprefix("--"),), "required" if option.value else "", whole=True)
@@ -26,7 +27,6 @@ class TraceCommand(NamedTuple):
     Args:
         machine: what is run, and in which machine.
         options: what is shown of it, and what is done to its system calls.
-        unset_env: variables that are taken out of its environment.
         format: "text" or "json".
         rpc: messages between servers are shown.
         unsupported: nothing is shown but what is not supported.
@@ -35,11 +35,60 @@ class TraceCommand(NamedTuple):
 
     machine: MachineOptions
     options: TraceOptions
-    unset_env: tuple[str, ...]
     format: str
     rpc: bool
     unsupported: bool
     json: bool
+
+
+def main(words: list[str]) -> int:
+    """Carry out `linuxemu trace WORDS` and return the exit status."""
+    from linuxemu.trace.output import OutputError
+
+    try:
+        command = parse(words)
+    except UsageError as error:
+        complain(_TOOL, str(error))
+        return 2
+    if isinstance(command, str):
+        print(command, end="")
+        return 0
+    for note in command.options.notes:
+        complain(_TOOL, note)
+    try:
+        return _report(command) if command.unsupported else _trace(command)
+    except OutputError as error:
+        complain(_TOOL, str(error))
+        return 2
+
+
+def _trace(command: TraceCommand) -> int:
+    from linuxemu.trace.build import Tracing
+
+    tracing = Tracing(command.options, command.format, command.rpc)
+    try:
+        status, _ = run_machine(_TOOL, command.machine, trace=tracing.trace, observe=tracing.observe)
+    finally:
+        failure = tracing.close()
+    return _finish(status, failure)
+
+
+def _report(command: TraceCommand) -> int:
+    """The report of what is not supported, once the program has ended."""
+    from linuxemu.trace.build import Reporting
+
+    reporting = Reporting(command.options)
+    status, machine = run_machine(_TOOL, command.machine, trace=reporting.trace)
+    failure = reporting.close(command.json) if machine is not None else ""
+    return _finish(status, failure)
+
+
+def _finish(status: int, failure: str) -> int:
+    """The program's status; 2 if that is 0 but the trace is not complete."""
+    if not failure:
+        return status
+    complain(_TOOL, f"the trace is not complete: {failure}")
+    return status or 2
 
 
 def parse(words: list[str]) -> TraceCommand | str:
@@ -67,10 +116,10 @@ def parse(words: list[str]) -> TraceCommand | str:
     if "--json" in values and "--unsupported" not in values:
         raise UsageError("--json needs --unsupported; for calls: --format json")
     environment, unset = _environment(values.get("--env", []))
+    machine = machine_options(_for_machine(values, environment, options), argv, USAGE)
     return TraceCommand(
-        machine=machine_options(_for_machine(values, environment, options), argv, USAGE),
+        machine=machine._replace(env={**machine.env, **dict.fromkeys(unset)}),
         options=options,
-        unset_env=unset,
         format=form,
         rpc="--rpc" in values,
         unsupported="--unsupported" in values,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from json import dumps
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.jsonlog import JsonLog
@@ -9,6 +10,8 @@ from linuxemu.trace.logs import NoLog, SummaryLog
 from linuxemu.trace.options import STATUSES
 from linuxemu.trace.output import open_output
 from linuxemu.trace.plan import Plans
+from linuxemu.trace.report import Report, ReportTracer, report_json, report_lines
+from linuxemu.trace.stacks import Stacks
 from linuxemu.trace.style import Style
 from linuxemu.trace.summary import Summary
 from linuxemu.trace.tampering import Tampering
@@ -16,12 +19,11 @@ from linuxemu.trace.text import Layout, TextLog
 from linuxemu.trace.tracer import Tracer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from linuxemu.kernel.interpose import Wrap
     from linuxemu.session import Session
     from linuxemu.trace.call import Call
     from linuxemu.trace.options import TraceOptions
+    from linuxemu.trace.output import Output
     from linuxemu.trace.tracer import Log
 
 
@@ -38,12 +40,12 @@ def style_of(options: TraceOptions) -> Style:
 
 def layout_of(options: TraceOptions) -> Layout:
     """What options put around calls."""
-    clock = options.absolute_timestamps
+    stamps = options.absolute_timestamps
     return Layout(
         pids="" if options.output_separately else "many" if options.output is None else "always",
         column=options.columns,
-        clock=clock,
-        clock_digits=options.absolute_digits,
+        clock=stamps.form if stamps is not None else "",
+        clock_digits=stamps.digits if stamps is not None else 0,
         relative=-1 if options.relative_digits is None else options.relative_digits,
         spent=-1 if options.syscall_time_digits is None else options.syscall_time_digits,
         pointer=options.instruction_pointer,
@@ -53,15 +55,11 @@ def layout_of(options: TraceOptions) -> Layout:
     )
 
 
-class Numbers:
-    """A set of system call numbers, with all that have no name if it has every one that has.
-
-    Args:
-        options: which calls are traced.
-    """
-
-    def __init__(self, options: TraceOptions) -> None:
-        self.__contains__ = options.shows
+def _open(options: TraceOptions) -> Output:
+    given = options.output
+    if given is None:
+        return open_output(None)
+    return open_output(given.name, given.is_command, options.output_append, options.output_separately)
 
 
 class Tracing:
@@ -78,9 +76,7 @@ class Tracing:
     def __init__(self, options: TraceOptions, form: str = "text", rpc: bool = False) -> None:
         self._options = options
         self._form = form
-        self._out = open_output(
-            options.output, options.output_is_command, options.output_append, options.output_separately
-        )
+        self._out = _open(options)
         self._log: Log | None = None
         self._rpcs = None
         self.observe: Wrap | None = None
@@ -99,14 +95,13 @@ class Tracing:
             log,
             style_of(options),
             plans,
-            Numbers(options),
+            options.shows,
             session.now_ns,
             follow=options.follow_forks,
             detach=options.detach_on_execve,
-            about=self._about(),
             tampering=Tampering(options.injections) if options.injections else None,
             rpcs=self._rpcs,
-            stack=self._stack(session),
+            stack=Stacks().lines if options.stack_traces else None,
         )
 
     def _make_log(self, session: Session) -> Log:
@@ -130,16 +125,48 @@ class Tracing:
             return ("unfinished" if call.restart else "unavailable") in self._options.status
         return ("failed" if call.failed else "successful") in self._options.status
 
-    def _about(self) -> Callable[[Call], bool] | None:
-        if not self._options.trace_path:
-            return None
-        from linuxemu.trace.paths import Paths
-
-        return Paths(self._options.trace_path).matches
-
     def close(self) -> str:
         """Write what is left; returns why the trace could not be written, empty if it was."""
         if self._log is not None:
             self._log.close()
+        self._out.close()
+        return self._out.failure
+
+
+class Reporting:
+    """A report about to be made: give `trace` to a `Machine`, then `close`.
+
+    Args:
+        options: of the command line: where it goes, and the look of values.
+    Raises:
+        OutputError: it cannot be written where it is to go.
+    """
+
+    def __init__(self, options: TraceOptions) -> None:
+        self._options = options
+        self._out = _open(options)
+        self._report = Report()
+
+    def trace(self, session: Session) -> ReportTracer:
+        """The tracer of a session, see `linuxemu.machine.Machine`."""
+        options = self._options
+        plans = Plans(options.raw, options.abbrev, options.verbose)
+        return ReportTracer(
+            self._report,
+            Stacks().site,
+            log=NoLog(),
+            style=style_of(options),
+            plans=plans,
+            shows=options.shows,
+            now_ns=session.now_ns,
+            follow=True,
+        )
+
+    def close(self, json: bool) -> str:
+        """Write the report; returns why it could not be written, empty if it was."""
+        self._report.finish()
+        entries = self._report.entries()
+        lines = map(dumps, report_json(entries)) if json else report_lines(entries)
+        self._out.write(0, "".join(f"{line}\n" for line in lines))
         self._out.close()
         return self._out.failure

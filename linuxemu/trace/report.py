@@ -109,7 +109,11 @@ class Report:
 
     def entries(self) -> list[Entry]:
         """The entries, the most frequent first."""
-        return sorted(self._entries.values(), key=lambda entry: (-entry.count, entry.request.number, entry.request.text))
+
+        def order(entry: Entry) -> tuple[int, int, str]:
+            return -entry.count, entry.request.number, entry.request.text
+
+        return sorted(self._entries.values(), key=order)
 
 
 class ReportTracer(Tracer):

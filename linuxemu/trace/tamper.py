@@ -1,4 +1,4 @@
-"""Carrying out what -e inject= and -e fault= ask for: calls that fail, return what they are told, wait, meet a signal."""
+"""Carrying out -e inject= and -e fault=: calls that fail, return what they are told, wait, meet a signal."""
 
 from __future__ import annotations
 

@@ -25,22 +25,26 @@ class Layout(NamedTuple):
     Args:
         pids: "always" in front of each line, "many" once there was more than one task, "" never.
         column: where results begin, counted from the line's own text.
-        clock: "" for none, "s", "us", "unix" (-t, -tt, -ttt), or digits after the second.
+        clock: "" for none, "time" for the time of day, "unix" for seconds since 1970 (-t, -tt, -ttt).
+        clock_digits: digits of its fraction.
         relative: digits of the time since the line before (-r), -1 for none.
         spent: digits of the time that a call took (-T), -1 for none.
         pointer: the instruction pointer stands in front (-i).
         number: the call's number stands in front (-n).
         exits: ends of tasks are shown.
+        attached: new tasks are announced on standard error.
     """
 
     pids: str = "many"
     column: int = 40
     clock: str = ""
+    clock_digits: int = 0
     relative: int = -1
     spent: int = -1
     pointer: bool = False
     number: bool = False
     exits: bool = True
+    attached: bool = True
 
 
 class TextLog:
@@ -67,7 +71,7 @@ class TextLog:
         self._shows = shows
         self._signals = signals
         self._realtime_ns = realtime_ns
-        self._plain = layout == Layout(pids=layout.pids, column=layout.column, exits=layout.exits)
+        self._plain = layout == layout._replace(clock="", relative=-1, pointer=False, number=False)
         self._always = layout.pids == "always"
         self._tasks: set[int] = set()
         self._last_ns = 0
@@ -213,7 +217,7 @@ class TextLog:
         if layout.clock or layout.relative >= 0:
             now_ns = self._realtime_ns()
             if layout.clock:
-                head += time_stamp(now_ns, layout.clock) + " "
+                head += time_stamp(now_ns, layout.clock, layout.clock_digits) + " "
             if layout.relative >= 0:
                 passed = now_ns - self._last_ns if self._last_ns else 0
                 self._last_ns = now_ns

@@ -15,7 +15,7 @@ from syscalls.errors import Interrupted, Restart, SysError
 from syscalls.vfs.filesystem import errno_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Container, Coroutine, Generator, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 
     from linuxemu.kernel import Waiter
     from linuxemu.messages import TrapFrame
@@ -66,7 +66,7 @@ class Tracer:
         log: where everything goes.
         style: how values are spelled.
         plans: how calls are shown.
-        calls: the numbers of the calls to watch.
+        shows: whether calls of a number are watched.
         now_ns: the clock of durations.
         follow: new tasks are traced as well (-f).
         detach: a task is not traced any more once it runs another program (-b execve).
@@ -81,7 +81,7 @@ class Tracer:
         log: Log,
         style: Style,
         plans: Plans,
-        calls: Container[int],
+        shows: Callable[[int], bool],
         now_ns: Callable[[], int],
         *,
         follow: bool = False,
@@ -95,7 +95,7 @@ class Tracer:
         self.log = log
         self._style = style
         self._plans = plans
-        self._calls = calls
+        self._shows = shows
         self._now_ns = now_ns
         self._follow = follow
         self._detach = detach
@@ -109,7 +109,7 @@ class Tracer:
 
     def watch(self, number: int, invoke: Invoke) -> Invoke:
         """See `syscalls.objects.tracing.Tracer`."""
-        if number not in self._calls:
+        if not self._shows(number):
             return invoke
         plan, style, now_ns = self._plans.of(number), self._style, self._now_ns
         about, leave = self._about, self._leave
@@ -205,7 +205,7 @@ class Tracer:
     async def started(self, t: Task, path: bytes, argv: Sequence[bytes], envp: Sequence[bytes]) -> None:
         """See `syscalls.objects.tracing.Tracer`."""
         t.tracer = self
-        if _EXECVE not in self._calls:
+        if not self._shows(_EXECVE):
             return
         from linuxemu.trace.formats.strings import path_text, words
 

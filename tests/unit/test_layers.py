@@ -41,10 +41,10 @@ MAY_USE_HOST = (
 ONLY_IN = {
     "unicorn": (),
     "elftools": ("loader", "linuxemu.audit"),
-    "capstone": ("linuxemu.audit",),
+    "capstone": ("linuxemu.audit", "linuxemu.trace"),
     "tqdm": ("linuxemu.cli.audit",),
     "lark": ("linuxemu.idl",),
-    "zstandard": ("rootfs", "linuxemu.servers.fs"),
+    "zstandard": ("rootfs", "linuxemu.servers.fs", "linuxemu.trace"),
     "termios": ("linuxemu.servers.console",),
     "socket": ("linuxemu.servers",),
     "threading": ("linuxemu.cpu", "linuxemu.machine"),

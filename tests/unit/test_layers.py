@@ -48,7 +48,7 @@ ONLY_IN = {
     "termios": ("linuxemu.servers.console",),
     "socket": ("linuxemu.servers",),
     "threading": ("linuxemu.cpu", "linuxemu.machine"),
-    "subprocess": ("rootfs", "linuxemu.bench", "linuxemu.testing.program"),
+    "subprocess": ("rootfs", "linuxemu.bench", "linuxemu.testing.program", "linuxemu.trace.output"),
 }
 
 # What is generated or is one table is as long as its subject.

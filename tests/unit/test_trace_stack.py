@@ -13,6 +13,18 @@ from typing import Any
 import pytest
 
 from linuxemu.messages import TrapFrame
+from linuxemu.trace.cfi import (
+    EXPRESSION,
+    OFFSET,
+    REGISTER,
+    SAME,
+    UNDEFINED,
+    VALUE_EXPRESSION,
+    VALUE_OFFSET,
+    FrameAddress,
+    Row,
+    Rule,
+)
 from linuxemu.trace.module import Mapping, Module, Modules
 from linuxemu.trace.stack import stack_lines
 from linuxemu.trace.unwind import Frame, registers_of, unwind
@@ -232,7 +244,9 @@ PAGE, CODE = 0x1000, 0x1010
 STACK = 0x8000
 
 
-def walked(memory: dict[int, bytes], code: bytes, registers: dict[str, int], **options: int) -> list[int]:
+def walked(
+    memory: dict[int, bytes], code: bytes, registers: dict[str, int], module: Any = None, **options: int
+) -> list[int]:
     """The addresses of a stack in a guest of two pages: code, and a stack."""
     memory = {PAGE: (bytes(CODE - PAGE) + code).ljust(4096, b"\xcc"), STACK: bytes(4096)} | memory
     page = bytearray(memory[STACK])
@@ -248,7 +262,7 @@ def walked(memory: dict[int, bytes], code: bytes, registers: dict[str, int], **o
         return None
 
     def find(address: int) -> Mapping | None:
-        return Mapping(b"/code", PAGE, 0, Module(b"")) if PAGE <= address < PAGE + 4096 else None
+        return Mapping(b"/code", PAGE, 0, module or Module(b"")) if PAGE <= address < PAGE + 4096 else None
 
     values = [registers.get(name) for name in DWARF_ORDER]
     return [frame.pc for frame in unwind(values, read, find, **options)]
@@ -311,6 +325,51 @@ def test_a_stack_has_an_end() -> None:
     registers = {"rip": CODE + 15, "rsp": STACK + 8, "rbp": STACK + 16}
     assert len(walked(memory, CALL * 4, registers)) == 200
     assert len(walked(memory, CALL * 4, registers, deepest=50)) == 50
+
+
+class Described:
+    """A module in which the first function has one rule more than those of the return address and of its frame."""
+
+    def __init__(self, row: Row) -> None:
+        self._row = row
+
+    def address_of(self, offset: int) -> int:
+        return offset
+
+    def row(self, address: int) -> Row | None:
+        return self._row if address < 0x20 else None
+
+    def begin(self, address: int) -> int | None:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("frame", "rule", "found"),
+    [
+        (FrameAddress(7, 16), Rule(OFFSET, -8), True),
+        (FrameAddress(6, 0), Rule(OFFSET, -8), True),
+        (FrameAddress(code=b"\x77\x10"), Rule(OFFSET, -8), True),
+        (FrameAddress(7, 0), Rule(EXPRESSION, 0, b"\x23\x08"), True),
+        (FrameAddress(7, 0), Rule(VALUE_EXPRESSION, 0, b"\x23\x08\x06"), True),
+        (FrameAddress(7, 0), Rule(REGISTER, 3), True),
+        (FrameAddress(7, CODE + 60), Rule(VALUE_OFFSET, -STACK - 8 - 40), True),
+        (FrameAddress(7, 0), Rule(SAME), False),  # a loop
+        (FrameAddress(7, 0), Rule(UNDEFINED), False),
+        (FrameAddress(7, 0), Rule(REGISTER, 99), False),
+        (FrameAddress(7, 0), Rule(EXPRESSION, 0, b"\x06"), False),
+        (FrameAddress(0, 0), Rule(OFFSET, -8), False),
+        (FrameAddress(99, 0), Rule(OFFSET, -8), False),
+        (FrameAddress(code=b"\x06"), Rule(OFFSET, -8), False),
+    ],
+)
+def test_rules_lead_on(frame: FrameAddress, rule: Rule, found: bool) -> None:
+    module = Described(Row(frame, {16: rule}, 16, False))
+    memory = {STACK + 16: words(CODE + 20)}
+    registers = {"rip": CODE + 4, "rsp": STACK + 8, "rbp": STACK + 24, "rbx": CODE + 20}
+    expected = [CODE + 4, CODE + 20] if found else [CODE + 4]
+    assert walked(memory, b"", registers, module=module) == expected
+    other = Described(Row(frame, {16: rule}, 17, False))
+    assert walked(memory, b"", registers, module=other) == [CODE + 4]
 
 
 def test_a_signal_without_tables() -> None:

@@ -416,6 +416,78 @@ def test_names_of_files_as_given_to_the_compiler(program: Callable[[str], Path],
         assert found == {"main.c", "inner/header.h"}
 
 
+def line_program(version: int, tables: bytes, code: bytes) -> bytes:
+    """A line program of minimum length 1, line base -5, line range 14 and 14 opcodes, the last of which takes two."""
+    head = b"\x01" + (b"\x01" if version >= 4 else b"") + b"\x01\xfb\x0e\x0e"
+    head += bytes.fromhex("00010101010000000100000102") + tables
+    sizes = b"\x08\0" if version == 5 else b""
+    body = struct.pack("<H", version) + sizes + struct.pack("<I", len(head)) + head + code
+    return struct.pack("<I", len(body)) + body
+
+
+def set_address(address: int) -> bytes:
+    return b"\0\x09\x02" + address.to_bytes(8, "little")
+
+
+OLD_TABLES = b"inc\0/abs\0\0a.c\0\0\0\0b.h\0\x01\0\0c.h\0\x02\0\0/d.h\0\x01\0\0\0"
+NEW_TABLES = (
+    b"\x01\x01\x08" + b"\x03/where\0inc\0/abs\0"
+    # Files with a path, a directory, and a number of bytes, a checksum and a block that do not matter.
+    + b"\x05\x01\x08\x02\x0b\x04\x0f\x05\x1e\x06\x09"
+    + b"\x03" + b"".join(
+        name + b"\0" + bytes([directory]) + b"\x81\x01" + bytes(16) + b"\x02xx"
+        for name, directory in ((b"a.c", 0), (b"b.h", 1), (b"c.h", 2))
+    )
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("version", "tables", "code", "expected"),
+    [
+        (4, OLD_TABLES, "01", ("a.c", 1)),
+        (2, OLD_TABLES, "040201", ("inc/b.h", 1)),
+        (3, OLD_TABLES, "040301", ("/abs/c.h", 1)),
+        (4, OLD_TABLES, "040401", ("/d.h", 1)),
+        (4, OLD_TABLES, "040901", None),
+        (4, OLD_TABLES, "030901", ("a.c", 10)),
+        (4, OLD_TABLES, "030901" "037f01", ("a.c", 9)),  # the last row of an address
+        (4, OLD_TABLES, "037f01", None),  # line 0
+        (4, OLD_TABLES, "0103010d8101020101", ("a.c", 2)),
+        (4, OLD_TABLES, "01" "0201" "030501", ("a.c", 1)),
+        (4, OLD_TABLES, "01" "090100" "030501", ("a.c", 1)),
+        (4, OLD_TABLES, "01" "08" "030501", ("a.c", 1)),
+        (4, OLD_TABLES, "16", ("a.c", 4)),
+        (5, NEW_TABLES, "040001", ("a.c", 1)),
+        (5, NEW_TABLES, "01", ("inc/b.h", 1)),
+        (5, NEW_TABLES, "040201", ("/abs/c.h", 1)),
+        (6, OLD_TABLES, "01", None),
+        (5, b"\x01\x01\x44\x01a\0", "01", None),  # an unknown form
+        (4, OLD_TABLES, "02" + "80" * 12, None),
+    ],
+)
+def test_a_line_program(version: int, tables: bytes, code: str, expected: tuple[str, int] | None) -> None:
+    """What it says of one address; its sequence ends nine bytes behind."""
+    code = set_address(0x1000) + bytes.fromhex(code) + b"\x02\x09\0\x01\x01"
+    lines = Lines(line_program(version, tables, code))
+    assert lines.find(0x1000) == expected
+    assert lines.find(0xFFF) is None
+    assert lines.find(0x2000) is None
+
+
+def test_lines_of_functions_among_others() -> None:
+    """What begins last before an address need not have it."""
+    end = b"\x02\x10\0\x01\x01"
+    outer = set_address(0x1000) + b"\x01\x02\x80\x02\0\x01\x01"
+    inner = [set_address(0x1010 + 0x10 * n) + b"\x03\x05\x01" + end for n in range(2)]
+    empty = set_address(0x1080) + b"\0\x01\x01"
+    programs = [outer, *inner, empty, set_address(0) + b"\x01" + end]
+    lines = Lines(b"".join(line_program(4, OLD_TABLES, code) for code in programs) + b"cut")
+    assert lines.find(0x1008) == ("a.c", 1)
+    assert lines.find(0x1018) == ("a.c", 6)
+    assert lines.find(0x1090) == ("a.c", 1)
+    assert lines.find(0x8) is None
+
+
 # --- damage ----------------------------------------------------------------------------------------------------
 
 SECTIONS = (

@@ -116,7 +116,7 @@ class _Memory:
     """A task's memory for somebody who does not wait: it is asked again when pages were brought in."""
 
     def __init__(self, t: Task) -> None:
-        self._mem = t.mem
+        self._mem, self._mm = t.mem, t.mm
         self._unreadable: set[int] = set()
 
     def read(self, address: int, length: int) -> bytes | None:
@@ -125,7 +125,7 @@ class _Memory:
         if len(data) == length:
             return data
         missing = address + len(data)
-        if missing // PAGE in self._unreadable:
+        if missing // PAGE in self._unreadable or self._mm.find(missing) is None:
             return None
         raise NotResident(missing)
 

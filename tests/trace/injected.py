@@ -137,8 +137,8 @@ def style_of(options: tuple[str, ...]) -> tuple[Any, Any]:
             style = style._replace(constants=option[2:])
         elif option.startswith("-s"):
             style = style._replace(string_limit=int(option[2:]))
-    none: frozenset[int] = frozenset()
-    return style, Plans(none, none if "-v" in options else None, none if "-everbose=none" in options else None)
+    none, every = range(0), range(1 << 32)
+    return style, Plans(none, none if "-v" in options else every, none if "-everbose=none" in options else every)
 
 
 class Memory:

@@ -145,18 +145,18 @@ def _unknown(call: Call, addr: int, size: int) -> list[str]:
 
 
 def _clone3_exit(call: Call) -> list[str]:
-    size = f", {call.args[1]}"
+    size = str(call.args[1])
     value = _clone_args(call)
     if value is None or not value.flags & (CLONE_PIDFD | CLONE_PARENT_SETTID):
         return []
     if call.failed:
-        return [size]
+        return [f", {size}"]
     parts = []
     if value.flags & CLONE_PIDFD:
         parts.append(f"pidfd={_pidfd(call, value.pidfd)}")
     if value.flags & CLONE_PARENT_SETTID:
         parts.append(f"parent_tid={_tid(call, value.parent_tid)}")
-    return [f" => {{{', '.join(parts)}}}{size}"]
+    return [f" => {{{', '.join(parts)}}}", size]
 
 
 CALLS["clone3"] = (_clone3_entry, _clone3_exit)

@@ -23,6 +23,7 @@ _RESTARTS = {
     Restart.ALWAYS: "ERESTARTNOINTR (To be restarted)",
     Restart.BLOCK: "ERESTART_RESTARTBLOCK (Interrupted by signal)",
 }
+_NONE: frozenset[int] = frozenset()
 
 
 class NotResident(Exception):
@@ -49,9 +50,11 @@ class Call:
         "busy_ns",
         "end_ns",
         "frame",
+        "hidden",
         "injected",
         "mem",
         "note",
+        "partial",
         "plan",
         "restart",
         "result",
@@ -80,6 +83,10 @@ class Call:
         """What is shown in parentheses behind the result."""
         self.note = ""
         """What formatters of its beginning leave for those of its end."""
+        self.hidden = _NONE
+        """Positions of arguments that are not shown."""
+        self.partial: dict[int, list[str]] | None = None
+        """What formatters of long arrays had of them, by address, when a page was missing; None at first."""
         self.separator = ", "
         """What stands between the texts of its beginning and those of its end. A formatter of the beginning makes it ""
         if its text goes on in the first one of the end (" => [5]"), or if nothing is left for the end."""

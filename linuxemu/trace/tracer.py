@@ -190,6 +190,7 @@ class Tracer:
 
     async def _texts(self, call: Call, show: Callable[[Call], list[str]], miss: NotResident) -> list[str]:
         """What a formatter says once the pages it needs are there."""
+        call.partial = {}
         while True:
             try:
                 await call.mem.read_some(miss.addr, 1)
@@ -198,9 +199,12 @@ class Tracer:
                     call.unreadable = set()
                 call.unreadable.add(miss.addr // PAGE)
             try:
-                return show(call)
+                texts = show(call)
             except NotResident as again:
                 miss = again
+            else:
+                call.partial = None
+                return texts
 
     async def started(self, t: Task, path: bytes, argv: Sequence[bytes], envp: Sequence[bytes]) -> None:
         """See `syscalls.objects.tracing.Tracer`."""

@@ -109,7 +109,8 @@ def test_commands_of_processes() -> None:
         ("prctl", (0x59616D61, 7), 0, "prctl(PR_SET_PTRACER, 7<sh>) = 0"),
         ("prctl", (62, 1, 7, 1, 0), 0, "prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 7<sh>, 0x1"
          " /* PIDTYPE_TGID */, NULL) = 0"),
-        ("prctl", (62, 1, 7, 2, 0), 0, "prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 7, 0x2 /* PIDTYPE_PGID */, NULL) = 0"),
+        ("prctl", (62, 0, 7, 2, 0), -22, "prctl(PR_SCHED_CORE, PR_SCHED_CORE_GET, 7, 0x2 /* PIDTYPE_PGID */, NULL)"
+         " = -1 EINVAL (Invalid argument)"),
         ("capget", (i32(0x2008_0522, 7), 0), 0, "capget({version=_LINUX_CAPABILITY_VERSION_3, pid=7<sh>}, NULL) = 0"),
     ):  # fmt: skip
         call, _, _ = called(item(name, *args, result=result))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 FAMILIES = (
     "directory", "epoll", "eventfd", "exec", "fcntl", "file", "futex", "identity", "ioctl", "memory", "mount",
-    "pipe", "poll", "prctl", "process", "resource", "signal", "splice", "stat", "system", "thread", "time",
+    "pipe", "poll", "prctl", "process", "resource", "rseq", "signal", "splice", "stat", "system", "thread", "time",
     "xattr",
 )  # fmt: skip
 

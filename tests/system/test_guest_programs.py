@@ -44,6 +44,7 @@ PROGRAMS = {
     "io": [],
     "thread_ends": [],
     "threads": [],
+    "rseq": [],
 }
 # The C library makes no difference to these beyond what the others show.
 ONE_FLAVOUR = {"preempt", "efault", "forks", "crowd", "compute", "stack", "timers", "limits"}

@@ -56,6 +56,7 @@ CASES = [
     for flavour in FLAVOURS
     if flavour == "glibc" or name not in ONE_FLAVOUR
 ]
+CASES.append(("rseq", "dynamic"))
 
 ENVIRONMENT = {"PATH": PATH, "T_ONE": "1", "T_EMPTY": "", "LANG": "C"}
 

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from syscalls.objects.process import Process
+    from syscalls.vfs.filesystem import FileSystem
     from syscalls.vfs.inode import Inode
 
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
@@ -140,6 +141,8 @@ class LinuxServer(Server):
         self.boot_ns = 0
         self.new_memfs: Callable[[], int]
         """Makes an empty file server for a tmpfs mount; returns its task id."""
+        self.memory_files: FileSystem | None = None
+        """Where files of memfd_create live, mounted nowhere; made with the first."""
         self._invoke: dict[int, registry.Invoke] = {}
         self._kept: dict[Inode, None] = {}
         self._refills = 0

@@ -66,6 +66,7 @@ from syscalls.abi.flags import (
     MS_INVALIDATE,
     MS_NOEXEC,
     MS_SYNC,
+    O_RDONLY,
     PROT_EXEC,
     PROT_GROWSDOWN,
     PROT_GROWSUP,
@@ -80,6 +81,7 @@ from syscalls.registry import PARTIAL, syscall
 from syscalls.types import Address, Fd, Int, IntFlags, MapFlags, ProtFlags, Size, ULong, UserPtr
 from syscalls.vfs.pagecache import PageCache, pages_of
 from syscalls.vfs.regular import RegularFile
+from syscalls.vfs.seals import write_sealed
 
 if TYPE_CHECKING:
     from syscalls.objects.file import File
@@ -144,8 +146,7 @@ async def mmap(
         vma = await mm.map(start, length, prot & PROT_BITS, kept, None, 0, pages)
     else:
         regular = _mappable(file, prot, shared, flags)
-        pages = await pages_of(t, regular)
-        vma = await mm.map(start, length, prot & PROT_BITS, kept, regular, offset, pages)
+        vma = await _map_file(t, start, length, prot, kept, regular, offset)
     if flags & (MAP_POPULATE | MAP_LOCKED):
         await _populate(t, vma, start, start + length)
     return start
@@ -202,6 +203,25 @@ def _mappable(file: File, prot: int, shared: bool, flags: int) -> RegularFile:
     if flags & MAP_GROWSDOWN:
         raise SysError(EINVAL)
     return file
+
+
+async def _map_file(
+    t: Task, start: int, length: int, prot: int, flags: int, file: RegularFile, offset: int
+) -> Vma:
+    """Map a file. One that is sealed is shared as if it were open for reading only, so it stays unwritable."""
+    opened: File = file
+    if flags & MAP_SHARED and file.path is not None and write_sealed(file.inode):
+        if prot & PROT_WRITE:
+            raise SysError(EPERM)
+        opened = await file.inode.open(t, O_RDONLY, file.path)
+    else:
+        file.get()
+    assert isinstance(opened, RegularFile)
+    try:
+        pages = await pages_of(t, opened)
+        return await t.mm.map(start, length, prot & PROT_BITS, flags, opened, offset, pages)
+    finally:
+        await opened.put()
 
 
 async def _populate(t: Task, vma: Vma, start: int, end: int) -> None:

@@ -33,6 +33,7 @@ from syscalls.objects.file import WRITE, File
 from syscalls.vfs.handle import handle_again
 from syscalls.vfs.inode import ATIME, CTIME, MODE, SIZE
 from syscalls.vfs.mutex import Mutex
+from syscalls.vfs.seals import check_fallocate, check_resize, sealed_write
 
 if TYPE_CHECKING:
     from typing import Any
@@ -111,7 +112,7 @@ class RegularFile(File):
         handle: the server's handle.
     """
 
-    __slots__ = ("_chunk", "_port", "_server", "_untouched", "handle", "lock")
+    __slots__ = ("_chunk", "_port", "_server", "_untouched", "_writer", "handle", "lock")
 
     seekable = True
     can_epoll = False
@@ -128,13 +129,17 @@ class RegularFile(File):
         self._server = owner.task
         self._chunk = owner.chunk
         self._untouched = owner.relatime and not flags & O_NOATIME
-        if self.access & WRITE:
-            inode.writers += 1
+        self._writer = int(self.access & WRITE != 0)
+        inode.writers += self._writer
+
+    def hide_writer(self) -> None:
+        """Let the file be executed although it is open here for writing, as Linux does after memfd_create."""
+        self.inode.writers -= self._writer
+        self._writer = 0
 
     async def release(self) -> None:
         """Close the handle."""
-        if self.access & WRITE:
-            self.inode.writers -= 1
+        self.inode.writers -= self._writer
         await self.inode.fs.close_handle(self.handle)
 
     # -- reading ----------------------------------------------------------------------------------------
@@ -251,6 +256,8 @@ class RegularFile(File):
             raise SysError(EINVAL)
         if end > t.process.rlimits[RLIMIT_FSIZE][0]:
             data = data[: size_allowed(t, offset, len(data))]
+        if inode.seals:
+            data = await sealed_write(t, inode, offset, data)
         if inode.attr.mode & (S_ISUID | S_ISGID):
             await drop_suid(t, inode)
         if len(data) > self._chunk:
@@ -349,6 +356,8 @@ class RegularFile(File):
 
     async def fallocate(self, t: Task, mode: int, offset: int, length: int) -> None:
         """Ask the server; flags and range were checked."""
+        if self.inode.seals:
+            await check_fallocate(t, self.inode, mode, offset + length)
         if self.inode.attr.mode & (S_ISUID | S_ISGID):
             await drop_suid(t, self.inode)
         await self.ask(fsx.Fallocate(self.handle, mode, offset, length))
@@ -392,4 +401,6 @@ async def truncate(t: Task, inode: Inode, size: int) -> None:
             size_allowed(t, size, 1)
     if inode.attr.mode & (S_ISUID | S_ISGID):
         await drop_suid(t, inode)
+    if inode.seals:
+        await check_resize(t, inode, size)
     await inode.setattr(t, SIZE, size=size)

@@ -45,9 +45,10 @@ PROGRAMS = {
     "thread_ends": [],
     "threads": [],
     "rseq": [],
+    "memfd": [],
 }
 # The C library makes no difference to these beyond what the others show.
-ONE_FLAVOUR = {"preempt", "efault", "forks", "crowd", "compute", "stack", "timers", "limits"}
+ONE_FLAVOUR = {"memfd", "preempt", "efault", "forks", "crowd", "compute", "stack", "timers", "limits"}
 FLAVOURS = ("glibc", "glibc-pie", "musl")
 
 CASES = [

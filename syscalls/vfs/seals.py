@@ -54,12 +54,11 @@ async def add_seals(t: Task, file: File, seals: int) -> None:
     inode = file.inode
     if seals & ~_ALL:
         raise SysError(EINVAL)
-    if get_seals(inode) & F_SEAL_SEAL:
-        raise SysError(EPERM)
-    mode = (await inode.getattr(t)).mode
-    if seals & F_SEAL_EXEC and mode & _EXECUTABLE:
+    if seals & F_SEAL_EXEC and (await inode.getattr(t)).mode & _EXECUTABLE:
         seals |= F_SEAL_SHRINK | F_SEAL_GROW | _NO_WRITE
     found = get_seals(inode)
+    if found & F_SEAL_SEAL:
+        raise SysError(EPERM)
     if seals & F_SEAL_WRITE and not found & F_SEAL_WRITE and _is_mapped_for_writing(inode):
         raise SysError(EBUSY)
     inode.seals = found | seals

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from linuxemu.arch.x86_64 import FAULT_WRITE, PTE_PRESENT, PTE_WRITABLE, USER_END
@@ -81,7 +82,7 @@ from syscalls.registry import PARTIAL, syscall
 from syscalls.types import Address, Fd, Int, IntFlags, MapFlags, ProtFlags, Size, ULong, UserPtr
 from syscalls.vfs.pagecache import PageCache, pages_of
 from syscalls.vfs.regular import RegularFile
-from syscalls.vfs.seals import write_sealed
+from syscalls.vfs.seals import in_turn, write_sealed
 
 if TYPE_CHECKING:
     from syscalls.objects.file import File
@@ -146,7 +147,8 @@ async def mmap(
         vma = await mm.map(start, length, prot & PROT_BITS, kept, None, 0, pages)
     else:
         regular = _mappable(file, prot, shared, flags)
-        vma = await _map_file(t, start, length, prot, kept, regular, offset)
+        map_it = partial(_map_file, t, start, length, prot, kept, regular, offset)
+        vma = await (in_turn(t, regular.inode, map_it) if regular.inode.seals is not None else map_it())
     if flags & (MAP_POPULATE | MAP_LOCKED):
         await _populate(t, vma, start, start + length)
     return start

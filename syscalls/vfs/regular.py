@@ -33,9 +33,10 @@ from syscalls.objects.file import WRITE, File
 from syscalls.vfs.handle import handle_again
 from syscalls.vfs.inode import ATIME, CTIME, MODE, SIZE
 from syscalls.vfs.mutex import Mutex
-from syscalls.vfs.seals import check_fallocate, check_resize, sealed_write
+from syscalls.vfs.seals import check_fallocate, check_resize, in_turn, sealed_write
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from typing import Any
 
     from linuxemu.messages import Message
@@ -222,7 +223,7 @@ class RegularFile(File):
         try:
             if self.flags & O_APPEND:
                 return await self.append(t, data)
-            written = await self._write_at(t, data, self.pos)
+            written = await self._write_in_turn(t, data, self.pos)
             self.pos += written
             return written
         finally:
@@ -232,7 +233,12 @@ class RegularFile(File):
         """Write at an offset; with O_APPEND Linux appends all the same (man 2 pwrite, BUGS)."""
         if self.flags & O_APPEND:
             return await self.append(t, data, move=False)
-        return await self._write_at(t, data, offset)
+        return await self._write_in_turn(t, data, offset)
+
+    def _write_in_turn(self, t: Task, data: bytes, offset: int) -> Awaitable[int]:
+        if self.inode.seals is None:
+            return self._write_at(t, data, offset)
+        return in_turn(t, self.inode, lambda: self._write_at(t, data, offset))
 
     async def append(self, t: Task, data: bytes, *, move: bool = True) -> int:
         """Write at the end: nobody else appends between finding it and writing there."""
@@ -356,6 +362,12 @@ class RegularFile(File):
 
     async def fallocate(self, t: Task, mode: int, offset: int, length: int) -> None:
         """Ask the server; flags and range were checked."""
+        if self.inode.seals is None:
+            await self._fallocate(t, mode, offset, length)
+        else:
+            await in_turn(t, self.inode, lambda: self._fallocate(t, mode, offset, length))
+
+    async def _fallocate(self, t: Task, mode: int, offset: int, length: int) -> None:
         if self.inode.seals:
             await check_fallocate(t, self.inode, mode, offset + length)
         if self.inode.attr.mode & (S_ISUID | S_ISGID):
@@ -395,6 +407,13 @@ async def _show_allocated(t: Task, inode: Inode, mode: int, offset: int, length:
 
 async def truncate(t: Task, inode: Inode, size: int) -> None:
     """Set the size of a regular file after all checks, RLIMIT_FSIZE excepted (man 2 truncate)."""
+    if inode.seals is None:
+        await _truncate(t, inode, size)
+    else:
+        await in_turn(t, inode, lambda: _truncate(t, inode, size))
+
+
+async def _truncate(t: Task, inode: Inode, size: int) -> None:
     if size > t.process.rlimits[RLIMIT_FSIZE][0]:
         attr = await inode.getattr(t)
         if size > attr.size:

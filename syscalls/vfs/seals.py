@@ -5,7 +5,7 @@ Files of a tmpfs have seals; all but those of memfd_create with MFD_ALLOW_SEALIN
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from syscalls.abi.errno import EBUSY, EINVAL, EPERM
 from syscalls.abi.flags import (
@@ -22,10 +22,13 @@ from syscalls.abi.flags import (
 from syscalls.errors import SysError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from syscalls.objects.file import File
     from syscalls.objects.task import Task
     from syscalls.vfs.inode import Inode
 
+_T = TypeVar("_T")
 _NO_WRITE = F_SEAL_WRITE | F_SEAL_FUTURE_WRITE
 _ALL = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | _NO_WRITE | F_SEAL_EXEC
 _EXECUTABLE = 0o111
@@ -51,9 +54,12 @@ async def add_seals(t: Task, file: File, seals: int) -> None:
     """
     if not file.writable:
         raise SysError(EPERM)
-    inode = file.inode
     if seals & ~_ALL:
         raise SysError(EINVAL)
+    await in_turn(t, file.inode, lambda: _add_seals(t, file.inode, seals))
+
+
+async def _add_seals(t: Task, inode: Inode, seals: int) -> None:
     if seals & F_SEAL_EXEC and (await inode.getattr(t)).mode & _EXECUTABLE:
         seals |= F_SEAL_SHRINK | F_SEAL_GROW | _NO_WRITE
     found = get_seals(inode)
@@ -70,6 +76,21 @@ def _is_mapped_for_writing(inode: Inode) -> bool:
         return False
     areas = [vma for mm in pages.mappings for vma in mm.areas_of(pages)]
     return any(vma.file is not None and vma.file.writable for vma in areas)
+
+
+async def in_turn(t: Task, inode: Inode, change: Callable[[], Awaitable[_T]]) -> _T:
+    """Do something to a file that may get seals: what is under way ends before it is sealed, and the other way round.
+
+    Args:
+        t: the caller.
+        inode: the file.
+        change: looks at the seals, and does it.
+    """
+    await inode.mutex.acquire(t)
+    try:
+        return await change()
+    finally:
+        inode.mutex.release()
 
 
 def write_sealed(inode: Inode) -> bool:

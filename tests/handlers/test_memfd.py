@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from linuxemu.messages import fs
 from linuxemu.testing import Guest
 from syscalls.abi.errno import EACCES, EBUSY, EFAULT, EINVAL, EMFILE, ENOSYS, EPERM
 from syscalls.abi.flags import (
@@ -212,6 +213,17 @@ def test_what_is_mapped_cannot_be_sealed(guest: Guest, prot: int) -> None:
     assert guest.syscall.mprotect(at, 4096, READ_WRITE) == 0
     guest.syscall.munmap(at, 4096)
     assert guest.syscall.fcntl(FD, F_ADD_SEALS, F_SEAL_WRITE) == 0
+
+
+def test_a_write_that_has_begun_ends_before_the_seal(guest: Guest) -> None:
+    sealed(guest, 0)
+    other, held = guest.thread(), guest.fs.expect(fs.Write).hold()
+    writing = guest.start.pwrite64(FD, b"1", 1, 0)
+    sealing = other.start.fcntl(FD, F_ADD_SEALS, F_SEAL_WRITE)
+    assert (writing.blocked, sealing.blocked) == (True, True)
+    held.reply()
+    assert (guest.complete(writing).result, guest.complete(sealing).result) == (1, 0)
+    assert guest.start.pwrite64(FD, b"2", 1, 0).errno == EPERM
 
 
 def test_execute_permissions(guest: Guest) -> None:

@@ -81,7 +81,7 @@ if TYPE_CHECKING:
 
 _OPEN_ERRORS = f"{PATH_ERRORS} EBUSY EINTR EISDIR EMFILE ENFILE ENOSPC ENXIO EROFS ETXTBSY"
 _READ_ERRORS = "EBADF EFAULT EINVAL EIO EISDIR ENOENT EPERM ESRCH"
-_WRITE_ERRORS = "EACCES EBADF EFAULT EFBIG EINVAL EIO ENOSPC ESRCH"
+_WRITE_ERRORS = "EACCES EBADF EFAULT EFBIG EINVAL EIO ENOSPC EPERM ESRCH"
 _OPEN_HOW_SIZE = 24
 _PAGE = 4096
 _RESOLVE = (
@@ -130,7 +130,7 @@ async def openat(t: Task, dirfd: DirFd, pathname: UserPath, flags: OpenFlags, mo
     return await _open(t, dirfd, pathname, plain_flags(flags), mode & 0o7777)
 
 
-@syscall("creat", errors=_OPEN_ERRORS)
+@syscall("creat", errors=f"{_OPEN_ERRORS} EPERM")
 async def creat(t: Task, pathname: UserPath, mode: Mode) -> int:
     """Make or empty a file and open it for writing (man 2 creat)."""
     flags = plain_flags(O_CREAT | O_WRONLY | O_TRUNC)
@@ -338,7 +338,7 @@ async def lseek(t: Task, fd: Fd, offset: Off, whence: UInt) -> int:
     return await file.lseek(t, offset, whence)
 
 
-@syscall("truncate", errors=f"{PATH_ERRORS} EFBIG EINVAL EISDIR EROFS ETXTBSY")
+@syscall("truncate", errors=f"{PATH_ERRORS} EFBIG EINVAL EISDIR EPERM EROFS ETXTBSY")
 async def truncate(t: Task, path: UserPath, length: Off) -> None:
     """Set the size of a file (man 2 truncate)."""
     from syscalls.vfs.attributes import truncate_path
@@ -348,7 +348,7 @@ async def truncate(t: Task, path: UserPath, length: Off) -> None:
     await truncate_path(t, await t.mem.path(path), length)
 
 
-@syscall("ftruncate", errors="EBADF EFBIG EINVAL EIO EROFS")
+@syscall("ftruncate", errors="EBADF EFBIG EINVAL EIO EPERM EROFS")
 async def ftruncate(t: Task, fd: Fd, length: Off) -> None:
     """Set the size of an open file (man 2 ftruncate)."""
     if length < 0:
@@ -374,7 +374,7 @@ _NO_FALLOCATE = {S_IFIFO: ESPIPE, S_IFCHR: ENODEV}
 """What Linux looks at before the range."""
 
 
-@syscall("fallocate", errors="EBADF EFBIG EINVAL EIO ENODEV ENOSPC EOPNOTSUPP ESPIPE")
+@syscall("fallocate", errors="EBADF EFBIG EINVAL EIO ENODEV ENOSPC EOPNOTSUPP EPERM ESPIPE")
 async def fallocate(t: Task, fd: Fd, mode: IntFlags, offset: Off, len: Off) -> None:
     """Reserve, zero or free a range of a file (man 2 fallocate)."""
     from syscalls.vfs.regular import size_allowed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from linuxemu.arch.x86_64 import FAULT_WRITE, PTE_PRESENT, PTE_WRITABLE, USER_END
 from syscalls.abi.errno import (
@@ -79,7 +79,22 @@ from syscalls.errors import SysError
 from syscalls.objects.mm import MMAP_MIN, MMAP_TOP, PAGE, check_range, page_up
 from syscalls.objects.vma import PROT_BITS
 from syscalls.registry import PARTIAL, syscall
-from syscalls.types import Address, Fd, Int, IntFlags, MapFlags, ProtFlags, Size, ULong, UserPtr
+from syscalls.types import (
+    Address,
+    Advice,
+    Fd,
+    Hex,
+    MapFlags,
+    MlockallFlags,
+    MlockFlags,
+    MremapAddress,
+    MremapFlags,
+    MsyncFlags,
+    Out,
+    ProtFlags,
+    Shown,
+    Size,
+)
 from syscalls.vfs.pagecache import PageCache, pages_of
 from syscalls.vfs.regular import RegularFile
 from syscalls.vfs.seals import in_turn, write_sealed
@@ -106,7 +121,7 @@ _MASK = (1 << 64) - 1
 
 
 @syscall("brk")
-async def brk(t: Task, addr: Address) -> int:
+async def brk(t: Task, addr: Address) -> Hex:
     """Move the end of the heap; the result is where it is afterwards (man 2 brk)."""
     return await t.mm.set_brk(addr, t.creds.capable(CAP_IPC_LOCK))
 
@@ -118,8 +133,8 @@ async def brk(t: Task, addr: Address) -> int:
     notes="no huge pages",
 )
 async def mmap(
-    t: Task, addr: Address, length: Size, prot: ProtFlags, flags: MapFlags, fd: Fd, offset: ULong
-) -> int:
+    t: Task, addr: Address, length: Size, prot: ProtFlags, flags: MapFlags, fd: Fd, offset: Hex
+) -> Hex:
     """Map a file or fresh memory (man 2 mmap)."""
     mm = t.mm
     if offset & (PAGE - 1):
@@ -302,8 +317,8 @@ async def mprotect(t: Task, addr: Address, length: Size, prot: ProtFlags) -> int
     notes="one mapping at a time, no MREMAP_DONTUNMAP",
 )
 async def mremap(
-    t: Task, old_address: Address, old_size: Size, new_size: Size, flags: IntFlags, new_address: Address
-) -> int:
+    t: Task, old_address: Address, old_size: Size, new_size: Size, flags: MremapFlags, new_address: MremapAddress
+) -> Hex:
     """Grow, shrink or move a mapping (man 2 mremap)."""
     old_size, new_size = _check_mremap(t, old_address, old_size, new_size, flags)
     mm = t.mm
@@ -388,7 +403,7 @@ async def _move(t: Task, vma: Vma, old: int, old_size: int, target: int, new_siz
     support=PARTIAL,
     notes="advice about huge pages, merging and swapping changes nothing; nothing about fork, no MADV_REMOVE",
 )
-async def madvise(t: Task, addr: Address, length: Size, advice: Int) -> int:
+async def madvise(t: Task, addr: Address, length: Size, advice: Advice) -> int:
     """Say how memory will be used (man 2 madvise)."""
     known = advice in _IGNORED_ADVICE or advice in (
         MADV_WILLNEED, MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_DOFORK, *_DROPS, *_MISSING
@@ -421,7 +436,7 @@ async def madvise(t: Task, addr: Address, length: Size, advice: Int) -> int:
 
 
 @syscall("msync", errors="EBUSY EINVAL EIO ENOMEM ENOSPC")
-async def msync(t: Task, addr: Address, length: Size, flags: IntFlags) -> int:
+async def msync(t: Task, addr: Address, length: Size, flags: MsyncFlags) -> int:
     """Write shared file mappings back (man 2 msync)."""
     if (
         flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)
@@ -448,7 +463,9 @@ async def msync(t: Task, addr: Address, length: Size, flags: IntFlags) -> int:
 
 
 @syscall("mincore", errors="EFAULT EINVAL ENOMEM")
-async def mincore(t: Task, addr: Address, length: Size, vec: UserPtr[bytes]) -> int:
+async def mincore(
+    t: Task, addr: Address, length: Size, vec: Annotated[Out[bytes], Shown("residence")]
+) -> int:
     """Which pages are resident (man 2 mincore)."""
     if addr & (PAGE - 1):
         raise SysError(EINVAL)
@@ -530,7 +547,7 @@ async def mlock(t: Task, addr: Address, length: Size) -> int:
 
 
 @syscall("mlock2", errors="EAGAIN EINVAL ENOMEM EPERM")
-async def mlock2(t: Task, addr: Address, length: Size, flags: IntFlags) -> int:
+async def mlock2(t: Task, addr: Address, length: Size, flags: MlockFlags) -> int:
     """mlock, or only once touched with MLOCK_ONFAULT (man 2 mlock2)."""
     if flags & ~MLOCK_ONFAULT:
         raise SysError(EINVAL)
@@ -548,7 +565,7 @@ async def munlock(t: Task, addr: Address, length: Size) -> int:
 
 
 @syscall("mlockall", errors="EINVAL ENOMEM EPERM", support=PARTIAL, notes="as with MCL_ONFAULT")
-async def mlockall(t: Task, flags: IntFlags) -> int:
+async def mlockall(t: Task, flags: MlockallFlags) -> int:
     """Keep everything in memory (man 2 mlockall); what is mapped already comes into it at the first touch only."""
     if not flags or flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) or flags == MCL_ONFAULT:
         raise SysError(EINVAL)

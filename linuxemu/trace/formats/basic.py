@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
 AT_FDCWD = constants.AT_FDCWD
+_MOST = 4096
 
 
 @cache
@@ -35,12 +36,11 @@ def named(call: Call, value: int, names: Mapping[int, str], unknown: str) -> str
     """One of several values by name; another one as a number, with `unknown` as a comment."""
     style = call.style.constants
     name = names.get(value)
-    if style == "raw":
-        return hexadecimal(value & _MASK if value >= 0 else value & 0xFFFF_FFFF)
-    if name is None:
-        number = hexadecimal(value if value >= 0 else value & 0xFFFF_FFFF)
-        return f"{number} /* {unknown} */" if unknown else number
-    return f"{hexadecimal(value)} /* {name} */" if style == "verbose" else name
+    if style == "abbrev" and name is not None:
+        return name
+    number = hexadecimal(value if value >= 0 else value & 0xFFFF_FFFF)
+    comment = unknown if name is None else name
+    return f"{number} /* {comment} */" if comment and style != "raw" else number
 
 
 def flag_names(value: int, names: Mapping[int, str]) -> tuple[list[str], int]:
@@ -133,7 +133,10 @@ def fd(call: Call, value: int, arg: Arg | None = None) -> str:
 @shows("dirfd")
 def dirfd(call: Call, value: int, arg: Arg) -> str:
     """A directory's descriptor, or AT_FDCWD."""
-    return named(call, value, {AT_FDCWD: "AT_FDCWD"}, "") if value == AT_FDCWD else fd(call, value, arg)
+    style = call.style.constants
+    if value != AT_FDCWD or style == "raw":
+        return fd(call, value, arg)
+    return f"{value} /* AT_FDCWD */" if style == "verbose" else "AT_FDCWD"
 
 
 @shows("dev")
@@ -172,12 +175,12 @@ def plain_struct(call: Call, value: Any) -> str:
 
 
 def array(call: Call, addr: int, count: int, size: int, show: Callable[[bytes], str]) -> str:
-    """An array of `count` elements of `size` bytes: as many as -s says, those that can be read."""
+    """An array of `count` elements of `size` bytes: as many as -s says, 4096 with -v, those that can be read."""
     if not addr:
         return "NULL"
     if count <= 0:
         return "[]" if not count else address(call, addr)
-    limit = min(count, call.style.string_limit) if call.plan.abbrev else count
+    limit = min(count, call.style.string_limit if call.plan.abbrev else _MOST)
     shown: list[str] = []
     for position in range(limit):
         data = call.read(addr + position * size, size)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from syscalls.types import Arg
 
 _PATH_MAX = 4096
+_MOST = 4096
+"""Elements of an array that are shown at most, whatever -v says."""
 _ESCAPES = {7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
 _PLAIN = frozenset(range(0x20, 0x7F)) - {34, 92}
 _DIGITS = frozenset(b"01234567")
@@ -96,11 +98,11 @@ def bytes_at(call: Call, addr: int, count: int) -> str:
 
 
 def strings(call: Call, addr: int) -> str:
-    """An array of strings that ends with NULL, such as the arguments of execve(2)."""
+    """An array of strings that ends with NULL, such as the arguments of execve(2); 4096 of them with -v."""
     if not addr:
         return "NULL"
     parts: list[str] = []
-    limit = call.style.string_limit if call.plan.abbrev else 1 << 30
+    limit = call.style.string_limit if call.plan.abbrev else _MOST
     while True:
         word = call.read(addr, 8)
         if word is None:
@@ -110,7 +112,7 @@ def strings(call: Call, addr: int) -> str:
             return f"[{', '.join(parts)}]"
         if len(parts) == limit:
             return f"[{', '.join([*parts, '...'])}]"
-        found = call.cstr(pointer, call.style.string_limit if call.plan.abbrev else _PATH_MAX)
+        found = call.cstr(pointer, call.style.string_limit)
         parts.append(address(call, pointer) if found is None else text(call, *found))
         addr += 8
 

@@ -43,6 +43,7 @@ class Call:
         "plan",
         "restart",
         "result",
+        "separator",
         "style",
         "t",
         "unreadable",
@@ -65,6 +66,9 @@ class Call:
         """What is shown in parentheses behind the result."""
         self.note = ""
         """What formatters of its beginning leave for those of its end."""
+        self.separator = ", "
+        """What stands between the texts of its beginning and those of its end. A formatter of the beginning makes it ""
+        if its text goes on in the first one of the end (" => [5]"), or if nothing is left for the end."""
         self.injected = ""
         """ "INJECTED" and the like, if tampering changed it."""
         self.unsupported: list[str] = []

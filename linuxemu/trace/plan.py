@@ -59,11 +59,14 @@ class Plan:
             return special
         arguments = [(position, arg) for position, (_, arg) in enumerate(self.arguments)]
         # What the kernel fills, and all behind it, is shown when the call has ended.
-        first_out = next((n for n, (_, arg) in enumerate(arguments) if arg.direction == "out" and not self.raw), None)
+        first_out = next((n for n, (_, arg) in enumerate(arguments) if self._waits(arg)), None)
         early = arguments[:first_out]
         late = arguments[first_out:] if first_out is not None else []
+        twice = bool(late) and late[0][1].format in formats.CHANGES
+        if twice:
+            early = [*early, late[0]]
         after = [(n, arg, formats.AFTER[arg.format]) for n, arg in early if arg.format in formats.AFTER]
-        show_late = self._shower(late)
+        show_late = self._shower(late, twice)
         self.late = bool(late)
         if not after or self.raw:
             return self._shower(early), show_late
@@ -75,12 +78,19 @@ class Plan:
 
         return self._shower(early), exit_
 
-    def _shower(self, arguments: list[tuple[int, Arg]]) -> Callable[[Call], list[str]]:
+    def _waits(self, arg: Arg) -> bool:
+        """Whether an argument, and what is behind it, is shown when the call has ended."""
+        return (arg.direction == "out" or arg.format in formats.CHANGES) and not self.raw
+
+    def _shower(self, arguments: list[tuple[int, Arg]], twice: bool = False) -> Callable[[Call], list[str]]:
         if not arguments:
             return formats.nothing
         if self.raw:
             return lambda call: [formats.raw(call.args[position]) for position, _ in arguments]
         parts = [(position, arg, formats.of(arg)) for position, arg in arguments]
+        if twice:
+            position, arg, _ = parts[0]
+            parts[0] = (position, arg, formats.CHANGES[arg.format])
         if len(parts) == 1:
             position, arg, show_one = parts[0]
 

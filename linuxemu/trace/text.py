@@ -118,7 +118,7 @@ class TextLog:
             self._resume(call, parts)
             return
         if parts:
-            head += (", " if call.args and not head.endswith("(") else "") + ", ".join(parts)
+            head += (call.separator if not head.endswith("(") else "") + ", ".join(parts)
         self._end(call, head, written)
 
     def _end(self, call: Call, head: str, written: int) -> None:
@@ -132,7 +132,7 @@ class TextLog:
     def _show_beginning(self, call: Call) -> None:
         line = self._line
         if call.plan.late and not line.endswith("("):
-            line = self._line = line + ", "
+            line = self._line = line + call.separator
         self._out.write(call.t.tid, line[self._written :])
         self._written = len(line)
 

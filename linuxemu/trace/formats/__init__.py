@@ -25,6 +25,10 @@ AFTER: dict[str, After] = {}
 """What else a format does when the call has ended: what became of an argument goes into `Call.aux`."""
 STRUCTS: dict[str, StructFormatter] = {}
 """Of structures of `syscalls.abi.structs`, by their names."""
+CHANGES: dict[str, Formatter] = {}
+"""Of arguments that are shown when the call begins and again when it ends, such as "[0] => [5]": the second text, which
+is put right behind the first. The formatter of the first one sets `Call.separator` to "" where there is a second one; the
+other one then never says None."""
 CALLS: dict[str, tuple[Phase, Phase]] = {}
 """Calls that are not shown argument by argument: the texts at the beginning, and those at the end."""
 
@@ -51,6 +55,17 @@ def after(*names: str) -> Callable[[_A], _A]:
         for name in names:
             AFTER[name] = more
         return more
+
+    return register
+
+
+def changes(*names: str) -> Callable[[_F], _F]:
+    """Register what a format shows of an argument a second time, when the call has ended."""
+
+    def register(formatter: _F) -> _F:
+        for name in names:
+            CHANGES[name] = formatter
+        return formatter
 
     return register
 

@@ -93,7 +93,7 @@ def some_value(call: Call, value: int, arg: Arg) -> str:
 @shows("mode")
 def mode(call: Call, value: int, arg: Arg) -> str:
     """Permissions in octal, with three digits at least."""
-    return f"{value:#05o}".replace("0o", "0") if value else "000"
+    return f"0{value:o}".zfill(3)
 
 
 @shows("address")

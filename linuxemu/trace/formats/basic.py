@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from linuxemu.trace.formats import STRUCTS, shows
 from linuxemu.trace.formats.descriptors import target
+from linuxemu.trace.formats.tables import listed, unknown
 from syscalls.abi import flags as constants
 from syscalls.abi import structs
 
@@ -23,7 +24,8 @@ AT_FDCWD = constants.AT_FDCWD
 @cache
 def table(prefix: str) -> dict[int, str]:
     """Value to name of the constants with a prefix."""
-    return constants.names(prefix)
+    found = listed(prefix)
+    return found if found is not None else constants.names(prefix)
 
 
 def hexadecimal(value: int) -> str:
@@ -31,15 +33,15 @@ def hexadecimal(value: int) -> str:
     return f"{value:#x}" if value else "0"
 
 
-def named(call: Call, value: int, names: Mapping[int, str], unknown: str) -> str:
-    """One of several values by name; another one as a number, with `unknown` as a comment."""
+def named(call: Call, value: int, names: Mapping[int, str], comment: str) -> str:
+    """One of several values by name; another one as a number, with a comment."""
     style = call.style.constants
     name = names.get(value)
     if style == "raw":
         return hexadecimal(value & _MASK if value >= 0 else value & 0xFFFF_FFFF)
     if name is None:
         number = hexadecimal(value if value >= 0 else value & 0xFFFF_FFFF)
-        return f"{number} /* {unknown} */" if unknown else number
+        return f"{number} /* {comment} */" if comment else number
     return f"{hexadecimal(value)} /* {name} */" if style == "verbose" else name
 
 
@@ -53,7 +55,7 @@ def flag_names(value: int, names: Mapping[int, str]) -> tuple[list[str], int]:
     return found, value
 
 
-def flags(call: Call, value: int, names: Mapping[int, str], unknown: str) -> str:
+def flags(call: Call, value: int, names: Mapping[int, str], comment: str) -> str:
     """Flags by name, joined by |; bits without a name as a number."""
     style = call.style.constants
     if style == "raw":
@@ -66,7 +68,7 @@ def flags(call: Call, value: int, names: Mapping[int, str], unknown: str) -> str
             found.append(hexadecimal(rest))
         text = "|".join(found)
         if rest == value:
-            return f"{text} /* {unknown} */" if unknown else text
+            return f"{text} /* {comment} */" if comment else text
     if style == "verbose" and text != "0":
         return f"{hexadecimal(value)} /* {text} */"
     return text
@@ -81,13 +83,13 @@ def number(call: Call, value: int, arg: Arg) -> str:
 @shows("flags")
 def some_flags(call: Call, value: int, arg: Arg) -> str:
     """Flags of a table of `syscalls.abi.flags`."""
-    return flags(call, value & _MASK if value >= 0 else value & 0xFFFF_FFFF, table(arg.table), f"{arg.table}???")
+    return flags(call, value & _MASK if value >= 0 else value & 0xFFFF_FFFF, table(arg.table), unknown(arg.table))
 
 
 @shows("value")
 def some_value(call: Call, value: int, arg: Arg) -> str:
     """A value of a table of `syscalls.abi.flags`."""
-    return named(call, value, table(arg.table), f"{arg.table}???")
+    return named(call, value, table(arg.table), unknown(arg.table))
 
 
 @shows("mode")

@@ -27,8 +27,8 @@ STRUCTS: dict[str, StructFormatter] = {}
 """Of structures of `syscalls.abi.structs`, by their names."""
 CHANGES: dict[str, Formatter] = {}
 """Of arguments that are shown when the call begins and again when it ends, such as "[0] => [5]": the second text, put
-right behind the first. The formatter of the first one sets `Call.separator` to "" where there is a second one; the other
-one then never says None."""
+right behind the first. The formatter of the first one sets `Call.separator` to "" where there is a second one, which
+is then never None."""
 CALLS: dict[str, tuple[Phase, Phase]] = {}
 """Calls that are not shown argument by argument: the texts at the beginning, and those at the end."""
 
@@ -98,4 +98,15 @@ def raw(value: int) -> str:
 
 def load() -> None:
     """Import every module of formatters."""
-    from linuxemu.trace.formats import basic, fcntls, files, mounts, stats, strings  # noqa: F401
+    from linuxemu.trace.formats import (  # noqa: F401
+        basic,
+        fcntls,
+        files,
+        ioctl_block,
+        ioctl_fs,
+        ioctl_net,
+        mounts,
+        stats,
+        strings,
+        terminals,
+    )

@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from linuxemu.trace.formats import STRUCTS, shows
-from linuxemu.trace.formats.descriptors import target
+from linuxemu.trace.formats.descriptors import cwd, target
 from linuxemu.trace.formats.tables import listed, unknown
 from syscalls.abi import flags as constants
 from syscalls.abi import structs
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
 AT_FDCWD = constants.AT_FDCWD
+ARRAY_MAX = 4096
+"""Elements of an array that are shown when it is not cut short: a program that gives wild counts costs no more."""
 
 
 @cache
@@ -129,7 +131,11 @@ def fd(call: Call, value: int, arg: Arg | None = None) -> str:
 @shows("dirfd")
 def dirfd(call: Call, value: int, arg: Arg) -> str:
     """A directory's descriptor, or AT_FDCWD."""
-    return named(call, value, {AT_FDCWD: "AT_FDCWD"}, "") if value == AT_FDCWD else fd(call, value, arg)
+    if value != AT_FDCWD:
+        return fd(call, value, arg)
+    style = call.style.constants
+    text = str(value) if style == "raw" else f"{value} /* AT_FDCWD */" if style == "verbose" else "AT_FDCWD"
+    return text + cwd(call) if call.style.fds else text
 
 
 @shows("dev")
@@ -168,12 +174,12 @@ def plain_struct(call: Call, value: Any) -> str:
 
 
 def array(call: Call, addr: int, count: int, size: int, show: Callable[[bytes], str]) -> str:
-    """An array of `count` elements of `size` bytes: as many as -s says, those that can be read."""
+    """An array of `count` elements of `size` bytes: as many as -s says, those that can be read; at most 4096."""
     if not addr:
         return "NULL"
     if count <= 0:
         return "[]" if not count else address(call, addr)
-    limit = min(count, call.style.string_limit) if call.plan.abbrev else count
+    limit = min(count, call.style.string_limit if call.plan.abbrev else ARRAY_MAX)
     shown: list[str] = []
     for position in range(limit):
         data = call.read(addr + position * size, size)

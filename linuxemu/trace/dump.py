@@ -50,7 +50,10 @@ def lines(call: Call, reads: Container[int], writes: Container[int]) -> list[str
         return list(_rows(call, call.args[1], call.args[2] if limit is None else limit))
     if name in _MESSAGES:
         data = call.read(call.args[1], _MESSAGE.size)
-        return list(_buffers(call, *_MESSAGE.unpack(data), limit)) if data is not None else []
+        if data is None:
+            return []
+        vector, count = _MESSAGE.unpack(data)
+        return list(_buffers(call, vector, count, limit))
     return list(_buffers(call, call.args[1], call.args[2], limit))
 
 

@@ -143,7 +143,11 @@ def device(call: Call, value: int, arg: Arg | None = None) -> str:
     """A device number."""
     major = (value >> 8) & 0xFFF | (value >> 32) & ~0xFFF
     minor = value & 0xFF | (value >> 12) & ~0xFF
-    return f"makedev({hexadecimal(major)}, {hexadecimal(minor)})"
+    style = call.style.constants
+    if style == "raw":
+        return hexadecimal(value)
+    text = f"makedev({hexadecimal(major)}, {hexadecimal(minor)})"
+    return f"{hexadecimal(value)} /* {text} */" if style == "verbose" else text
 
 
 @shows("struct")

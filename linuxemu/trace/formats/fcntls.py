@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from linuxemu.trace.formats import changes, shows
-from linuxemu.trace.formats.basic import address, fd, flag_names, flags, hexadecimal, named, pid, table
+from linuxemu.trace.formats.basic import address, fd, flags, hexadecimal, named, pid, table
 from linuxemu.trace.formats.files import open_flags, open_flags_text
 from linuxemu.trace.formats.signals import signal_name
 from linuxemu.trace.formats.tables import unknown
@@ -65,7 +65,10 @@ def _file_flags(call: Call, value: int) -> str:
 
 def _signal(call: Call, value: int) -> str:
     signo = s32(value)
-    return signal_name(signo) if 0 < signo <= _NSIG else str(signo)
+    style = call.style.constants
+    if not 0 < signo <= _NSIG or style == "raw":
+        return str(signo)
+    return f"{signo} /* {signal_name(signo)} */" if style == "verbose" else signal_name(signo)
 
 
 def _lease(call: Call, value: int) -> str:
@@ -155,18 +158,14 @@ def _meaning(call: Call, op: int, value: int) -> str:
     if op == constants.F_GETFL:
         return f"flags {open_flags_text(call, value)}"
     if op == constants.F_GETLEASE:
-        return _lease(call, value)
+        return table("F_LCK").get(value, str(value))
     if not value:
         return ""
     if op == constants.F_GETFD:
-        return "flags " + _joined(value, {1: "FD_CLOEXEC"})
+        return "flags " + _descriptor_flags(call, value)
     if op == constants.F_GET_SEALS:
-        return "seals " + _joined(value, table("F_SEAL_"))
+        return "seals " + _seals(call, value)
     if op == constants.F_GETSIG:
         return signal_name(value)
     return ""
 
-
-def _joined(value: int, names: dict[int, str]) -> str:
-    found, rest = flag_names(value, names)
-    return "|".join([*found, hexadecimal(rest)] if rest else found)

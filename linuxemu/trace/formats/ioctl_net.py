@@ -46,7 +46,10 @@ def _socket_address(call: Call, data: bytes) -> str:
 
 def _hardware(call: Call, data: bytes) -> str:
     kind = int.from_bytes(data[:2], "little")
-    octets = ":".join(f"{byte:02x}" for byte in data[2 : 2 + _BYTES_OF.get(kind, 14)])
+    raw = data[2 : 2 + _BYTES_OF.get(kind, 14)]
+    octets = ":".join(f"{byte:02x}" for byte in raw)
+    if call.style.constants != "abbrev":
+        octets = quote(raw, "all") + (f" /* {octets} */" if call.style.constants == "verbose" else "")
     return f"{{sa_family={named(call, kind, tables.HARDWARE_TYPES, 'ARPHRD_???')}, sa_data={octets}}}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
-from linuxemu.trace.formats.basic import address, flags, table
+from linuxemu.trace.formats.basic import address, flags, named, table
 from linuxemu.trace.formats.strings import string
 from linuxemu.trace.formats.tables import unknown
 from syscalls.abi import flags as constants
@@ -23,9 +23,10 @@ _NO_TYPE = constants.MS_REMOUNT | _NO_DATA
 def mount_flags(call: Call, value: int, arg: Arg) -> str:
     """The flags of mount(2), with the magic number that old programs give."""
     names = table("MS_MOUNT")
-    if call.style.constants == "abbrev" and _has_magic(value):
+    if _has_magic(value):
         rest = value & ~constants.MS_MGC_MSK
-        return "MS_MGC_VAL" + (f"|{flags(call, rest, names, unknown('MS_MOUNT'))}" if rest else "")
+        head = named(call, constants.MS_MGC_VAL, {constants.MS_MGC_VAL: "MS_MGC_VAL"}, "")
+        return head + (f"|{flags(call, rest, names, unknown('MS_MOUNT'))}" if rest else "")
     return flags(call, value, names, unknown("MS_MOUNT"))
 
 

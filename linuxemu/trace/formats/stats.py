@@ -47,10 +47,8 @@ def file_mode(call: Call, value: int) -> str:
     if style == "raw":
         return octal
     kind = _KINDS.get(value & S_IFMT)
-    if kind is None:
-        return octal
-    parts = [kind, *(name for bit, name in _SPECIAL if value & bit), f"0{value & 0o777:o}".zfill(3)]
-    text = "|".join(parts)
+    parts = [kind or "", *(name for bit, name in _SPECIAL if value & bit), f"0{value & 0o777:o}".zfill(3)]
+    text = "|".join(parts) if kind is not None else octal
     return f"{octal} /* {text} */" if style == "verbose" else text
 
 
@@ -94,6 +92,9 @@ def stat(call: Call, value: Stat) -> str:
 def statx_flags(call: Call, value: int, arg: Arg) -> str:
     """How statx(2) synchronises, and its other flags."""
     value &= 0xFFFF_FFFF
+    if call.style.constants == "raw":
+        sync, others = value & AT_STATX_SYNC_TYPE, value & ~AT_STATX_SYNC_TYPE
+        return (f"{sync:#x}" if sync else "") + (f"|{others:#x}" if others else "")
     text = flags(call, value & AT_STATX_SYNC_TYPE, table("AT_STATX_"), unknown("AT_STATX_"))
     rest = value & ~AT_STATX_SYNC_TYPE
     return f"{text}|{flags(call, rest, table('AT_'), '')}" if rest else text

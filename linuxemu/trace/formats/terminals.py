@@ -30,8 +30,15 @@ if TYPE_CHECKING:
 _SPEED = 0o10017
 _INPUT_SHIFT = 16
 _SIZE = 0o60
-_TABS, _RETURNS = 0o14000, 0o3000
 _DELAYS = 0o177400
+_DELAY_NAMES = (
+    (0o400, {0: "NL0", 0o400: "NL1"}),
+    (0o3000, tables.RETURN_DELAYS),
+    (0o14000, tables.TAB_DELAYS),
+    (0o20000, {0: "BS0", 0o20000: "BS1"}),
+    (0o40000, {0: "VT0", 0o40000: "VT1"}),
+    (0o100000, {0: "FF0", 0o100000: "FF1"}),
+)
 
 
 def _flags(call: Call, value: int, names: Mapping[int, str]) -> str:
@@ -41,14 +48,7 @@ def _flags(call: Call, value: int, names: Mapping[int, str]) -> str:
 
 def _delays(call: Call, value: int) -> str:
     """c_oflag: how long the terminal needs for what, and the other flags."""
-    parts = [
-        "NL1" if value & 0o400 else "NL0",
-        tables.RETURN_DELAYS[value & _RETURNS],
-        tables.TAB_DELAYS[value & _TABS],
-        "BS1" if value & 0o20000 else "BS0",
-        "VT1" if value & 0o40000 else "VT0",
-        "FF1" if value & 0o100000 else "FF0",
-    ]
+    parts = [named(call, value & mask, names, "") for mask, names in _DELAY_NAMES]
     return "|".join([*parts, _flags(call, value & ~_DELAYS, tables.OUTPUT_FLAGS)])
 
 
@@ -57,9 +57,10 @@ def _control(call: Call, value: int) -> str:
     text = named(call, value & _SPEED, tables.SPEEDS, "B???")
     entered = value >> _INPUT_SHIFT & _SPEED
     if entered:
-        text += f"|{named(call, entered, tables.SPEEDS, 'B???')}<<IBSHIFT"
+        shift = named(call, _INPUT_SHIFT, {_INPUT_SHIFT: "IBSHIFT"}, "")
+        text += f"|{named(call, entered, tables.SPEEDS, 'B???')}<<{shift}"
     rest = value & ~(_SPEED | _SPEED << _INPUT_SHIFT | _SIZE)
-    return f"{text}|{tables.CHARACTER_SIZES[value & _SIZE]}|{_flags(call, rest, tables.CONTROL_FLAGS)}"
+    return f"{text}|{named(call, value & _SIZE, tables.CHARACTER_SIZES, '')}|{_flags(call, rest, tables.CONTROL_FLAGS)}"
 
 
 def termios(call: Call, value: Termios | Termios2 | Termio) -> str:

@@ -387,7 +387,7 @@ async def lseek(t: Task, fd: Fd, offset: Off, whence: Whence) -> int:
 
 
 @syscall("truncate", errors=f"{PATH_ERRORS} EFBIG EINVAL EISDIR EROFS ETXTBSY")
-async def truncate(t: Task, path: UserPath, length: Off) -> None:
+async def truncate(t: Task, path: UserPath, length: UOff) -> None:
     """Set the size of a file (man 2 truncate)."""
     from syscalls.vfs.attributes import truncate_path
 
@@ -397,7 +397,7 @@ async def truncate(t: Task, path: UserPath, length: Off) -> None:
 
 
 @syscall("ftruncate", errors="EBADF EFBIG EINVAL EIO EROFS")
-async def ftruncate(t: Task, fd: Fd, length: Off) -> None:
+async def ftruncate(t: Task, fd: Fd, length: UOff) -> None:
     """Set the size of an open file (man 2 ftruncate)."""
     if length < 0:
         raise SysError(EINVAL)

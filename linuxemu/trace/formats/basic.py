@@ -181,7 +181,7 @@ def array(call: Call, addr: int, count: int, size: int, show: Callable[[bytes], 
     """An array of `count` elements of `size` bytes: as many as -s says, those that can be read; at most 4096."""
     if not addr:
         return "NULL"
-    if count <= 0:
+    if count <= 0 or addr + count * size > _MASK:
         return "[]" if not count else address(call, addr)
     limit = min(count, call.style.string_limit if call.plan.abbrev else ARRAY_MAX)
     shown: list[str] = []

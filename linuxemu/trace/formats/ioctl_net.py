@@ -49,7 +49,7 @@ def _hardware(call: Call, data: bytes) -> str:
     raw = data[2 : 2 + _BYTES_OF.get(kind, 14)]
     octets = ":".join(f"{byte:02x}" for byte in raw)
     if call.style.constants != "abbrev":
-        octets = quote(raw, "all") + (f" /* {octets} */" if call.style.constants == "verbose" else "")
+        octets = quote(data[2:16], "all") + (f" /* {octets} */" if call.style.constants == "verbose" else "")
     return f"{{sa_family={named(call, kind, tables.HARDWARE_TYPES, 'ARPHRD_???')}, sa_data={octets}}}"
 
 

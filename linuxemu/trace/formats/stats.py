@@ -47,6 +47,8 @@ def file_mode(call: Call, value: int) -> str:
     if style == "raw":
         return octal
     kind = _KINDS.get(value & S_IFMT)
+    if kind is None and value & S_IFMT:
+        return octal
     parts = [kind or "", *(name for bit, name in _SPECIAL if value & bit), f"0{value & 0o777:o}".zfill(3)]
     text = "|".join(parts) if kind is not None else octal
     return f"{octal} /* {text} */" if style == "verbose" else text

@@ -59,7 +59,7 @@ from syscalls.objects.locks import LOCK_MAX, FileLocks, RecordLock
 from syscalls.objects.pipe import PipeEnd
 from syscalls.objects.polling import set_async
 from syscalls.registry import PARTIAL, syscall
-from syscalls.types import Fd, IntFlags, ULong, s32
+from syscalls.types import FcntlArg, FcntlOp, FcntlResult, Fd, s32
 from syscalls.vfs.seals import add_seals, get_seals
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ _ERRORS = "EAGAIN EBADF EBUSY EDEADLK EFAULT EINTR EINVAL EIO EMFILE EOVERFLOW E
 
 
 @syscall("fcntl", errors=_ERRORS, support=PARTIAL, notes="no leases or directory notification")
-async def fcntl(t: Task, fd: Fd, op: IntFlags, arg: ULong) -> int:
+async def fcntl(t: Task, fd: Fd, op: FcntlOp, arg: FcntlArg) -> FcntlResult:
     """Work on an open file or its descriptor (man 2 fcntl)."""
     file = t.files.get_any(fd)
     command = _ON_DESCRIPTOR.get(op)

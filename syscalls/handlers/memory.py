@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from linuxemu.arch.x86_64 import FAULT_WRITE, PTE_PRESENT, PTE_WRITABLE, USER_END
@@ -66,6 +67,7 @@ from syscalls.abi.flags import (
     MS_INVALIDATE,
     MS_NOEXEC,
     MS_SYNC,
+    O_RDONLY,
     PROT_EXEC,
     PROT_GROWSDOWN,
     PROT_GROWSUP,
@@ -95,6 +97,7 @@ from syscalls.types import (
 )
 from syscalls.vfs.pagecache import PageCache, pages_of
 from syscalls.vfs.regular import RegularFile
+from syscalls.vfs.seals import in_turn, write_sealed
 
 if TYPE_CHECKING:
     from syscalls.objects.file import File
@@ -159,8 +162,8 @@ async def mmap(
         vma = await mm.map(start, length, prot & PROT_BITS, kept, None, 0, pages)
     else:
         regular = _mappable(file, prot, shared, flags)
-        pages = await pages_of(t, regular)
-        vma = await mm.map(start, length, prot & PROT_BITS, kept, regular, offset, pages)
+        map_it = partial(_map_file, t, start, length, prot, kept, regular, offset)
+        vma = await (in_turn(t, regular.inode, map_it) if regular.inode.seals is not None else map_it())
     if flags & (MAP_POPULATE | MAP_LOCKED):
         await _populate(t, vma, start, start + length)
     return start
@@ -217,6 +220,25 @@ def _mappable(file: File, prot: int, shared: bool, flags: int) -> RegularFile:
     if flags & MAP_GROWSDOWN:
         raise SysError(EINVAL)
     return file
+
+
+async def _map_file(
+    t: Task, start: int, length: int, prot: int, flags: int, file: RegularFile, offset: int
+) -> Vma:
+    """Map a file. One that is sealed is shared as if it were open for reading only, so it stays unwritable."""
+    opened: File = file
+    if flags & MAP_SHARED and file.path is not None and write_sealed(file.inode):
+        if prot & PROT_WRITE:
+            raise SysError(EPERM)
+        opened = await file.inode.open(t, O_RDONLY, file.path)
+    else:
+        file.get()
+    assert isinstance(opened, RegularFile)
+    try:
+        pages = await pages_of(t, opened)
+        return await t.mm.map(start, length, prot & PROT_BITS, flags, opened, offset, pages)
+    finally:
+        await opened.put()
 
 
 async def _populate(t: Task, vma: Vma, start: int, end: int) -> None:

@@ -115,6 +115,7 @@ async def _share_and_copy(t: Task, child: Task, flags: int) -> None:
         if not flags & CLONE_VFORK:
             child.sigaltstack = NO_ALTSTACK
     else:
+        child.rseq = t.rseq  # at the same address of memory that is its own
         child.mm = t.mm.clone(child.process.rlimits)
         child.mem = UserMemory(child.mm)
     child.files = t.files.share() if flags & CLONE_FILES else t.files.clone(child.process.rlimits)

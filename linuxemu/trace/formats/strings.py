@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
-from linuxemu.trace.formats.basic import address, follows
+from linuxemu.trace.formats.basic import ARRAY_MAX, address, follows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from syscalls.types import Arg
 
 _PATH_MAX = 4096
-_MOST = 4096
-"""Elements of an array that are shown at most, whatever -v says."""
-_ESCAPES = {7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
+_ESCAPES = {9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
 _PLAIN = frozenset(range(0x20, 0x7F)) - {34, 92}
 _DIGITS = frozenset(b"01234567")
 _TRIVIAL = bytes(_PLAIN)
@@ -103,7 +101,7 @@ def strings(call: Call, addr: int) -> str:
         return "NULL"
     parts: list[str] = [] if call.partial is None else call.partial.setdefault(addr, [])
     addr += 8 * len(parts)
-    limit = call.style.string_limit if call.plan.abbrev else _MOST
+    limit = call.style.string_limit if call.plan.abbrev else ARRAY_MAX
     while True:
         word = call.read(addr, 8)
         if word is None:

@@ -46,8 +46,6 @@ class Plan:
         self.arguments = declared.arguments() if declared is not None else [(f"arg{n}", _RAW) for n in range(1, 7)]
         """Name and `Arg` of each argument."""
         self.result = declared.result() if declared is not None else _WORD
-        if self.result.format == "int" and self.name in formats.RESULTS:
-            self.result = self.result._replace(format=formats.RESULTS[self.name])
         self.index = {name: position for position, (name, _) in enumerate(self.arguments)}
         """Position of each argument in `Call.args`."""
         self.decode = _decoder(self.arguments)

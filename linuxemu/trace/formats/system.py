@@ -1,24 +1,23 @@
-"""The system as a whole: names, memory, random bytes, kernel log, reboot; and calls of other modules by name."""
+"""The system as a whole: names, memory, random bytes, kernel log, reboot; barriers and files in memory."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linuxemu.trace.formats import CALLS, RESULTS, nothing, shows, shows_struct
+from linuxemu.trace.formats import CALLS, nothing, shows, shows_struct
 from linuxemu.trace.formats.basic import address, flag_names, flags, hexadecimal, named, plain_struct, table
 from linuxemu.trace.formats.memory import huge_size
 from linuxemu.trace.formats.strings import bytes_at, quote, string
 from syscalls.abi import flags as constants
-from syscalls.types import Arg
 
 if TYPE_CHECKING:
     from linuxemu.trace.call import Call
     from syscalls.abi.structs import Sysinfo, Utsname
+    from syscalls.types import Arg
 
 _U32 = 0xFFFF_FFFF
 _NAME_MAX = 64
 _UTS_LENGTH = 65
-_STRING = Arg(None, "str")
 
 
 # -- names and figures ------------------------------------------------------------------------------------
@@ -145,21 +144,32 @@ _BARRIER_COMMANDS = {0: "MEMBARRIER_CMD_QUERY", **_BARRIERS}
 _BARRIER_FLAGS = {1: "MEMBARRIER_CMD_FLAG_CPU"}
 _MEMFD_FLAGS = {1: "MFD_CLOEXEC", 2: "MFD_ALLOW_SEALING", 4: "MFD_HUGETLB"}
 _MEMFD_HUGE_SHIFT = 26
-_MEMFD_NAME_MAX = 249
 
 
 def _rseq(call: Call) -> list[str]:
-    return [
-        hexadecimal(value & mask)
-        for value, mask in zip(call.args, ((1 << 64) - 1, _U32, _U32, _U32), strict=False)
-    ]
+    frame = call.frame
+    return [hexadecimal(register) for register in (frame.rdi, frame.rsi, frame.rdx, frame.r10)]
 
 
-def _membarrier(call: Call) -> list[str]:
-    command, bits = call.args[0] & _U32, call.args[1] & _U32
-    text = named(call, command, _BARRIER_COMMANDS, "MEMBARRIER_CMD_???")
-    parts = [text, flags(call, bits, _BARRIER_FLAGS, "MEMBARRIER_CMD_FLAG_???")]
-    return [*parts, str(call.args[2] & _U32)] if bits & 1 else parts
+CALLS["rseq"] = (_rseq, nothing)
+
+
+@shows("membarrier_cmd")
+def membarrier_cmd(call: Call, value: int, arg: Arg) -> str:
+    """What membarrier(2) is to do."""
+    return named(call, value & _U32, _BARRIER_COMMANDS, "MEMBARRIER_CMD_???")
+
+
+@shows("membarrier_flags")
+def membarrier_flags(call: Call, value: int, arg: Arg) -> str:
+    """Flags of membarrier(2)."""
+    return flags(call, value, _BARRIER_FLAGS, "MEMBARRIER_CMD_FLAG_???")
+
+
+@shows("membarrier_cpu")
+def membarrier_cpu(call: Call, value: int, arg: Arg) -> str | None:
+    """The CPU, which counts with MEMBARRIER_CMD_FLAG_CPU only."""
+    return str(value & _U32) if call.argument("flags") & 1 else None
 
 
 @shows("membarrier_result")
@@ -170,15 +180,9 @@ def membarrier_result(call: Call, value: int, arg: Arg) -> str:
     return f"{hexadecimal(value)} ({flags(call, value, _BARRIERS, 'MEMBARRIER_CMD_???')})"
 
 
-def _memfd_create(call: Call) -> list[str]:
-    return [_memfd_name(call, call.args[0]), _memfd_flags(call, call.args[1] & _U32)]
-
-
-def _memfd_name(call: Call, addr: int) -> str:
-    return string(call, addr, _STRING)
-
-
-def _memfd_flags(call: Call, value: int) -> str:
+@shows("memfd_flags")
+def memfd_flags(call: Call, value: int, arg: Arg) -> str:
+    """Flags of memfd_create(2), and the size of its huge pages."""
     huge, bits = value >> _MEMFD_HUGE_SHIFT, value & (1 << _MEMFD_HUGE_SHIFT) - 1
     if not huge or call.style.constants == "raw":
         return flags(call, value, _MEMFD_FLAGS, "MFD_???")
@@ -193,9 +197,4 @@ def _memfd_secret(call: Call) -> list[str]:
     return [flags(call, call.args[0] & _U32, {constants.O_CLOEXEC: "O_CLOEXEC"}, "")]
 
 
-CALLS["rseq"] = (_rseq, nothing)
-CALLS["membarrier"] = (_membarrier, nothing)
-CALLS["memfd_create"] = (_memfd_create, nothing)
 CALLS["memfd_secret"] = (_memfd_secret, nothing)
-RESULTS["membarrier"] = "membarrier_result"
-RESULTS["memfd_create"] = RESULTS["memfd_secret"] = "fd"

@@ -1,8 +1,8 @@
 """Names of values and flags of system calls that have no handler: for tracers and reports, read when one asks.
 
-They are kept as text, for nobody else needs them. In `VALUES` a name without a number is one more than the one before it,
-and the first is 0; in `FLAGS` it is the next higher bit. Flags are spelled in the table's order. A word in front that ends
-with a colon is the comment of values without a name, where it is not the table's name with "???".
+They are kept as text, for nobody else needs them. In `VALUES` a name without a number is one more than the one before,
+and the first is 0; in `FLAGS` it is the next higher bit. Flags are spelled in the table's order. A word in front that
+ends with a colon is the comment of values without a name, where it is not the table's name with "???".
 """
 
 from __future__ import annotations

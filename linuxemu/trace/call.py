@@ -36,6 +36,7 @@ class Call:
         "begin_ns",
         "end_ns",
         "frame",
+        "head",
         "injected",
         "mem",
         "missing",
@@ -65,6 +66,8 @@ class Call:
         """What is shown in parentheses behind the result."""
         self.note = ""
         """What formatters of its beginning leave for those of its end."""
+        self.head = ""
+        """The text of its beginning, kept by a log that shows calls when they have ended."""
         self.injected = ""
         """ "INJECTED" and the like, if tampering changed it."""
         self.unsupported: list[str] = []

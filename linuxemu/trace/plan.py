@@ -63,17 +63,32 @@ class Plan:
         early = arguments[:first_out]
         late = arguments[first_out:] if first_out is not None else []
         after = [(n, arg, formats.AFTER[arg.format]) for n, arg in early if arg.format in formats.AFTER]
-        show_late = self._shower(late)
+        show_early, show_late = self._beginning(early, late), self._shower(late)
         self.late = bool(late)
         if not after or self.raw:
-            return self._shower(early), show_late
+            return show_early, show_late
 
         def exit_(call: Call) -> list[str]:
             for position, arg, more in after:
                 more(call, call.args[position], arg)
             return show_late(call)
 
-        return self._shower(early), exit_
+        return show_early, exit_
+
+    def _beginning(
+        self, early: list[tuple[int, Arg]], late: list[tuple[int, Arg]]
+    ) -> Callable[[Call], list[str]]:
+        show = self._shower(early)
+        before = [(n, arg, formats.BEFORE[arg.format]) for n, arg in late if arg.format in formats.BEFORE]
+        if not before:
+            return show
+
+        def entry(call: Call) -> list[str]:
+            for position, arg, look in before:
+                look(call, call.args[position], arg)
+            return show(call)
+
+        return entry
 
     def _shower(self, arguments: list[tuple[int, Arg]]) -> Callable[[Call], list[str]]:
         if not arguments:

@@ -23,6 +23,8 @@ FORMATS: dict[str, Formatter] = {}
 """By the name of a format."""
 AFTER: dict[str, After] = {}
 """What else a format does when the call has ended: what became of an argument goes into `Call.aux`."""
+BEFORE: dict[str, After] = {}
+"""What a format of an argument that is shown when the call ends does when it begins: it may leave a `Call.note`."""
 STRUCTS: dict[str, StructFormatter] = {}
 """Of structures of `syscalls.abi.structs`, by their names."""
 CALLS: dict[str, tuple[Phase, Phase]] = {}
@@ -50,6 +52,17 @@ def after(*names: str) -> Callable[[_A], _A]:
     def register(more: _A) -> _A:
         for name in names:
             AFTER[name] = more
+        return more
+
+    return register
+
+
+def before(*names: str) -> Callable[[_A], _A]:
+    """Register what a format does when the call begins, though it is shown when it ends."""
+
+    def register(more: _A) -> _A:
+        for name in names:
+            BEFORE[name] = more
         return more
 
     return register

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from syscalls.types import Arg
 
 _PATH_MAX = 4096
-_ESCAPES = {7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
+_ESCAPES = {9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
 _PLAIN = frozenset(range(0x20, 0x7F)) - {34, 92}
 _DIGITS = frozenset(b"01234567")
 _TRIVIAL = bytes(_PLAIN)

@@ -53,6 +53,7 @@ class Plan:
         """The texts of the arguments that are shown when the call begins, and of those shown when it ends."""
 
     def _phases(self) -> tuple[Callable[[Call], list[str]], Callable[[Call], list[str]]]:
+        formats.need(arg.format for _, arg in self.arguments)
         special = formats.CALLS.get(self.name)
         if special is not None and not self.raw:
             self.late = special[1] is not formats.nothing

@@ -8,9 +8,12 @@ are imported by `load`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from linuxemu.trace.call import Call
     from syscalls.types import Arg
 
@@ -30,6 +33,8 @@ STRUCTS: dict[str, StructFormatter] = {}
 CALLS: dict[str, tuple[Phase, Phase]] = {}
 """Calls that are not shown argument by argument: the texts at the beginning, and those at the end."""
 
+_RARE = ("choices", "sockets", "messages", "sockopts", "vectors")
+"""Modules with formats that only calls without a handler have."""
 _F = TypeVar("_F", bound=Formatter)
 _S = TypeVar("_S", bound=StructFormatter)
 _A = TypeVar("_A", bound=After)
@@ -82,6 +87,13 @@ def shows_struct(*names: str) -> Callable[[_S], _S]:
 def of(arg: Arg) -> Formatter:
     """The formatter of an argument."""
     return FORMATS.get(arg.format) or FORMATS["address"]
+
+
+def need(names: Iterable[str]) -> None:
+    """Import the formats of calls without a handler if one of these names is not known yet."""
+    if any(name not in FORMATS for name in names):
+        for module in _RARE:
+            import_module(f"{__name__}.{module}")
 
 
 def nothing(call: Call) -> list[str]:

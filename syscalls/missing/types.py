@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from syscalls.types import Arg, Count, In, Out, Shown
+from syscalls.types import Arg, Count, In, OpenFlags, Out, Shown
 
 
 def _choice(table: str, decode: str | None = "u32") -> Arg:
@@ -55,7 +55,7 @@ ShmCommand = Annotated[int, Arg("u32", "ipc_command", "SHM_")]
 SemCommand = Annotated[int, Arg("u32", "ipc_command", "SEM_")]
 MsgCommand = Annotated[int, Arg("u32", "ipc_command", "MSG_control")]
 SemOperations = Annotated[In[bytes], Shown("sembufs"), Count("nsops")]
-MqFlags = Annotated[int, Arg("u32", "mq_oflag", "O_")]
+MqFlags = OpenFlags
 MqMode = Annotated[int, Arg("u32", "mq_mode")]
 MqAttributes = Annotated[In[bytes], Shown("mq_attr")]
 
@@ -69,7 +69,7 @@ FanotifyFlags = Annotated[int, Arg("u32", "fanotify_flags", "FAN_init")]
 FanotifyMarkFlags = Annotated[int, _bits("FAN_MARK_")]
 FanotifyMask = Annotated[int, _bits("FAN_", None)]
 FanotifyDir = Annotated[int, Arg("s32", "fanotify_dir")]
-EventFlags = Annotated[int, Arg("u32", "flags", "O_")]
+EventFlags = OpenFlags
 AioContext = Annotated[int, Arg(None, "hex")]
 UringFlags = Annotated[int, _bits("IORING_ENTER_")]
 UringCommand = Annotated[int, _choice("IORING_REGISTER_")]

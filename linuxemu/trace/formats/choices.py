@@ -85,6 +85,11 @@ def fields(data: bytes, layout: str, names: str) -> str:
     return ", ".join(f"{name}={value}" for name, value in zip(names.split(), values, strict=True))
 
 
+def octal(value: int) -> str:
+    """Permissions: an octal number with three digits at least."""
+    return f"0{value:o}".zfill(3)
+
+
 def sigset(mask: int) -> str:
     """A set of signals by name, as what is missing where that is shorter."""
     inverted = mask.bit_count() >= _SIGNALS * 2 // 3

@@ -6,11 +6,12 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from linuxemu.trace.formats import before, shows
-from linuxemu.trace.formats.basic import address, fd, follows, hexadecimal
+from linuxemu.trace.formats.basic import address, fd, follows, hexadecimal, named
 from linuxemu.trace.formats.choices import ELEMENTS, bits, choice, elements, fields, hex_list, timespec
 from linuxemu.trace.formats.sockets import inet, interface, sockaddr_at, sockaddr_text
 from linuxemu.trace.formats.strings import quote
 from linuxemu.trace.formats.vectors import vectors
+from syscalls.abi.tables import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -162,8 +163,12 @@ def _control(call: Call, addr: int, length: int) -> str:
     return f"[{', '.join(shown)}]"
 
 
+def _level(call: Call, level: int) -> str:
+    return named(call, level, table("SOL_").names, "SOL_???")
+
+
 def _control_text(call: Call, size: int, level: int, kind: int, data: bytes) -> str:
-    text = f"{{cmsg_len={size}, cmsg_level={choice(call, level & 0xFFFF_FFFF, 'SOL_')}, cmsg_type="
+    text = f"{{cmsg_len={size}, cmsg_level={_level(call, level & 0xFFFF_FFFF)}, cmsg_type="
     show: Callable[[Call, bytes], str] | None = None
     shortest = 0
     if level in _LEVELS:

@@ -15,6 +15,7 @@ from syscalls.missing.types import (
     MsgCommand,
     MsgFlags,
     MsgGetFlags,
+    Raw,
     SemCommand,
     SemGetFlags,
     SemOperations,
@@ -33,7 +34,7 @@ def shmget(key: IpcKey, size: Size, shmflg: ShmGetFlags) -> int:
 
 
 @missing
-def shmat(shmid: Int, shmaddr: Address, shmflg: ShmAtFlags) -> Address:
+def shmat(shmid: Int, shmaddr: Address, shmflg: ShmAtFlags) -> Raw:
     """Map shared memory: man 2 shmat."""
 
 

@@ -33,7 +33,10 @@ STRUCTS: dict[str, StructFormatter] = {}
 CALLS: dict[str, tuple[Phase, Phase]] = {}
 """Calls that are not shown argument by argument: the texts at the beginning, and those at the end."""
 
-_RARE = ("choices", "events", "ipc", "messages", "sockets", "sockopts", "uring", "vectors")
+_RARE = (
+    "choices", "events", "filters", "ipc", "kernels", "keys", "messages", "mounting", "numa", "perf", "quotas",
+    "sockets", "sockopts", "uring", "vectors", "watching",
+)  # fmt: skip
 """Modules with formats that only calls without a handler have."""
 _F = TypeVar("_F", bound=Formatter)
 _S = TypeVar("_S", bound=StructFormatter)

@@ -21,7 +21,7 @@ def membarrier(
     cmd: Annotated[int, Arg("u32", "choice", "MEMBARRIER_CMD_")],
     flags: Annotated[int, Arg("u32", "bits", "MEMBARRIER_CMD_FLAG_")],
     cpu_id: Annotated[int, Arg("s32", "membarrier_cpu")],
-) -> int:
+) -> Annotated[int, Arg("s64", "membarrier_result")]:
     """Order memory accesses of all threads: man 2 membarrier."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from linuxemu.trace.formats import shows
+from linuxemu.trace.formats import after, shows
 from linuxemu.trace.formats.basic import address
 from linuxemu.trace.formats.choices import bits, choice, elements, pointed
 from linuxemu.trace.formats.strings import bytes_at
@@ -58,6 +58,14 @@ def ldt_data(call: Call, addr: int, arg: Arg) -> str:
 def set_user_desc(call: Call, addr: int, arg: Arg) -> str:
     """An entry to be set, and behind the result which one it became."""
     return pointed(call, addr, arg, 16, _user_desc)
+
+
+@after("set_user_desc")
+def which_entry(call: Call, addr: int, arg: Arg) -> None:
+    """Which entry it became stands behind the result."""
+    data = call.read(addr, 4) if addr and call.plan.verbose and not call.failed else None
+    if data is not None:
+        call.aux = f"entry_number={_entry(data)}"
 
 
 @shows("get_user_desc")

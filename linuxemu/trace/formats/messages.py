@@ -90,12 +90,18 @@ def received_message(call: Call, addr: int, arg: Arg) -> str:
 
 @shows("sent_messages")
 def sent_messages(call: Call, addr: int, arg: Arg) -> str:
-    """Messages to be sent."""
-    if not follows(call, addr, arg):
+    """Messages to be sent, and of those that have been sent how long they were."""
+    if not addr or not call.plan.verbose:
         return address(call, addr)
+    sent = max(call.argument("result"), 0)
 
     def show(data: bytes) -> str:
-        return f"{{msg_hdr={_text(call, _message(data))}}}"
+        nonlocal sent
+        text = f"{{msg_hdr={_text(call, _message(data))}"
+        if not sent:
+            return f"{text}}}"
+        sent -= 1
+        return f"{text}, msg_len={int.from_bytes(data[_SIZE : _SIZE + 4], 'little')}}}"
 
     return elements(call, addr, call.argument(arg.length), _MANY_SIZE, show)
 
@@ -124,7 +130,7 @@ def received_messages(call: Call, addr: int, arg: Arg) -> str:
         filled = int.from_bytes(data[_SIZE : _SIZE + 4], "little")
         return f"{{msg_hdr={_text(call, _message(data), filled, int(next(rooms, '0')))}, msg_len={filled}}}"
 
-    return elements(call, addr, call.argument("result"), _MANY_SIZE, show)
+    return elements(call, addr, min(call.argument("result"), call.argument(arg.length)), _MANY_SIZE, show)
 
 
 @shows("receive_timeout")
@@ -133,12 +139,8 @@ def receive_timeout(call: Call, addr: int, arg: Arg) -> str:
     data = call.read(addr, 16) if addr and call.plan.verbose else None
     text = timespec(data) if data is not None else address(call, addr)
     if not call.failed:
-        call.aux = _left(call, text) if call.result else "Timeout"
+        call.aux = "Timeout" if not call.result else f"left {text}" if addr else ""
     return text
-
-
-def _left(call: Call, text: str) -> str:
-    return f"left {text}" if text.startswith("{") else ""
 
 
 # -- control data ------------------------------------------------------------------------------------------------

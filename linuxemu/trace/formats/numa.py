@@ -45,9 +45,9 @@ def node_mask(call: Call, addr: int, arg: Arg) -> str:
     """A set of nodes: one more bit is said than there is."""
     count = call.argument(arg.length)
     hidden = not call.plan.verbose or (arg.direction == "out" and call.failed)
-    if not addr or hidden or count == 1 or count >> 63:
+    words = (count - 1 + 63) // 64
+    if not addr or count == 1 or count >> 63 or (hidden and words):
         return address(call, addr)
-    words = (count - 1 + 63) // 64 if count else 0
 
     def show(data: bytes) -> str:
         word = int.from_bytes(data, "little")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from linuxemu.trace.formats import FORMATS, shows
+from linuxemu.trace.formats import FORMATS, after, shows
 from linuxemu.trace.formats.basic import address, fd, hexadecimal
 from linuxemu.trace.formats.choices import bits, choice, fields, hex_list, pointed, sigset_at
 from linuxemu.trace.formats.events import siginfo_pointer
@@ -182,6 +182,19 @@ def kcmp_index2(call: Call, value: int, arg: Arg) -> str | None:
 def _int(value: int) -> int:
     value &= 0xFFFF_FFFF
     return value - ((value >> 31) << 32)
+
+
+@after("membarrier_cpu")
+def barriers(call: Call, value: int, arg: Arg) -> None:
+    """Which commands there are is the result of the query for them."""
+    if not call.argument("cmd") and not call.failed and call.result:
+        call.aux = bits(call, call.result, "MEMBARRIER_commands")
+
+
+@shows("membarrier_result")
+def membarrier_result(call: Call, value: int, arg: Arg) -> str:
+    """What commands there are as a number of flags."""
+    return str(value) if call.argument("cmd") else hexadecimal(value)
 
 
 @shows("membarrier_cpu")

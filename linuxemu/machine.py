@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from linuxemu.inject import Injected, Rule
     from linuxemu.kernel import Server
     from linuxemu.kernel.interpose import Wrap
+    from linuxemu.session import Trace
     from syscalls.boot import BindMount
     from syscalls.server import Unsupported
 
@@ -49,7 +50,7 @@ class Machine:
         host_root: the host's own / is the root (through the overlay), with the caller's directory and environment.
         rw: the guest's writes go to the directory `root` instead of an overlay in memory.
         binds: host files and directories to show.
-        env: variables added to a small clean environment (to the caller's own with `host_root`).
+        env: variables added to a small clean environment (to the caller's own with `host_root`); None removes one.
         cwd: the program's directory in the guest; / by default.
         user: uid and gid of the program; 0 and 0 by default.
         engine: the CPU engine, "unicorn".
@@ -63,6 +64,7 @@ class Machine:
         seed: make runs repeat: random numbers follow from this number, time is virtual and jumps when every process
             sleeps, and a process gives up the CPU only when it waits. Streams cannot be inherited then, and
             `timeout_s` is the host's time still.
+        trace: makes the tracer that is told of the program's system calls, see `linuxemu.trace`.
         observe: replaces each handler of each server, see `linuxemu.kernel.Kernel`.
     Raises:
         BootError: what was given cannot be a machine.
@@ -75,7 +77,7 @@ class Machine:
         host_root: bool = False,
         rw: bool = False,
         binds: Sequence[Bind] = (),
-        env: Mapping[str, str] | None = None,
+        env: Mapping[str, str | None] | None = None,
         cwd: str | None = None,
         user: tuple[int, int] | None = None,
         engine: str = "unicorn",
@@ -88,6 +90,7 @@ class Machine:
         stderr: str = "capture",
         seed: int | None = None,
         observe: Wrap | None = None,
+        trace: Trace | None = None,
     ) -> None:
         if host_root and (root is not None or rw):
             raise BootError("host_root goes neither with root nor with rw")
@@ -107,7 +110,7 @@ class Machine:
         self._cwd, self._user, self._timeout_s = cwd, user, timeout_s
         self._strict, self._memory_mib = strict_ipc, memory_mib
         self._streams = (stdin, stdout, stderr)
-        self._seed, self._observe = seed, observe
+        self._seed, self._observe, self._trace = seed, observe, trace
         self.unsupported: list[Unsupported] = []
         """What programs asked for that is not supported, after `run`."""
         self._inject = list(inject)
@@ -149,7 +152,7 @@ class Machine:
 
         session.add_base_servers()
         console = Console(*self._streams)
-        session.start_linux(console)
+        session.start_linux(console, self._trace)
         root, kind = self._root_server(session)
         uid, gid = self._user or (0, 0)
         cwd = self._cwd
@@ -171,7 +174,11 @@ class Machine:
         base = dict(os.environ) if self._host_root else dict(_CLEAN_ENVIRONMENT)
         if not self._host_root and "TERM" in os.environ:
             base["TERM"] = os.environ["TERM"]
-        base.update(self._env)
+        for name, value in self._env.items():
+            if value is None:
+                base.pop(name, None)
+            else:
+                base[name] = value
         return base
 
     def _root_server(self, session: Session) -> tuple[int, str]:

@@ -14,6 +14,7 @@ from linuxemu.servers.hostloop import HostLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeAlias
 
     from linuxemu.inject import Injector
     from linuxemu.kernel import Server
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
     from linuxemu.servers.time import ClockSource
     from linuxemu.servers.virtualloop import VirtualLoop
     from syscalls.objects.process import Process
+    from syscalls.objects.tracing import Tracer
     from syscalls.server import LinuxServer, Unsupported
+
+    Trace: TypeAlias = Callable[["Session"], Tracer]
+    """Makes the tracer of a session."""
 
 TIMEOUT_STATUS = 124
 _LONG_TURN_TICKS = 100
@@ -159,7 +164,7 @@ class Session:
         self._time = self.add(TimeServer(self._clock()))
         self._random = self.add(RandomServer(self._seed))
 
-    def start_linux(self, console: Console) -> None:
+    def start_linux(self, console: Console, trace: Trace | None) -> None:
         """Add the console and the Linux server."""
         from syscalls import handlers
         from syscalls.server import LinuxServer, Peers
@@ -168,6 +173,8 @@ class Session:
         linux = self._linux = LinuxServer()
         linux.peers = Peers(self._vm, self._task, self._time, self.add(console.server), self._random)
         linux.new_memfs = self._new_memfs
+        if trace is not None:
+            linux.tracer = trace(self)
         self.kernel.add_server(linux)
 
     def _new_memfs(self) -> int:
@@ -191,6 +198,10 @@ class Session:
         from linuxemu.servers.virtualloop import EPOCH_NS
 
         return self._virtual.now + EPOCH_NS
+
+    def now_ns(self) -> int:
+        """Nanoseconds of a clock that never jumps."""
+        return (self._virtual or self._host).now_ns()
 
     def _check_deadline(self) -> None:
         if self._deadline is not None and time.monotonic() > self._deadline:
@@ -374,4 +385,4 @@ class Session:
 
             sys.stderr.write(f"linuxemu: internal error {where}\n")
             sys.stderr.write("".join(traceback.format_exception(error)))
-        return sorted(linux.missing, key=lambda key: -linux.missing[key]) if linux is not None else []
+        return sorted(linux.missing(), key=lambda item: -item.times) if linux is not None else []

@@ -225,6 +225,8 @@ async def _start(t: Task, plan: BootPlan) -> None:
     for candidate in _candidates(name, plan.envp):
         try:
             await execve(t, AT_FDCWD, candidate, arguments)
+            if t.server.tracer is not None:
+                await t.server.tracer.started(t, candidate, plan.argv, plan.envp)
             return
         except SysError as error:
             if error.errno in (ENOENT, ENOTDIR):

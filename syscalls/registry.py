@@ -7,6 +7,7 @@ importing the handlers stays cheap and no call inspects anything afterwards.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from syscalls.abi.numbers import X86_64
@@ -24,7 +25,7 @@ Invoke = Callable[["Task", "TrapFrame"], Awaitable[int | None]]
 _H = TypeVar("_H", bound=Handler)
 
 # Positions in TrapFrame of rdi, rsi, rdx, r10, r8, r9: where Linux passes arguments.
-_ARGUMENT_INDEX = (8, 9, 7, 12, 10, 11)
+ARGUMENT_INDEX = (8, 9, 7, 12, 10, 11)
 
 
 class Syscall:
@@ -49,46 +50,82 @@ class Syscall:
 
     def arguments(self) -> list[tuple[str, Arg]]:
         """Name and `Arg` of each argument, in order."""
+        hints = self._hints()
+        code = self.handler.__code__
+        names = code.co_varnames[1 : code.co_argcount]
+        found = [(name, self._arg(name, hints[name])) for name in names]
+        for index, (name, arg) in enumerate(found):
+            if arg.format == "buffer" and not arg.length:
+                last = index + 1 == len(names)
+                length = "result" if arg.direction == "out" or last else names[index + 1]
+                found[index] = (name, arg._replace(length=length))
+        return found
+
+    def result(self) -> Arg:
+        """How the result is shown."""
+        from syscalls.types import Arg
+
+        hint = self._hints()["return"]
+        marks = [mark for mark in getattr(hint, "__metadata__", ()) if isinstance(mark, Arg)]
+        return marks[0] if marks else Arg("s64", "int")
+
+    def _hints(self) -> dict[str, Any]:
+        """The handler's annotations, evaluated."""
         from typing import get_type_hints
 
-        from syscalls.abi import structs
-        from syscalls.types import Arg, UserPtr
+        return get_type_hints(self.handler, localns=_annotation_names(), include_extras=True)
 
-        # What handlers import for annotations alone: the task, and structs that pointers point to.
-        names = {"Task": object, **vars(structs)}
-        hints = get_type_hints(self.handler, localns=names, include_extras=True)
-        code = self.handler.__code__
-        found: list[tuple[str, Arg]] = []
-        for name in code.co_varnames[1 : code.co_argcount]:
-            hint: Any = hints[name]
-            marks = [m for m in getattr(hint, "__metadata__", ()) if isinstance(m, Arg)]
-            if marks:
-                found.append((name, marks[0]))
-            elif getattr(hint, "__origin__", hint) is UserPtr:
-                found.append(
-                    (
-                        name,
-                        Arg(
-                            None,
-                            "pointer",
-                            getattr(hint.__args__[0], "__name__", "") if hasattr(hint, "__args__") else "",
-                        ),
-                    )
-                )
-            else:
+    def _arg(self, name: str, hint: Any) -> Arg:
+        """What an annotation says."""
+        from syscalls.types import Arg, Count, Shown, UserPtr
+
+        marks = getattr(hint, "__metadata__", ())
+        kind = hint.__origin__ if marks else hint
+        pointer = getattr(kind, "__origin__", kind)
+        given = next((mark for mark in marks if isinstance(mark, Arg)), None)
+        if not issubclass(pointer, UserPtr):
+            if given is None:
                 raise TypeError(f"{self.name}: argument {name} has no system call type")
-        return found
+            return given
+        target = getattr(kind.__args__[0], "__name__", "") if hasattr(kind, "__args__") else ""
+        shown = next((mark for mark in marks if isinstance(mark, Shown)), None)
+        usual = {"bytes": "buffer", "int": "ints"}.get(target, "struct")
+        count = next((mark for mark in marks if isinstance(mark, Count)), "")
+        return Arg(None, shown or usual, target, pointer.DIRECTION, str(count), pointer=True)
 
     def compile(self) -> Invoke:
         """A function that takes task and trap frame and calls the handler with decoded arguments."""
-        from syscalls.types import DECODERS
-
-        parts = []
-        for index, (_, arg) in zip(_ARGUMENT_INDEX, self.arguments(), strict=False):
-            parts.append(f"{arg.decode}(f[{index}])" if arg.decode else f"f[{index}]")
-        source = f"lambda t, f: handler({', '.join(['t', *parts])})"
-        invoke: Invoke = eval(source, {"handler": self.handler, **DECODERS})
+        arguments = [arg for _, arg in self.arguments()]
+        invoke: Invoke = decoder(arguments, "handler(t, {})", "t, ", handler=self.handler)
         return invoke
+
+
+def decoder(arguments: list[Arg], form: str, before: str = "", **names: Any) -> Any:
+    """A compiled function of a trap frame that decodes a call's arguments.
+
+    Args:
+        arguments: of the call, in order.
+        form: an expression with "{}" for the decoded arguments, separated by commas.
+        before: parameters in front of the frame.
+        names: what `form` refers to.
+    """
+    from syscalls.types import DECODERS
+
+    parts = [
+        f"{arg.decode}(f[{index}])" if arg.decode else f"f[{index}]"
+        for index, arg in zip(ARGUMENT_INDEX, arguments, strict=False)
+    ]
+    expression = form.format(", ".join(parts)) if parts else form.replace(", {}", "").replace("{},", "")
+    return eval(f"lambda {before}f: {expression}", {**DECODERS, **names})
+
+
+@cache
+def _annotation_names() -> dict[str, Any]:
+    """What handlers import for annotations alone: the task, structs that pointers point to, types of arguments."""
+    from syscalls import types
+    from syscalls.abi import structs
+
+    return {"Task": object, **vars(structs), **vars(types)}
 
 
 TABLE: dict[int, Syscall] = {}

@@ -60,6 +60,7 @@ from syscalls.objects.futex import FutexTable, exit_robust_list
 from syscalls.objects.process import ProcessTable
 from syscalls.objects.signal import force_fault
 from syscalls.objects.task import Task, TaskExited
+from syscalls.types import s32
 from syscalls.vfs.filesystem import errno_of
 from syscalls.vfs.mount import MountNamespace
 
@@ -67,12 +68,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from syscalls.objects.process import Process
+    from syscalls.objects.tracing import Tracer
     from syscalls.vfs.inode import Inode
 
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
 _MASK_31 = 0x7FFF_FFFF
 _POOL_PAGES = 64
 _KEPT_INODES = 128
+MOST_KINDS = 1000
+"""Kinds of requests that are recorded as not supported."""
 _FAULT_DONE = PageFaultReply()
 _EXCEPTION_SIGNALS = {
     VECTOR_DIVIDE: (SIGFPE, FPE_INTDIV),
@@ -95,13 +99,21 @@ class Peers(NamedTuple):
 
 
 class Unsupported(NamedTuple):
-    """Something a program asked for that is not there."""
+    """Something a program asked for that is not there.
+
+    Args:
+        what: the call, or the part of it.
+        comm: the command's name.
+        times: how often.
+    """
 
     what: str
     comm: bytes
+    times: int = 1
 
     def __str__(self) -> str:
-        return f"{self.what} ({self.comm.decode(errors='replace')})" if self.comm else self.what
+        by = f" ({self.comm.decode(errors='replace')})" if self.comm else ""
+        return f"{self.what}{by}" if self.times == 1 else f"{self.what}{by}, {self.times} times"
 
 
 class LinuxServer(Server):
@@ -129,8 +141,8 @@ class LinuxServer(Server):
         self.by_ktask: dict[int, Task] = {}
         self.pool: list[int] = []
         """Frames from vm that hold nothing yet."""
-        self.missing: dict[Unsupported, int] = {}
-        """What was asked for and is not supported -> how often."""
+        self._missing: dict[tuple[str, bytes], int] = {}
+        self.tracer: Tracer | None = None
         self.main: Process | None = None
         self.ended: Callable[[Process], object] = lambda process: None
         """Called when the first program is gone."""
@@ -271,31 +283,48 @@ class LinuxServer(Server):
 
     def replace(self, call: registry.Syscall) -> None:
         """Serve a system call by another declaration than that of the table."""
-        self._invoke[call.number] = call.compile()
+        self._invoke[call.number] = self._watched(call.number, call.compile())
 
     def _first_call(self, number: int) -> registry.Invoke:
-        """Compile a declaration when the call is first made; an unknown number answers ENOSYS for ever."""
+        """Compile a declaration when the call is first made; an unknown number answers ENOSYS for ever.
+
+        A call's number is an int: as on Linux the upper half of the register does not count.
+        """
+        if number >> 31:
+            signed = s32(number) & _MASK
+            if signed != number:
+                return self._invoke.get(signed) or self._first_call(signed)
         call = registry.TABLE.get(number)
         if call is not None:
-            invoke = call.compile()
+            invoke = self._watched(number, call.compile())
             self._invoke[number] = invoke
             return invoke
 
         async def unknown(t: Task, frame: TrapFrame) -> int:
             from syscalls.abi.numbers import X86_64
 
-            name = next((name for name, value in X86_64.items() if value == number), f"syscall_{number}")
+            name = next((name for name, value in X86_64.items() if value == number), f"syscall_{number:#x}")
             self.unsupported(name, t)
             return -ENOSYS
 
-        return unknown
+        return self._watched(number, unknown)
+
+    def _watched(self, number: int, invoke: registry.Invoke) -> registry.Invoke:
+        return self.tracer.watch(number, invoke) if self.tracer is not None else invoke
 
     # -- what tasks need ----------------------------------------------------------------------------------------------
 
     def unsupported(self, what: str, t: Task | None = None, *_: object) -> None:
         """Record that a program asked for something that Linux has and this server lacks."""
-        key = Unsupported(what, t.comm if t is not None else b"")
-        self.missing[key] = self.missing.get(key, 0) + 1
+        key = what, t.comm if t is not None else b""
+        if key in self._missing or len(self._missing) < MOST_KINDS:
+            self._missing[key] = self._missing.get(key, 0) + 1
+        if t is not None and t.tracer is not None:
+            t.tracer.unsupported(t, what)
+
+    def missing(self) -> list[Unsupported]:
+        """What was asked for and is not supported, in the order of the first time."""
+        return [Unsupported(what, comm, count) for (what, comm), count in self._missing.items()]
 
     async def refill_pool(self) -> None:
         """Ask vm for more frames, at the cost of cached file pages if need be.

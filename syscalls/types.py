@@ -13,17 +13,60 @@ from typing import Annotated, Generic, NamedTuple, TypeVar
 T = TypeVar("T")
 
 
+IN, OUT, INOUT = "in", "out", "inout"
+
+
 class Arg(NamedTuple):
     """How one kind of argument is decoded and shown."""
 
     decode: str | None
     format: str
     table: str = ""
-    """Name of the flag or value table in `syscalls.abi.flags` that spells the value, if there is one."""
+    """Name of the flag or value table in `syscalls.abi.flags` that spells the value, if there is one; for a pointer
+    the type it points to."""
+    direction: str = IN
+    """Which way the pointer's data go: in when the call begins, out when it ends, or both."""
+    length: str = ""
+    """The argument that says how many elements (bytes of a buffer) the pointer has; "result" for the call's result."""
+    pointer: bool = False
+    """It is an address that the kernel reads or writes at."""
 
 
 class UserPtr(int, Generic[T]):
     """A guest address of a T: `bytes` for a buffer, a struct of `syscalls.abi.structs`, or an int type."""
+
+    DIRECTION = INOUT
+
+
+class In(UserPtr[T]):
+    """What the kernel reads."""
+
+    DIRECTION = IN
+
+
+class Out(UserPtr[T]):
+    """What the kernel writes; a tracer shows it when the call has ended."""
+
+    DIRECTION = OUT
+
+
+class InOut(UserPtr[T]):
+    """What the kernel reads and changes."""
+
+
+class Count(str):
+    """Mark of a pointer: the name of the argument that has the number of its elements, or "result".
+
+    Without it a buffer has as many bytes as the next argument says, one that the kernel fills as many as the result.
+    """
+
+    __slots__ = ()
+
+
+class Shown(str):
+    """Mark of a pointer: the name of the format, where the type it points to does not say enough."""
+
+    __slots__ = ()
 
 
 def s32(value: int) -> int:
@@ -64,8 +107,8 @@ Dev = Annotated[int, Arg("u32", "dev")]
 ClockId = Annotated[int, Arg("s32", "value", "CLOCK_")]
 Signal = Annotated[int, Arg("s32", "signal")]
 Address = Annotated[int, Arg(None, "address")]
-UserPath = Annotated[int, Arg(None, "path")]
-UserStr = Annotated[int, Arg(None, "str")]
+UserPath = Annotated[int, Arg(None, "path", pointer=True)]
+UserStr = Annotated[int, Arg(None, "str", pointer=True)]
 OpenFlags = Annotated[int, Arg("s32", "flags", "O_")]
 AtFlags = Annotated[int, Arg("s32", "flags", "AT_")]
 ProtFlags = Annotated[int, Arg(None, "flags", "PROT_")]

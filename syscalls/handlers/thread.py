@@ -74,6 +74,8 @@ async def _clone(
     if flags & CLONE_VFORK:
         child.process.vfork_pending = True
     tid = child.tid
+    if t.tracer is not None:
+        t.tracer.cloned(t, child)
     server.start_task(child, t, ktask)
     if flags & CLONE_VFORK:
         process = child.process

@@ -120,6 +120,8 @@ async def _next_handler(t: Task) -> tuple[SigInfo, SigAction] | None:
         if info is None:
             return None
         signo = info.signo
+        if t.tracer is not None and signo != SIGKILL:
+            t.tracer.signaled(t, info)
         action = process.sighand.get(signo)
         if action.handler == SIG_IGN:
             continue
@@ -159,6 +161,8 @@ async def _stop(t: Task) -> None:
     t.stop_pending = False
     t.update_attention()
     complete_stop(t.process, t)
+    if t.tracer is not None:
+        t.tracer.stopped(t, t.process.stop_signo)
     await t.sleep_on(t.server.port.waiter(), STOPPED)
 
 

@@ -51,6 +51,8 @@ async def exit_task(t: Task, status: int) -> None:
         process.finish_vfork()
     await t.files.drop()
     _orphan_children(t)
+    if t.tracer is not None:
+        t.tracer.exited(t, t.exit_status)
     process.remove_task(t)
     t.server.destroy_task(t)
     process.thread_gone.wake_all()
@@ -172,6 +174,8 @@ async def end_other_threads(t: Task) -> None:
         finally:
             process.exec_task = None
     if process.leader is not t:
+        if t.tracer is not None:
+            t.tracer.superseded(t, process.pid)
         tasks = process.table.tasks
         del tasks[t.tid], process.tasks[t.tid]
         t.start_ns = process.leader.start_ns

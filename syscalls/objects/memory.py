@@ -111,6 +111,20 @@ class UserMemory:
             raise SysError(EFAULT)
         return b"".join(parts)
 
+    def resident(self, addr: int, n: int) -> bytes:
+        """Up to `n` bytes, short at the first page that is not there yet: what a tracer can see without waiting."""
+        parts: list[bytes] = []
+        while n > 0 and 0 <= addr < USER_END:
+            entry = self._space.entry(addr)
+            if not entry & PTE_PRESENT:
+                break
+            step = min(n, PAGE - (addr & (PAGE - 1)))
+            at = (entry & PTE_ADDRESS) + (addr & (PAGE - 1))
+            parts.append(self._data[at : at + step].tobytes())
+            addr += step
+            n -= step
+        return b"".join(parts)
+
     async def read(self, addr: int, n: int) -> bytes:
         """Exactly `n` bytes; EFAULT if any of them cannot be read."""
         data = await self.read_some(addr, n)

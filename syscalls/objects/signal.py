@@ -124,8 +124,11 @@ def _flush(process: Process, mask: int) -> None:
 
 
 def _is_ignored(task: Task, signo: int) -> bool:
-    """Whether sending has no effect; never for a blocked signal, whose action may change until it comes."""
-    if (task.blocked | task.real_blocked) >> (signo - 1) & 1:
+    """Whether sending has no effect; never for a blocked signal, whose action may change until it comes.
+
+    Nor if a tracer wants to see it.
+    """
+    if (task.tracer is not None and signo != SIGKILL) or (task.blocked | task.real_blocked) >> (signo - 1) & 1:
         return False
     handler = task.process.sighand.get(signo).handler
     return handler == SIG_IGN or (handler == SIG_DFL and bool(bit(signo) & IGNORED_BY_DEFAULT))
@@ -178,7 +181,9 @@ def _choose(process: Process, task: Task, signo: int, directed: bool) -> None:
         if found is None:
             return
         chosen = process.next_target = found
-    if _is_fatal(process, signo) and not chosen.real_blocked & bit(signo) and not bit(signo) & DUMPS_CORE:
+    # A traced task takes every signal but SIGKILL itself, so that its tracer sees it.
+    untraced = chosen.tracer is None or signo == SIGKILL
+    if untraced and _is_fatal(process, signo) and not chosen.real_blocked & bit(signo) and not bit(signo) & DUMPS_CORE:
         begin_group_exit(process, signo)
         return
     chosen.kick(signo == SIGKILL)

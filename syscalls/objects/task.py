@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from syscalls.objects.memory import UserMemory
     from syscalls.objects.mm import MemoryMap
     from syscalls.objects.process import Process
+    from syscalls.objects.tracing import Tracer
     from syscalls.server import LinuxServer
     from syscalls.vfs.context import FsContext
 
@@ -109,6 +110,7 @@ class Task:
         "sys_ns",
         "tid",
         "timer_slack_ns",
+        "tracer",
         "trap_cr2",
         "trap_error",
         "trap_number",
@@ -142,6 +144,7 @@ class Task:
         self.robust_list = 0
         self.clear_child_tid = 0
         self.no_new_privs = False
+        self.tracer: Tracer | None = None
         self._init_signals()
         self._init_scheduling()
 

@@ -197,8 +197,7 @@ def pointers_of(name: str) -> list[tuple[int, str]]:
     from syscalls.registry import TABLE
 
     call = next(call for call in TABLE.values() if call.name == name)
-    kinds = ("path", "str", "pointer")
-    return [(index, name) for index, (name, arg) in enumerate(call.arguments()) if arg.format in kinds]
+    return [(index, name) for index, (name, arg) in enumerate(call.arguments()) if arg.pointer]
 
 
 def faults(case: Case) -> list[tuple[int, str]]:

@@ -1,0 +1,158 @@
+"""One system call of one task while it is being traced."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from linuxemu.trace import formats
+from syscalls.abi.errno import errno_name
+from syscalls.abi.errno_text import message
+from syscalls.errors import Restart
+
+if TYPE_CHECKING:
+    from linuxemu.messages import TrapFrame
+    from linuxemu.trace.plan import Plan
+    from linuxemu.trace.rpcs import Rpc
+    from linuxemu.trace.style import Style
+    from syscalls.objects.task import Task
+
+PAGE = 4096
+_RESTARTS = {
+    Restart.SYS: "ERESTARTSYS (To be restarted if SA_RESTART is set)",
+    Restart.NOHAND: "ERESTARTNOHAND (To be restarted if no handler)",
+    Restart.ALWAYS: "ERESTARTNOINTR (To be restarted)",
+    Restart.BLOCK: "ERESTART_RESTARTBLOCK (Interrupted by signal)",
+}
+
+
+class NotResident(Exception):
+    """A formatter needs a page that has to be brought in first; it is asked again afterwards."""
+
+    def __init__(self, addr: int) -> None:
+        self.addr = addr
+
+
+class Call:
+    """A system call in progress, or one that has ended.
+
+    Args:
+        t: the calling task.
+        plan: how the call is shown.
+        frame: the registers it came with.
+        style: the look of values.
+    """
+
+    __slots__ = (
+        "args",
+        "aux",
+        "begin_ns",
+        "busy_ns",
+        "end_ns",
+        "frame",
+        "injected",
+        "mem",
+        "note",
+        "plan",
+        "restart",
+        "result",
+        "rpcs",
+        "stack",
+        "style",
+        "t",
+        "unreadable",
+        "unsupported",
+    )
+
+    def __init__(self, t: Task, plan: Plan, frame: TrapFrame, style: Style) -> None:
+        self.t = t
+        self.plan = plan
+        self.frame = frame
+        self.style = style
+        self.args = plan.decode(frame)
+        """The arguments, decoded from registers."""
+        self.mem = t.mem
+        self.result: int | None = None
+        """What it returned, negative for an error; None while it is in progress, and if it never returned."""
+        self.restart = 0
+        """A `Restart` kind if a signal interrupted it."""
+        self.aux = ""
+        """What is shown in parentheses behind the result."""
+        self.note = ""
+        """What formatters of its beginning leave for those of its end."""
+        self.injected = ""
+        """ "INJECTED" and the like, if tampering changed it."""
+        self.rpcs: list[Rpc] = []
+        """The messages it became, under --rpc."""
+        self.stack: list[str] = []
+        """The lines of the user stack, under -k."""
+        self.unsupported: list[str] = []
+        """What it asked for that is not there."""
+        self.unreadable: set[int] | None = None
+        """Pages that cannot be read, by number."""
+        self.begin_ns = 0
+        self.busy_ns = 0
+        """How long it was served until it had to wait, 0 if it never had to."""
+        self.end_ns = 0
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended with an error."""
+        return self.result is None or -4096 < self.result < 0
+
+    def result_text(self) -> str:
+        """The result as strace shows it, with what stands behind it."""
+        result = self.result
+        if result is None:
+            text = f"? {_RESTARTS[self.restart]}" if self.restart else "?"
+        elif -4096 < result < 0:
+            text = f"-1 {errno_name(-result)} ({message(-result)})"
+        else:
+            text = formats.of(self.plan.result)(self, result, self.plan.result) or ""
+        if self.aux:
+            text += f" ({self.aux})"
+        return f"{text} ({self.injected})" if self.injected else text
+
+    def argument(self, name: str) -> int:
+        """An argument by its name; "result" is the result."""
+        if name == "result":
+            return self.result if self.result is not None else -1
+        return self.args[self.plan.index[name]]
+
+    def read_some(self, addr: int, n: int) -> bytes:
+        """Up to `n` bytes of the task's memory, short where it cannot be read.
+
+        Raises:
+            NotResident: a page has to be brought in first.
+        """
+        data = self.mem.resident(addr, n)
+        if len(data) < n:
+            at = addr + len(data)
+            if self.unreadable is None or at // PAGE not in self.unreadable:
+                raise NotResident(at)
+        return data
+
+    def read(self, addr: int, n: int) -> bytes | None:
+        """Exactly `n` bytes of the task's memory, or None; raises NotResident."""
+        data = self.read_some(addr, n)
+        return data if len(data) == n else None
+
+    def cstr(self, addr: int, limit: int) -> tuple[bytes, bool] | None:
+        """A string of the task's memory up to its NUL: at most `limit` bytes, and whether its end is among them.
+
+        None if it cannot be read that far. Raises NotResident.
+        """
+        parts: list[bytes] = []
+        left = limit + 1
+        while left > 0:
+            step = min(left, PAGE - addr % PAGE)
+            data = self.read(addr, step)
+            if data is None:
+                return None
+            end = data.find(b"\0")
+            if end >= 0:
+                parts.append(data[:end])
+                return b"".join(parts), True
+            parts.append(data)
+            addr += step
+            left -= step
+        return b"".join(parts)[:limit], False

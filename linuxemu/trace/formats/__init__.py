@@ -1,0 +1,86 @@
+"""How values are spelled, by the format names of `syscalls.types` and of the declarations.
+
+A formatter takes the call, the value, and the argument's `Arg`, and returns a text, or None where the argument is not
+shown at all. It may raise `NotResident`; it is then asked again. The modules of this package register theirs when they
+are imported by `load`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from linuxemu.trace.call import Call
+    from syscalls.types import Arg
+
+Formatter = Callable[["Call", int, "Arg"], "str | None"]
+After = Callable[["Call", int, "Arg"], object]
+StructFormatter = Callable[["Call", Any], str]
+Phase = Callable[["Call"], "list[str]"]
+
+FORMATS: dict[str, Formatter] = {}
+"""By the name of a format."""
+AFTER: dict[str, After] = {}
+"""What else a format does when the call has ended: what became of an argument goes into `Call.aux`."""
+STRUCTS: dict[str, StructFormatter] = {}
+"""Of structures of `syscalls.abi.structs`, by their names."""
+CALLS: dict[str, tuple[Phase, Phase]] = {}
+"""Calls that are not shown argument by argument: the texts at the beginning, and those at the end."""
+
+_F = TypeVar("_F", bound=Formatter)
+_S = TypeVar("_S", bound=StructFormatter)
+_A = TypeVar("_A", bound=After)
+
+
+def shows(*names: str) -> Callable[[_F], _F]:
+    """Register a formatter."""
+
+    def register(formatter: _F) -> _F:
+        for name in names:
+            FORMATS[name] = formatter
+        return formatter
+
+    return register
+
+
+def after(*names: str) -> Callable[[_A], _A]:
+    """Register what a format does when the call has ended."""
+
+    def register(more: _A) -> _A:
+        for name in names:
+            AFTER[name] = more
+        return more
+
+    return register
+
+
+def shows_struct(*names: str) -> Callable[[_S], _S]:
+    """Register the formatter of a structure; it returns the text with its braces."""
+
+    def register(formatter: _S) -> _S:
+        for name in names:
+            STRUCTS[name] = formatter
+        return formatter
+
+    return register
+
+
+def of(arg: Arg) -> Formatter:
+    """The formatter of an argument."""
+    return FORMATS.get(arg.format) or FORMATS["address"]
+
+
+def nothing(call: Call) -> list[str]:
+    """No argument: the part of a call of `CALLS` that shows all of them in the other one."""
+    return []
+
+
+def raw(value: int) -> str:
+    """A register as -e raw shows it."""
+    return f"{value & 0xFFFF_FFFF_FFFF_FFFF:#x}" if value else "0"
+
+
+def load() -> None:
+    """Import every module of formatters."""
+    from linuxemu.trace.formats import basic, strings  # noqa: F401

@@ -1,0 +1,122 @@
+"""Strings, paths and buffers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from linuxemu.trace.formats import shows
+from linuxemu.trace.formats.basic import address, follows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from linuxemu.trace.call import Call
+    from syscalls.types import Arg
+
+_PATH_MAX = 4096
+_ESCAPES = {7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
+_PLAIN = frozenset(range(0x20, 0x7F)) - {34, 92}
+_DIGITS = frozenset(b"01234567")
+_TRIVIAL = bytes(_PLAIN)
+
+
+def quote(data: bytes, hex_strings: str = "") -> str:
+    """Bytes in double quotes, with the escapes of C; in hexadecimal as -x and -xx say."""
+    if hex_strings == "all" or (hex_strings and any(byte not in _PLAIN and byte not in _ESCAPES for byte in data)):
+        return '"' + "".join(f"\\x{byte:02x}" for byte in data) + '"'
+    if not data.translate(None, _TRIVIAL):
+        return f'"{data.decode("ascii")}"'
+    parts = []
+    for position, byte in enumerate(data):
+        if byte in _PLAIN:
+            parts.append(chr(byte))
+        elif byte in _ESCAPES:
+            parts.append(_ESCAPES[byte])
+        elif data[position + 1 : position + 2] and data[position + 1] in _DIGITS:
+            parts.append(f"\\{byte:03o}")
+        else:
+            parts.append(f"\\{byte:o}")
+    return '"' + "".join(parts) + '"'
+
+
+def text(call: Call, data: bytes, whole: bool = True) -> str:
+    """Bytes as -s, -x and -xx show them, with "..." where something is left out."""
+    limit = call.style.string_limit
+    cut = len(data) > limit
+    shown = quote(data[:limit] if cut else data, call.style.hex_strings)
+    return shown if whole and not cut else shown + "..."
+
+
+def path_text(call: Call, data: bytes) -> str:
+    """A path; -s does not cut it."""
+    return quote(data, call.style.hex_strings)
+
+
+@shows("path")
+def path(call: Call, addr: int, arg: Arg) -> str:
+    """A path name."""
+    if not addr:
+        return "NULL"
+    found = call.cstr(addr, _PATH_MAX - 1)
+    if found is None:
+        return address(call, addr)
+    data, ended = found
+    return path_text(call, data) + ("" if ended else "...")
+
+
+@shows("str")
+def string(call: Call, addr: int, arg: Arg) -> str:
+    """A string that ends with a NUL."""
+    if not addr:
+        return "NULL"
+    found = call.cstr(addr, call.style.string_limit)
+    if found is None:
+        return address(call, addr)
+    data, ended = found
+    return text(call, data, ended)
+
+
+@shows("buffer")
+def buffer(call: Call, addr: int, arg: Arg) -> str:
+    """A buffer of `arg.length` bytes."""
+    if not follows(call, addr, arg):
+        return address(call, addr)
+    return bytes_at(call, addr, call.argument(arg.length))
+
+
+def bytes_at(call: Call, addr: int, count: int) -> str:
+    """`count` bytes of memory as a string."""
+    if count < 0:
+        return address(call, addr)
+    shown = min(count, call.style.string_limit)
+    data = call.read(addr, shown)
+    if data is None:
+        return address(call, addr)
+    return quote(data, call.style.hex_strings) + ("..." if shown < count else "")
+
+
+def strings(call: Call, addr: int) -> str:
+    """An array of strings that ends with NULL, such as the arguments of execve(2)."""
+    if not addr:
+        return "NULL"
+    parts: list[str] = []
+    limit = call.style.string_limit if call.plan.abbrev else 1 << 30
+    while True:
+        word = call.read(addr, 8)
+        if word is None:
+            return f"[{', '.join([*parts, f'... /* {addr:#x} */'])}]" if parts else address(call, addr)
+        pointer = int.from_bytes(word, "little")
+        if not pointer:
+            return f"[{', '.join(parts)}]"
+        if len(parts) == limit:
+            return f"[{', '.join([*parts, '...'])}]"
+        found = call.cstr(pointer, call.style.string_limit if call.plan.abbrev else _PATH_MAX)
+        parts.append(address(call, pointer) if found is None else text(call, *found))
+        addr += 8
+
+
+def words(call: Call, values: Sequence[bytes]) -> str:
+    """Strings as an array of strings is shown."""
+    limit = call.style.string_limit if call.plan.abbrev else len(values)
+    parts = [text(call, value) for value in values[:limit]]
+    return f"[{', '.join([*parts, '...'] if limit < len(values) else parts)}]"

@@ -1,0 +1,135 @@
+"""How each system call is shown, worked out once from its declaration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from linuxemu.trace import formats
+from syscalls import registry
+from syscalls.abi.numbers import X86_64
+from syscalls.signatures import signature_of
+from syscalls.types import Arg
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container
+
+    from linuxemu.messages import TrapFrame
+    from linuxemu.trace.call import Call
+
+NAMES = {number: name for name, number in X86_64.items()}
+_RAW = Arg(None, "hex")
+_WORD = Arg(None, "int")
+
+
+class Plan:
+    """How one system call is shown.
+
+    Args:
+        number: its number; an unknown one is shown with six raw arguments.
+        raw: arguments are shown as numbers, undecoded (-e raw).
+        abbrev: long structures and arrays are cut short (-e abbrev).
+        verbose: pointers are followed (-e verbose).
+        silent: nothing is shown of arguments.
+    """
+
+    __slots__ = (
+        "abbrev", "arguments", "decode", "entry", "exit", "index", "late", "name", "number", "raw", "result", "verbose",
+    )  # fmt: skip
+
+    def __init__(
+        self, number: int, raw: bool = False, abbrev: bool = True, verbose: bool = True, silent: bool = False
+    ) -> None:
+        self.number = number
+        self.raw, self.abbrev, self.verbose = raw, abbrev, verbose
+        self.name = NAMES.get(number) or f"syscall_{number:#x}"
+        declared = signature_of(number)
+        self.arguments = declared.arguments() if declared is not None else [(f"arg{n}", _RAW) for n in range(1, 7)]
+        """Name and `Arg` of each argument."""
+        self.result = declared.result() if declared is not None else _WORD
+        self.index = {name: position for position, (name, _) in enumerate(self.arguments)}
+        """Position of each argument in `Call.args`."""
+        self.decode = _decoder(self.arguments)
+        """Turns a trap frame into the tuple of decoded arguments."""
+        self.late = False
+        """Whether there are arguments that are shown when it ends."""
+        self.entry, self.exit = (formats.nothing, formats.nothing) if silent else self._phases()
+        """The texts of the arguments that are shown when the call begins, and of those shown when it ends."""
+
+    def _phases(self) -> tuple[Callable[[Call], list[str]], Callable[[Call], list[str]]]:
+        special = formats.CALLS.get(self.name)
+        if special is not None and not self.raw:
+            self.late = special[1] is not formats.nothing
+            return special
+        arguments = [(position, arg) for position, (_, arg) in enumerate(self.arguments)]
+        # What the kernel fills, and all behind it, is shown when the call has ended.
+        first_out = next((n for n, (_, arg) in enumerate(arguments) if arg.direction == "out" and not self.raw), None)
+        early = arguments[:first_out]
+        late = arguments[first_out:] if first_out is not None else []
+        after = [(n, arg, formats.AFTER[arg.format]) for n, arg in early if arg.format in formats.AFTER]
+        show_late = self._shower(late)
+        self.late = bool(late)
+        if not after or self.raw:
+            return self._shower(early), show_late
+
+        def exit_(call: Call) -> list[str]:
+            for position, arg, more in after:
+                more(call, call.args[position], arg)
+            return show_late(call)
+
+        return self._shower(early), exit_
+
+    def _shower(self, arguments: list[tuple[int, Arg]]) -> Callable[[Call], list[str]]:
+        if not arguments:
+            return formats.nothing
+        if self.raw:
+            return lambda call: [formats.raw(call.args[position]) for position, _ in arguments]
+        parts = [(position, arg, formats.of(arg)) for position, arg in arguments]
+        if len(parts) == 1:
+            position, arg, show_one = parts[0]
+
+            def one(call: Call) -> list[str]:
+                text = show_one(call, call.args[position], arg)
+                return [text] if text is not None else []
+
+            return one
+
+        def several(call: Call) -> list[str]:
+            args = call.args
+            texts = [show(call, args[position], arg) for position, arg, show in parts]
+            return [text for text in texts if text is not None]
+
+        return several
+
+
+def _decoder(arguments: list[tuple[str, Arg]]) -> Callable[[TrapFrame], tuple[int, ...]]:
+    """A function from a trap frame to decoded arguments, the same as the handler gets."""
+    decoder: Callable[[TrapFrame], tuple[int, ...]] = registry.decoder([arg for _, arg in arguments], "({},)")
+    return decoder
+
+
+class Plans:
+    """The plans of a trace, made when calls are first seen.
+
+    Args:
+        raw: numbers shown undecoded.
+        abbrev: numbers whose long structures are cut short.
+        verbose: numbers whose pointers are followed.
+        silent: nothing is shown of arguments.
+    """
+
+    def __init__(
+        self, raw: Container[int], abbrev: Container[int], verbose: Container[int], silent: bool = False
+    ) -> None:
+        self._raw, self._abbrev, self._verbose, self._silent = raw, abbrev, verbose, silent
+        self._made: dict[int, Plan] = {}
+
+    def of(self, number: int) -> Plan:
+        """The plan of a call."""
+        plan = self._made.get(number)
+        if plan is None:
+            sets = self._raw, self._abbrev, self._verbose
+            raw, abbrev, verbose = (number in numbers or number not in NAMES for numbers in sets)
+            plan = Plan(number, raw, abbrev, verbose, self._silent)
+            if number in NAMES:  # a program could make up any number of others
+                self._made[number] = plan
+        return plan

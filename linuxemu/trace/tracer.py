@@ -1,0 +1,273 @@
+"""The tracer: told of each system call, signal, stop and end by the Linux server, it tells a log."""
+
+from __future__ import annotations
+
+from types import coroutine
+from typing import TYPE_CHECKING, Any, Protocol
+
+from linuxemu.errors import RpcError
+from linuxemu.trace import formats, tamper
+from linuxemu.trace.call import PAGE, Call, NotResident
+from linuxemu.trace.plan import Plans
+from syscalls.abi.errno import EINTR
+from syscalls.abi.numbers import X86_64
+from syscalls.errors import Interrupted, Restart, SysError
+from syscalls.vfs.filesystem import errno_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+
+    from linuxemu.kernel import Waiter
+    from linuxemu.messages import TrapFrame
+    from linuxemu.trace.rpcs import RpcWatch
+    from linuxemu.trace.style import Style
+    from linuxemu.trace.tampering import Injection, Tampering
+    from syscalls.objects.siginfo import SigInfo
+    from syscalls.objects.task import Task
+    from syscalls.registry import Invoke
+
+_EXECVE = X86_64["execve"]
+_EXECS = (_EXECVE, X86_64["execveat"])
+_SIGN = 1 << 63
+
+
+class Log(Protocol):
+    """Who writes down what a tracer hears."""
+
+    def enter(self, call: Call, parts: list[str]) -> None:
+        """A call begins, with the texts of the arguments known so far."""
+
+    def blocks(self, call: Call) -> None:
+        """A call that has begun has to wait."""
+
+    def leave(self, call: Call, parts: list[str]) -> None:
+        """A call ends, with the texts of the remaining arguments."""
+
+    def signaled(self, t: Task, info: SigInfo) -> None:
+        """A task takes a signal."""
+
+    def stopped(self, t: Task, signo: int) -> None:
+        """A task stops."""
+
+    def superseded(self, t: Task, tid: int) -> None:
+        """A thread becomes the leader of its process by execve."""
+
+    def exited(self, t: Task, status: int, call: Call | None) -> None:
+        """A task ends, in a call that never returns if there is one."""
+
+    def close(self) -> None:
+        """Everything is over."""
+
+
+class Tracer:
+    """Watches the first program's task, and what it makes if told to.
+
+    Args:
+        log: where everything goes.
+        style: how values are spelled.
+        plans: how calls are shown.
+        shows: whether calls of a number are watched.
+        now_ns: the clock of durations.
+        follow: new tasks are traced as well (-f).
+        detach: a task is not traced any more once it runs another program (-b execve).
+        about: whether a call that begins is to be watched; None for every one (-P).
+        tampering: what is done to calls (-e inject).
+        rpcs: notes the messages that calls become (--rpc).
+        stack: finds the lines of a task's user stack (-k).
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        style: Style,
+        plans: Plans,
+        shows: Callable[[int], bool],
+        now_ns: Callable[[], int],
+        *,
+        follow: bool = False,
+        detach: bool = False,
+        about: Callable[[Call], bool] | None = None,
+        tampering: Tampering | None = None,
+        rpcs: RpcWatch | None = None,
+        stack: Callable[[Task, TrapFrame], Awaitable[list[str]]] | None = None,
+    ) -> None:
+        formats.load()
+        self.log = log
+        self._style = style
+        self._plans = plans
+        self._shows = shows
+        self._now_ns = now_ns
+        self._follow = follow
+        self._detach = detach
+        self._about = about
+        self._tampering = tampering
+        self._rpcs = rpcs
+        self._stack = stack
+        self._current: dict[Task, Call] = {}
+
+    # -- what the Linux server tells ---------------------------------------------------------------------
+
+    def watch(self, number: int, invoke: Invoke) -> Invoke:
+        """See `syscalls.objects.tracing.Tracer`."""
+        if not self._shows(number):
+            return invoke
+        plan, style, now_ns = self._plans.of(number), self._style, self._now_ns
+        about, leave = self._about, self._leave
+        special = self._tampering is not None or self._stack is not None
+
+        async def traced(t: Task, frame: TrapFrame) -> int | None:
+            if t.tracer is not self:
+                return await invoke(t, frame)
+            call = Call(t, plan, frame, style)
+            if about is not None and not about(call):
+                return await invoke(t, frame)
+            injection = await self._prepare(call) if special else None
+            try:
+                parts = plan.entry(call)
+            except NotResident as miss:
+                parts = await self._texts(call, plan.entry, miss)
+            self.log.enter(call, parts)
+            self._current[t] = call
+            call.begin_ns = now_ns()
+            handler = invoke(t, frame) if injection is None else tamper.serve(call, injection, invoke)
+            try:
+                call.result = await self._serve(call, handler)
+                if injection is not None:
+                    await tamper.after(call, injection)
+            except Interrupted as interrupted:
+                if interrupted.restart == Restart.NEVER:
+                    call.result = -EINTR
+                else:
+                    call.restart = interrupted.restart
+                await leave(call)
+                raise
+            await leave(call)
+            return call.result
+
+        return traced
+
+    async def _prepare(self, call: Call) -> Injection | None:
+        """The stack, and what is to be done to the call."""
+        if self._stack is not None:
+            call.stack = await self._stack(call.t, call.frame)
+        if self._tampering is None:
+            return None
+        injection = self._tampering.due(call.t, call.plan.number)
+        if injection is not None:
+            await tamper.before(call, injection)
+        return injection
+
+    async def _leave(self, call: Call) -> None:
+        call.end_ns = self._now_ns()
+        self._current.pop(call.t, None)
+        plan = call.plan
+        try:
+            parts = plan.exit(call)
+        except NotResident as miss:
+            parts = await self._texts(call, plan.exit, miss)
+        self.log.leave(call, parts)
+        if self._detach and plan.number in _EXECS and call.result == 0:
+            call.t.tracer = None
+
+    async def _serve(self, call: Call, handler: Any) -> int:
+        """The result of a handler, errors as negative numbers; the log hears of it if the handler has to wait."""
+        try:
+            if self._rpcs is not None:
+                handler = self._rpcs.during(call, handler)
+            try:
+                waiter = handler.send(None)
+            except StopIteration as stop:
+                result = stop.value or 0
+            else:
+                call.busy_ns = self._now_ns() - call.begin_ns
+                self.log.blocks(call)
+                result = await _go_on(handler, waiter) or 0
+        except SysError as error:
+            return -error.errno
+        except RpcError as error:
+            return -errno_of(error.code)
+        return result if result < _SIGN else result - 2 * _SIGN
+
+    async def _texts(self, call: Call, show: Callable[[Call], list[str]], miss: NotResident) -> list[str]:
+        """What a formatter says once the pages it needs are there."""
+        while True:
+            try:
+                await call.mem.read_some(miss.addr, 1)
+            except (SysError, RpcError):
+                if call.unreadable is None:
+                    call.unreadable = set()
+                call.unreadable.add(miss.addr // PAGE)
+            try:
+                return show(call)
+            except NotResident as again:
+                miss = again
+
+    async def started(self, t: Task, path: bytes, argv: Sequence[bytes], envp: Sequence[bytes]) -> None:
+        """See `syscalls.objects.tracing.Tracer`."""
+        t.tracer = self
+        if not self._shows(_EXECVE):
+            return
+        from linuxemu.trace.formats.strings import path_text, words
+
+        plan = self._plans.of(_EXECVE)
+        call = Call(t, plan, t.frame._replace(rax=_EXECVE), self._style)
+        call.begin_ns = call.end_ns = self._now_ns()
+        end = t.frame.rsp + 8 * (len(argv) + 2)
+        environment = words(call, envp) if not plan.abbrev else f"{end:#x} /* {_count(len(envp))} */"
+        self.log.enter(call, [path_text(call, path), words(call, argv), environment])
+        call.result = 0
+        self.log.leave(call, [])
+
+    def cloned(self, t: Task, child: Task) -> None:
+        """See `syscalls.objects.tracing.Tracer`."""
+        if self._follow:
+            child.tracer = self
+
+    def signaled(self, t: Task, info: SigInfo) -> None:
+        """See `syscalls.objects.tracing.Tracer`."""
+        self.log.signaled(t, info)
+
+    def stopped(self, t: Task, signo: int) -> None:
+        """See `syscalls.objects.tracing.Tracer`."""
+        self.log.stopped(t, signo)
+
+    def superseded(self, t: Task, tid: int) -> None:
+        """See `syscalls.objects.tracing.Tracer`."""
+        self.log.superseded(t, tid)
+
+    def exited(self, t: Task, status: int) -> None:
+        """See `syscalls.objects.tracing.Tracer`."""
+        self.log.exited(t, status, self._current.pop(t, None))
+        if self._tampering is not None:
+            self._tampering.forget(t)
+
+    def unsupported(self, t: Task, what: str) -> None:
+        """See `syscalls.objects.tracing.Tracer`."""
+        call = self._current.get(t)
+        if call is not None:
+            call.unsupported.append(what)
+
+
+def _count(n: int) -> str:
+    return f"{n} var" if n == 1 else f"{n} vars"
+
+
+@coroutine
+def _go_on(handler: Coroutine[Any, Any, Any], waiter: Waiter) -> Generator[Waiter, Any, Any]:
+    """Await the rest of a coroutine that waits for `waiter` already."""
+    step: Callable[[Any], Any]
+    value: Any
+    while True:
+        try:
+            value = yield waiter
+        except GeneratorExit:
+            handler.close()
+            raise
+        except BaseException as error:  # noqa: BLE001 - it is the handler's
+            step, value = handler.throw, error
+        else:
+            step = handler.send
+        try:
+            waiter = step(value)
+        except StopIteration as stop:
+            return stop.value

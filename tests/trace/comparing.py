@@ -2,7 +2,8 @@
 
 `differences.toml` has one entry a difference: `program` (a glob of names), `reason`, and either `hide` (what is left
 out of a line before it is compared) or `native` and `ours` (a line each that stand for one another; one alone is a line
-that the other trace has not). All are regular expressions.
+that the other trace has not). All are regular expressions. Where `program` is a pattern, `example` names a program that
+needs the entry: its test fails once the entry is not needed any more.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Difference:
     """One reviewed difference."""
 
     program: str
+    example: str
     reason: str
     hide: re.Pattern[str] | None = None
     native: re.Pattern[str] | None = None
@@ -44,16 +46,18 @@ def load(path: Path) -> list[Difference]:
 
 def _entry(words: dict[str, Any]) -> Difference:
     patterns = {key: re.compile(words[key], re.DOTALL) for key in ("hide", "native", "ours") if key in words}
-    known = {"program", "reason", *patterns}
+    program = words.get("program", "")
+    known = {"program", "reason", *patterns} | ({"example"} if "*" in program else set())
     if set(words) != known or not words["reason"] or not patterns or ("hide" in patterns and len(patterns) > 1):
         raise ValueError(f"not a difference: {words}")
-    return Difference(words["program"], words["reason"], **patterns)
+    return Difference(program, words.get("example", program), words["reason"], **patterns)
 
 
 class Comparison:
     """One program's two traces; `report` is empty when they agree, `used` are the differences that were needed."""
 
     def __init__(self, program: str, allowed: Sequence[Difference]) -> None:
+        self.program = program
         self.allowed = [entry for entry in allowed if fnmatchcase(program, entry.program)]
         self.used: set[Difference] = set()
         self.report: list[str] = []
@@ -62,6 +66,10 @@ class Comparison:
         """Compare all processes of two traces."""
         for name in sorted({*native, *ours}):
             self._process(name, native.get(name, []), ours.get(name, []))
+
+    def stale(self) -> list[str]:
+        """The entries that this program is the example of, but does not need."""
+        return [str(entry) for entry in self.allowed if entry.example == self.program and entry not in self.used]
 
     def _process(self, name: str, native: list[str], ours: list[str]) -> None:
         left, right = [self._hidden(line) for line in native], [self._hidden(line) for line in ours]

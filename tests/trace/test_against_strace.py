@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.trace.comparing import Comparison
+from tests.trace.comparing import Comparison, load
 from tests.trace.normalise import normalise
-from tests.trace.traced import PROGRAMS, environment, natively
+from tests.trace.traced import DIFFERENCES, PROGRAMS, environment, here, natively
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,45 @@ def scratch(tmp_path: Path) -> Path:
     return tmp_path / "work"
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def show(comparison: Comparison) -> None:
+    """Fail with nothing but the differences, if there are any."""
+    if comparison.report:
+        pytest.fail("\n".join(comparison.report), pytrace=False)
+
+
+DIFFERENT = load(DIFFERENCES)
+each_program = pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+
+
+@each_program
+def test_same_as_strace(
+    program: Program, scratch: Path, applets: Path, busybox: str, compile_traced: GuestCompiler
+) -> None:
+    argv = program.argv(busybox, compile_traced)
+    env = environment(str(applets))
+    scratch.mkdir()
+    # What the guest writes stays in its memory, so it goes first and both find an empty directory.
+    ours = here(program.options, argv, scratch=scratch, env=env)
+    native = natively(program.options, argv, scratch=scratch, env=env)
+    comparison = Comparison(program.name, DIFFERENT)
+    comparison.compare(normalise(native.trace), normalise(ours.trace))
+    show(comparison)
+    assert ours.outcome.text() == native.outcome.text()
+    assert not comparison.stale()
+
+
+def test_the_differences_are_of_programs_that_exist() -> None:
+    names = {program.name for program in PROGRAMS}
+    assert [str(entry) for entry in DIFFERENT if entry.example not in names] == []
+
+
+def test_there_are_many_programs() -> None:
+    kinds = [program.path.suffix for program in PROGRAMS]
+    assert kinds.count(".sh") > 30
+    assert kinds.count(".c") > 30
+
+
+@each_program
 def test_strace_twice(
     program: Program, scratch: Path, applets: Path, busybox: str, compile_traced: GuestCompiler
 ) -> None:
@@ -39,4 +77,4 @@ def test_strace_twice(
         shutil.rmtree(scratch)
     comparison = Comparison(program.name, [])
     comparison.compare(*runs)
-    assert not comparison.report, "\n".join(comparison.report)
+    show(comparison)

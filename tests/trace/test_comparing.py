@@ -27,6 +27,7 @@ def compare(native: list[str], ours: list[str], allowed: list[Difference], progr
 LINE = """
 [[difference]]
 program = "a*"
+example = "a.c"
 native = 'close\\(\\d\\) = 0'
 ours = 'close\\(\\d\\) = 1'
 reason = "closing counts"
@@ -34,12 +35,14 @@ reason = "closing counts"
 HIDE = """
 [[difference]]
 program = "*"
+example = "b.c"
 hide = 'size=\\d+'
 reason = "sizes"
 """
 ALONE = """
 [[difference]]
 program = "*.c"
+example = "a.c"
 native = 'rseq\\(.*'
 reason = "not asked"
 """
@@ -74,6 +77,13 @@ def test_an_entry_is_for_its_programs_only(tmp_path: Path) -> None:
     assert compare(["close(3) = 0"], ["close(3) = 1"], entries(tmp_path, LINE), "b.c").report
 
 
+def test_an_entry_that_its_example_does_not_need_is_stale(tmp_path: Path) -> None:
+    line, hide, alone = entries(tmp_path, LINE + HIDE + ALONE)
+    comparison = compare(["close(3) = 0"], ["close(3) = 1"], [line, hide, alone])
+    assert comparison.stale() == [str(alone)]
+    assert str(line) == r"a*: native='close\\(\\d\\) = 0', ours='close\\(\\d\\) = 1'"
+
+
 def test_what_is_left_is_shown_with_what_is_around_it() -> None:
     around = [f"line{number}() = 0" for number in range(9)]
     comparison = compare([*around[:5], "x() = 0", *around[5:]], [*around[:5], "y() = 0", *around[5:]], [])
@@ -92,10 +102,11 @@ def test_a_process_of_one_side_only() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        'program = "*"\nreason = "why"',
-        'program = "*"\nhide = "x"\nreason = ""',
-        'program = "*"\nhide = "x"\nours = "y"\nreason = "why"',
-        'program = "*"\nhide = "x"\nreason = "why"\nmore = 1',
+        'program = "a.c"\nreason = "why"',
+        'program = "*"\nhide = "x"\nreason = "why"',
+        'program = "a.c"\nhide = "x"\nreason = ""',
+        'program = "a.c"\nhide = "x"\nours = "y"\nreason = "why"',
+        'program = "a.c"\nhide = "x"\nreason = "why"\nmore = 1',
     ],
 )
 def test_entries_that_say_nothing_are_refused(tmp_path: Path, text: str) -> None:

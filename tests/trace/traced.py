@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 DIRECTORY = Path(__file__).resolve().parent / "programs"
+DIFFERENCES = DIRECTORY.with_name("differences.toml")
 TIMEOUT_S = 60
 _OPTIONS = re.compile(r"(?:#|/\*) strace: (.*?)(?: \*/)?")
 

@@ -211,18 +211,20 @@ def settled(lines: list[str]) -> list[str]:
     """
     rest, told = _without_ends(lines)
     result: list[str] = []
+    children: list[str] = []
     living: list[str] = []
     together: dict[str, str] = {}
     for line in rest:
         call = parse(line)
         if child := _made(call):
+            children.append(str(child))
             living.append(str(child))
         reaped = _reaped(call)
         if reaped not in living or (len(living) == 1 and not together):
             result += [*together.values(), line, *told.pop(reaped, ())]
             together = {}
         else:
-            together = dict(sorted([*together.items(), (reaped, line)], key=lambda pair: int(pair[0])))
+            together = dict(sorted([*together.items(), (reaped, line)], key=lambda pair: children.index(pair[0])))
             told.pop(reaped, None)
         if reaped in living:
             living.remove(reaped)

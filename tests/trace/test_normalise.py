@@ -208,10 +208,10 @@ def test_a_call_that_it_interrupted_stands_once() -> None:
 
 
 def test_several_children_may_end_in_any_order() -> None:
-    made = ["fork() = 6", "fork() = 7"]
-    one = [*made, REAPED % 7, ENDED % 7, REAPED % 6, ENDED % 6, "exit(0) = ?"]
-    other = [*made, ENDED % 6, REAPED % 6, REAPED % 7, "exit(0) = ?"]
-    assert settled(one) == settled(other) == [*made, REAPED % 6, REAPED % 7, "exit(0) = ?"]
+    made = ["fork() = 9", "fork() = 7"]
+    one = [*made, REAPED % 7, ENDED % 7, REAPED % 9, ENDED % 9, "exit(0) = ?"]
+    other = [*made, ENDED % 9, REAPED % 9, REAPED % 7, "exit(0) = ?"]
+    assert settled(one) == settled(other) == [*made, REAPED % 9, REAPED % 7, "exit(0) = ?"]
 
 
 def test_other_news_of_children_and_handlers_that_work_stay_in_place() -> None:

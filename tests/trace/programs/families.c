@@ -101,6 +101,15 @@ int main(void) {
     sys(init_module, BAD, 0, "parameters");
     sys(finit_module, -1, "parameters", 3);
     sys(delete_module, "no_such_module", O_NONBLOCK);
+    sys(inotify_init);
+    sys(get_thread_area, NULL);
+    sys(set_thread_area, NULL);
+    sys(_sysctl, NULL);
+    sys(io_pgetevents, 0x1234, 1, 2, NULL, &wrong, NULL);
+    sys(quotactl_fd, -1, 0x12345678, 5, NULL);
+    sys(futex_waitv, NULL, 0, 0, NULL, CLOCK_REALTIME);
+    sys(set_mempolicy_home_node, BAD, 0, 99, 1);
+    sys(kexec_file_load, -1, -1, 3, "cmd", 0x100);
     sys(kexec_load, 0, 1, NULL, 0x80000000);
     sys(swapon, "nothere", 0x8000);
     sys(quotactl, 0x12345678, "device", 5, NULL);

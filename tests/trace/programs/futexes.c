@@ -53,5 +53,6 @@ int main(void) {
     thread(&gone);
     while (gone) sys(futex, &gone, FUTEX_WAIT, 1, NULL);
     thread(NULL);
+    pause_ms(50);
     sys(exit_group, 4);
 }

@@ -115,6 +115,7 @@ int main(void) {
     with(HIGH);
     char *end = edge(3);
     memcpy(end, "abc", 3);
+    sys(mprotect, end + 3 - 4096, 4096, PROT_READ);
     with(end);
     return 0;
 }

@@ -35,6 +35,7 @@ int main(void) {
     if ((child = sys(fork)) == 0) sys(exit_group, 5);
     sys(waitid, P_PGID, 0, NULL, WEXITED, NULL);
     if ((child = sys(fork)) == 0) pause_ms(10000);
+    pause_ms(50);
     sys(waitid, P_PID, child, &info, WEXITED | WNOHANG, NULL);
     sys(wait4, child, &status, WNOHANG, &usage);
     sys(kill, child, SIGKILL);

@@ -2,7 +2,7 @@
 #include "calls.h"
 
 int main(void) {
-    number(335, 1, 2, 3, 4, 5, 6);
+    number(337, 1, 2, 3, 4, 5, 6);
     number(400);
     number(500, -1, 0x123456789abcdef0, BAD, 4, 5, 6);
     number(512, 1);

@@ -1,4 +1,4 @@
-# date, sleep, timeout, usleep, time.
+# date, sleep, timeout, usleep.
 date -u -d @86400 +%F
 date +%Y | wc -c
 sleep 0.05
@@ -6,5 +6,4 @@ usleep 1000
 timeout 5 true; echo $?
 timeout 0.3 sleep 100; echo $?
 timeout -s KILL 0.3 sleep 100; echo $?
-time true 2> /dev/null
 cal 1 2001 | head -n 1

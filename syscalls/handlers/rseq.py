@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from syscalls.abi.errno import EBUSY, EINVAL, EPERM
 from syscalls.abi.flags import (
@@ -25,13 +25,13 @@ from syscalls.errors import SysError
 from syscalls.objects.rseq import RSEQ_ALIGN, Registration, register, unregister
 from syscalls.registry import syscall
 from syscalls.types import (
+    Hex32,
     InOut,
-    IntFlags,
-    MembarrierCmd,
+    MembarrierCommand,
     MembarrierCpu,
     MembarrierFlags,
     MembarrierResult,
-    UInt,
+    Shown,
 )
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ _REGISTRATIONS = {
 
 
 @syscall("rseq", errors="EBUSY EFAULT EINVAL EPERM")
-async def rseq(t: Task, rseq: InOut[Rseq], rseq_len: UInt, flags: IntFlags, sig: UInt) -> None:
+async def rseq(t: Task, rseq: Annotated[InOut[Rseq], Shown("hex")], rseq_len: Hex32, flags: Hex32, sig: Hex32) -> None:
     """Register the struct through which a thread has restartable sequences, or take it back (man 2 rseq)."""
     wanted, found = Registration(rseq, rseq_len, sig), t.rseq
     if flags & ~RSEQ_FLAG_UNREGISTER:
@@ -77,7 +77,7 @@ async def rseq(t: Task, rseq: InOut[Rseq], rseq_len: UInt, flags: IntFlags, sig:
 
 @syscall("membarrier", errors="EINVAL EPERM")
 async def membarrier(
-    t: Task, cmd: MembarrierCmd, flags: MembarrierFlags, cpu_id: MembarrierCpu
+    t: Task, cmd: MembarrierCommand, flags: MembarrierFlags, cpu_id: MembarrierCpu
 ) -> MembarrierResult:
     """Order the memory accesses of all threads (man 2 membarrier).
 

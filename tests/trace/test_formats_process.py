@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from linuxemu.trace import formats
 from linuxemu.trace.jsonlog import arguments, whole
 from linuxemu.trace.text import Layout, TextLog
 from tests.trace.injected import (
@@ -167,3 +168,8 @@ def show_many_variables() -> str:
     call, _, _ = called(item("execve", b"a\0", 0, BASE))
     call.mem.resident = lambda addr, n: b"\1" * n
     return texts(call, call.plan.entry)[2]
+
+
+def test_a_format_has_one_formatter() -> None:
+    with pytest.raises(ValueError, match="format address is registered twice"):
+        formats.shows("address")(lambda call, value, arg: None)

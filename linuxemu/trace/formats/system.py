@@ -1,23 +1,24 @@
-"""The system as a whole: names, memory, random bytes, kernel log, reboot; barriers and files in memory."""
+"""The system as a whole: names, memory, random bytes, kernel log, reboot; and calls of other modules by name."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linuxemu.trace.formats import CALLS, nothing, shows, shows_struct
+from linuxemu.trace.formats import CALLS, shows, shows_struct
 from linuxemu.trace.formats.basic import address, flag_names, flags, hexadecimal, named, plain_struct, table
 from linuxemu.trace.formats.memory import huge_size
 from linuxemu.trace.formats.strings import bytes_at, quote, string
 from syscalls.abi import flags as constants
+from syscalls.types import Arg
 
 if TYPE_CHECKING:
     from linuxemu.trace.call import Call
     from syscalls.abi.structs import Sysinfo, Utsname
-    from syscalls.types import Arg
 
 _U32 = 0xFFFF_FFFF
 _NAME_MAX = 64
 _UTS_LENGTH = 65
+_STRING = Arg(None, "str")
 
 
 # -- names and figures ------------------------------------------------------------------------------------
@@ -127,7 +128,7 @@ def reboot_arg(call: Call, addr: int, arg: Arg) -> str | None:
     return string(call, addr, arg) if call.argument("op") == constants.LINUX_REBOOT_CMD_RESTART2 else None
 
 
-# -- rseq, membarrier, memfd_create, memfd_secret ---------------------------------------------------------
+# -- membarrier, memfd_create -------------------------------------------------------------------------------
 
 _BARRIERS = {
     1: "MEMBARRIER_CMD_GLOBAL",
@@ -144,45 +145,38 @@ _BARRIER_COMMANDS = {0: "MEMBARRIER_CMD_QUERY", **_BARRIERS}
 _BARRIER_FLAGS = {1: "MEMBARRIER_CMD_FLAG_CPU"}
 _MEMFD_FLAGS = {1: "MFD_CLOEXEC", 2: "MFD_ALLOW_SEALING", 4: "MFD_HUGETLB"}
 _MEMFD_HUGE_SHIFT = 26
-
-
-def _rseq(call: Call) -> list[str]:
-    frame = call.frame
-    return [hexadecimal(register) for register in (frame.rdi, frame.rsi, frame.rdx, frame.r10)]
-
-
-CALLS["rseq"] = (_rseq, nothing)
+_MEMFD_NAME_MAX = 249
 
 
 @shows("membarrier_cmd")
-def membarrier_cmd(call: Call, value: int, arg: Arg) -> str:
-    """What membarrier(2) is to do."""
+def membarrier_command(call: Call, value: int, arg: Arg) -> str:
+    """A command of membarrier(2)."""
     return named(call, value & _U32, _BARRIER_COMMANDS, "MEMBARRIER_CMD_???")
 
 
 @shows("membarrier_flags")
 def membarrier_flags(call: Call, value: int, arg: Arg) -> str:
-    """Flags of membarrier(2)."""
+    """Whether a processor is named."""
     return flags(call, value, _BARRIER_FLAGS, "MEMBARRIER_CMD_FLAG_???")
 
 
 @shows("membarrier_cpu")
 def membarrier_cpu(call: Call, value: int, arg: Arg) -> str | None:
-    """The CPU, which counts with MEMBARRIER_CMD_FLAG_CPU only."""
+    """A processor, if a flag says that there is one."""
     return str(value & _U32) if call.argument("flags") & 1 else None
 
 
 @shows("membarrier_result")
 def membarrier_result(call: Call, value: int, arg: Arg) -> str:
     """For MEMBARRIER_CMD_QUERY the commands that there are."""
-    if call.args[0] & _U32 or not value:
+    if call.argument("cmd") or not value:
         return str(value)
     return f"{hexadecimal(value)} ({flags(call, value, _BARRIERS, 'MEMBARRIER_CMD_???')})"
 
 
 @shows("memfd_flags")
 def memfd_flags(call: Call, value: int, arg: Arg) -> str:
-    """Flags of memfd_create(2), and the size of its huge pages."""
+    """Flags of memfd_create(2), among them the size of huge pages."""
     huge, bits = value >> _MEMFD_HUGE_SHIFT, value & (1 << _MEMFD_HUGE_SHIFT) - 1
     if not huge or call.style.constants == "raw":
         return flags(call, value, _MEMFD_FLAGS, "MFD_???")
@@ -191,10 +185,3 @@ def memfd_flags(call: Call, value: int, arg: Arg) -> str:
         found.append(hexadecimal(rest))
     text = "|".join([*found, huge_size(huge, "MFD_HUGE_SHIFT")])
     return f"{hexadecimal(value)} /* {text} */" if call.style.constants == "verbose" else text
-
-
-def _memfd_secret(call: Call) -> list[str]:
-    return [flags(call, call.args[0] & _U32, {constants.O_CLOEXEC: "O_CLOEXEC"}, "")]
-
-
-CALLS["memfd_secret"] = (_memfd_secret, nothing)

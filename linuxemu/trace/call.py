@@ -45,6 +45,7 @@ class Call:
     __slots__ = (
         "args",
         "aux",
+        "before",
         "begin_ns",
         "busy_ns",
         "end_ns",
@@ -56,6 +57,7 @@ class Call:
         "restart",
         "result",
         "rpcs",
+        "separator",
         "stack",
         "style",
         "t",
@@ -79,6 +81,11 @@ class Call:
         """What is shown in parentheses behind the result."""
         self.note = ""
         """What formatters of its beginning leave for those of its end."""
+        self.separator = ", "
+        """What stands between the texts of its beginning and those of its end. A formatter of the beginning makes it ""
+        if its text goes on in the first one of the end (" => [5]"), or if nothing is left for the end."""
+        self.before = ""
+        """The name of the task's call before this one."""
         self.injected = ""
         """ "INJECTED" and the like, if tampering changed it."""
         self.rpcs: list[Rpc] = []

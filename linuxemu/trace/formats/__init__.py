@@ -83,4 +83,4 @@ def raw(value: int) -> str:
 
 def load() -> None:
     """Import every module of formatters."""
-    from linuxemu.trace.formats import basic, strings  # noqa: F401
+    from linuxemu.trace.formats import basic, polling, signals, strings, times  # noqa: F401

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
 AT_FDCWD = constants.AT_FDCWD
+MOST_ELEMENTS = 4096
+"""Elements of an array that are shown whatever the options say: a program could claim to have any number."""
 
 
 @cache
@@ -177,7 +179,7 @@ def array(call: Call, addr: int, count: int, size: int, show: Callable[[bytes], 
         return "NULL"
     if count <= 0:
         return "[]" if not count else address(call, addr)
-    limit = min(count, call.style.string_limit) if call.plan.abbrev else count
+    limit = min(count, call.style.string_limit if call.plan.abbrev else MOST_ELEMENTS, MOST_ELEMENTS)
     shown: list[str] = []
     for position in range(limit):
         data = call.read(addr + position * size, size)

@@ -64,7 +64,7 @@ class JsonLog:
         """See `linuxemu.trace.tracer.Log`."""
         self.leave(call, [])
 
-    def attached(self, child: Task) -> None:
+    def attached(self, t: Task, child: Task) -> None:
         """See `linuxemu.trace.tracer.Log`: the call that made it says so."""
 
     def signaled(self, t: Task, info: SigInfo) -> None:

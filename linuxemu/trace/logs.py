@@ -30,7 +30,7 @@ class NoLog:
     def lost(self, call: Call) -> None:
         """See `linuxemu.trace.tracer.Log`."""
 
-    def attached(self, child: Task) -> None:
+    def attached(self, t: Task, child: Task) -> None:
         """See `linuxemu.trace.tracer.Log`."""
 
     def signaled(self, t: Task, info: SigInfo) -> None:

@@ -82,6 +82,8 @@ class TextLog:
         self._always = layout.pids == "always"
         self._tasks: set[int] = set()
         self._last_ns = 0
+        self._numbers: dict[int, int] = {}
+        """The last call of each task, under -n."""
         self._call: Call | None = None
         """The call whose line is the last one and not complete."""
         self._line = ""
@@ -137,6 +139,7 @@ class TextLog:
         line = self._line
         if call.plan.late and not line.endswith("("):
             line = self._line = line + call.separator
+            call.separator = ""
         self._out.write(call.t.tid, line[self._written :])
         self._written = len(line)
 
@@ -186,6 +189,7 @@ class TextLog:
         else:
             self._event(t, f"+++ exited with {status >> 8 & 0xFF} +++")
         self._tasks.discard(t.tid)
+        self._numbers.pop(t.tid, None)
         self._out.ended(t.tid)
 
     def lost(self, call: Call) -> None:
@@ -203,9 +207,9 @@ class TextLog:
         else:
             self._resume(call, [rest] if rest else [])
 
-    def attached(self, child: Task) -> None:
+    def attached(self, t: Task, child: Task) -> None:
         """See `linuxemu.trace.tracer.Log`: the message comes in the middle of the call that made the task."""
-        self._tasks.add(child.tid)
+        self._tasks.update((t.tid, child.tid))
         if not self._layout.attached:
             return
         if self._call is not None and self._shows is None:
@@ -248,11 +252,15 @@ class TextLog:
             if layout.relative >= 0:
                 passed = now_ns - self._last_ns if self._last_ns else 0
                 self._last_ns = now_ns
-                head += f"{passed // _NS:6}.{passed % _NS:09}"[: 7 + layout.relative].rstrip(".") + " "
+                shown = f"{passed // _NS:6}.{passed % _NS:09}"[: 7 + layout.relative].rstrip(".")
+                head += f"(+{shown}) " if layout.clock else f"{shown} "
         if layout.number:
-            head += f"[{call.plan.number:4}] " if call is not None else f"[{'':4}] "
+            if call is not None:
+                self._numbers[t.tid] = call.plan.number
+            head += f"[{self._numbers.get(t.tid, ''):4}] "
         if layout.pointer:
-            head += f"[{call.frame.rip if call is not None else t.frame.rip:016x}] "
+            gone = call is None and t.exit_status is not None
+            head += f"[{'?' * 16}] " if gone else f"[{(call or t).frame.rip:016x}] "
         return head
 
 

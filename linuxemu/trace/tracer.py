@@ -47,8 +47,8 @@ class Log(Protocol):
     def lost(self, call: Call) -> None:
         """A call never returns: its task is about to end."""
 
-    def attached(self, child: Task) -> None:
-        """A new task is traced."""
+    def attached(self, t: Task, child: Task) -> None:
+        """A traced task has made another one that is traced, too."""
 
     def signaled(self, t: Task, info: SigInfo) -> None:
         """A task takes a signal."""
@@ -151,12 +151,9 @@ class Tracer:
                     call.result = -EINTR
                 else:
                     call.restart = interrupted.restart
-                if not t.fatal_signal_pending():
-                    await leave(call)
-                raise
-            # A task that is killed does not come out of the kernel again, so nobody sees the result.
-            if not t.fatal_signal_pending():
                 await leave(call)
+                raise
+            await leave(call)
             return call.result
 
         return traced
@@ -173,6 +170,8 @@ class Tracer:
         return injection
 
     async def _leave(self, call: Call) -> None:
+        if call.t.fatal_signal_pending():
+            return  # it is killed, so that nobody sees a result: `exited` tells of the call
         call.end_ns = self._now_ns()
         self._current.pop(call.t, None)
         plan = call.plan
@@ -237,7 +236,7 @@ class Tracer:
         """See `syscalls.objects.tracing.Tracer`."""
         if self._follow:
             child.tracer = self
-            self.log.attached(child)
+            self.log.attached(t, child)
 
     def signaled(self, t: Task, info: SigInfo) -> None:
         """See `syscalls.objects.tracing.Tracer`."""

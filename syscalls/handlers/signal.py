@@ -290,7 +290,9 @@ async def rt_sigqueueinfo(t: Task, tgid: Pid, sig: Signal, uinfo: Annotated[In[b
 
 
 @syscall("rt_tgsigqueueinfo", errors="E2BIG EAGAIN EFAULT EINVAL EPERM ESRCH")
-async def rt_tgsigqueueinfo(t: Task, tgid: Pid, tid: Pid, sig: Signal, uinfo: Annotated[In[bytes], Shown("siginfo")]) -> None:
+async def rt_tgsigqueueinfo(
+    t: Task, tgid: Pid, tid: Pid, sig: Signal, uinfo: Annotated[In[bytes], Shown("siginfo")]
+) -> None:
     """Send a thread a signal with a siginfo of the caller's making (man 2 rt_tgsigqueueinfo)."""
     info = await _read_siginfo(t, sig, uinfo)
     if tid <= 0 or tgid <= 0:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from struct import unpack
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import after, shows, shows_struct
-from linuxemu.trace.formats.basic import MOST_ELEMENTS, address, array, fd, flags, follows, named, struct
+from linuxemu.trace.formats.basic import MOST_ELEMENTS, address, array, fd, flags, named, struct
 from linuxemu.trace.formats.times import time_values
 from syscalls.abi.structs import EpollEvent, Pollfd, Timespec, Timeval
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from linuxemu.trace.call import Call
     from syscalls.types import Arg
 
@@ -53,7 +54,7 @@ def pollfds(call: Call, addr: int, arg: Arg) -> str:
 
 @after("pollfds")
 def ready_pollfds(call: Call, addr: int, arg: Arg) -> None:
-    """What poll(2) found, and of ppoll(2) the time left."""
+    """What poll(2) found, and of ppoll(2) the time left; descriptors are numbers here even under -y."""
     if call.failed:
         return
     if not call.result:
@@ -73,7 +74,7 @@ def ready_pollfds(call: Call, addr: int, arg: Arg) -> None:
             shown.append("...")
             break
         found = flags(call, value.revents & 0xFFFF, _POLL, "POLL???")
-        shown.append(f"{{fd={fd(call, value.fd)}, revents={found}}}")
+        shown.append(f"{{fd={value.fd}, revents={found}}}")
     parts = [f"[{', '.join(shown)}]"] if shown else []
     call.aux = ", ".join(parts + _left(call, "tmo_p", Timespec))
 
@@ -94,12 +95,12 @@ def _bits(call: Call, addr: int, count: int) -> int | None:
     return int.from_bytes(data, "little") & ((1 << count) - 1) if data is not None else None
 
 
-def _members(call: Call, bits: int) -> str:
+def _members(bits: int, show: Callable[[int], str]) -> str:
     shown = []
     while bits:
         low = bits & -bits
         bits ^= low
-        shown.append(fd(call, low.bit_length() - 1))
+        shown.append(show(low.bit_length() - 1))
     return f"[{' '.join(shown)}]"
 
 
@@ -110,7 +111,7 @@ def fdset(call: Call, addr: int, arg: Arg) -> str:
     if not addr or not call.plan.verbose or count <= 0:
         return address(call, addr)
     bits = _bits(call, addr, count)
-    return _members(call, bits) if bits is not None else address(call, addr)
+    return _members(bits, lambda member: fd(call, member)) if bits is not None else address(call, addr)
 
 
 @shows("select_timeout")
@@ -133,7 +134,7 @@ def ready_fdsets(call: Call, addr: int, arg: Arg) -> None:
         at = call.argument(name)
         bits = _bits(call, at, call.argument("nfds")) if at and left > 0 else None
         if bits:
-            parts.append(f"{label} {_members(call, bits)}")
+            parts.append(f"{label} {_members(bits, str)}")
             left -= bits.bit_count()
     call.aux = ", ".join(parts + _left(call, "timeout", Timeval if arg.table == "Timeval" else Timespec))
 

@@ -120,7 +120,8 @@ def _kernel_fields(signo: int, code: int, raw: bytes, style: Style) -> list[str]
     if signo == SIGCHLD:
         status, utime, stime = unpack_from("<i4xqq", raw, 24)
         shown = str(status) if code == CLD_EXITED else signal_value(status, style)
-        return [*_source(raw), f"si_status={shown}", f"si_utime={_ticks(utime)}", f"si_stime={_ticks(stime)}"]
+        times = [f"si_utime={ticks(utime, style)}", f"si_stime={ticks(stime, style)}"]
+        return [*_source(raw), f"si_status={shown}", *times]
     if signo in (SIGILL, SIGFPE, SIGSEGV, SIGBUS, SIGTRAP):
         return _fault(signo, code, raw)
     if signo == SIGIO:
@@ -153,9 +154,9 @@ def _band(raw: bytes) -> list[str]:
     return [f"si_band={band}", f"si_fd={fd}"]
 
 
-def _ticks(count: int) -> str:
+def ticks(count: int, style: Style) -> str:
     """Clock ticks of 1/100 s, with the seconds as a comment."""
-    return f"{count} /* {count / 100:.2f} s */" if count else "0"
+    return f"{count} /* {count / 100:.2f} s */" if count and style.constants != "raw" else str(count)
 
 
 def _fault(signo: int, code: int, raw: bytes) -> list[str]:

@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from linuxemu.trace.formats import shows, shows_struct
 from linuxemu.trace.formats.basic import address, flags, follows, named
-from linuxemu.trace.formats.siginfos import signal_value
-from syscalls.abi.structs import Itimerspec, Itimerval, Sigevent, Timespec, Timeval, Timex, Timezone, Tms, Utimbuf
+from linuxemu.trace.formats.siginfos import signal_value, ticks
+from syscalls.abi.structs import (
+    Itimerspec,
+    Itimerval,
+    Sigevent,
+    Timespec,
+    Timeval,
+    Timex,
+    Timezone,
+    Tms,
+    Utimbuf,
+)
 from syscalls.errors import Restart
 
 if TYPE_CHECKING:
@@ -77,10 +87,6 @@ def _dated(seconds: int) -> str:
     return f"{seconds} /* {text} */" if text else str(seconds)
 
 
-def _ticks(count: int) -> str:
-    return f"{count} /* {count / 100:.2f} s */" if count else "0"
-
-
 # -- structures -----------------------------------------------------------------------------------------------
 
 
@@ -117,7 +123,8 @@ def timezone(call: Call, value: Timezone) -> str:
 @shows_struct("Tms")
 def tms(call: Call, value: Tms) -> str:
     """times(2), with seconds as a comment."""
-    return "{" + ", ".join(f"{name}={_ticks(field)}" for name, field in zip(value.FIELDS, value, strict=True)) + "}"
+    parts = [f"{name}={ticks(field, call.style)}" for name, field in zip(value.FIELDS, value, strict=True)]
+    return "{" + ", ".join(parts) + "}"
 
 
 @shows_struct("Utimbuf")

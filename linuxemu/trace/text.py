@@ -177,6 +177,8 @@ class TextLog:
         self._tasks.add(tid)
         if self._layout.superseded:
             self._event(t, f"+++ superseded by execve in pid {t.tid} +++", tid)
+        self._numbers.pop(t.tid, None)
+        self._out.ended(t.tid)
 
     def exited(self, t: Task, status: int) -> None:
         """See `linuxemu.trace.tracer.Log`."""

@@ -10,7 +10,7 @@ from linuxemu.trace.formats.times import time_values
 from syscalls.abi.structs import EpollEvent, Pollfd, Timespec, Timeval
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
     from linuxemu.trace.call import Call
     from syscalls.types import Arg
@@ -29,8 +29,8 @@ _EPOLL = {
 _EPOLL_CREATE = {0x80000: "EPOLL_CLOEXEC"}
 _EPOLL_CTL = {1: "EPOLL_CTL_ADD", 2: "EPOLL_CTL_DEL", 3: "EPOLL_CTL_MOD"}
 _EPOLL_CTL_DEL = 2
-_MOST_DESCRIPTORS = 1 << 20
-"""Bits of a set that are looked at, as many as strace does."""
+_MOST_DESCRIPTORS = 1 << 16
+"""Bits of a set that are looked at: a program could claim to have any number."""
 
 
 # -- poll -----------------------------------------------------------------------------------------------------
@@ -88,20 +88,18 @@ def _left(call: Call, name: str, kind: type[Timespec] | type[Timeval]) -> list[s
 # -- select ---------------------------------------------------------------------------------------------------
 
 
-def _bits(call: Call, addr: int, count: int) -> int | None:
-    """The members of a set of `count` descriptors as bits; None if it cannot be read."""
+def _members(call: Call, addr: int, count: int) -> list[int] | None:
+    """The members of a set of `count` descriptors, of at most 65,536; None if it cannot be read."""
     count = min(count, _MOST_DESCRIPTORS)
     data = call.read(addr, (count + 63) // 64 * 8)
-    return int.from_bytes(data, "little") & ((1 << count) - 1) if data is not None else None
+    if data is None:
+        return None
+    found = [8 * at + bit for at, byte in enumerate(data) if byte for bit in range(8) if byte >> bit & 1]
+    return [member for member in found if member < count]
 
 
-def _members(bits: int, show: Callable[[int], str]) -> str:
-    shown = []
-    while bits:
-        low = bits & -bits
-        bits ^= low
-        shown.append(show(low.bit_length() - 1))
-    return f"[{' '.join(shown)}]"
+def _set(members: Iterable[str]) -> str:
+    return f"[{' '.join(members)}]"
 
 
 @shows("fdset")
@@ -110,8 +108,8 @@ def fdset(call: Call, addr: int, arg: Arg) -> str:
     count = call.argument(arg.length)
     if not addr or not call.plan.verbose or count <= 0:
         return address(call, addr)
-    bits = _bits(call, addr, count)
-    return _members(bits, lambda member: fd(call, member)) if bits is not None else address(call, addr)
+    members = _members(call, addr, count)
+    return _set(fd(call, member) for member in members) if members is not None else address(call, addr)
 
 
 @shows("select_timeout")
@@ -132,10 +130,10 @@ def ready_fdsets(call: Call, addr: int, arg: Arg) -> None:
     left = call.result or 0
     for name, label in (("readfds", "in"), ("writefds", "out"), ("exceptfds", "except")):
         at = call.argument(name)
-        bits = _bits(call, at, call.argument("nfds")) if at and left > 0 else None
-        if bits:
-            parts.append(f"{label} {_members(bits, str)}")
-            left -= bits.bit_count()
+        members = _members(call, at, call.argument("nfds")) if at and left > 0 else None
+        if members:
+            parts.append(f"{label} {_set(map(str, members))}")
+            left -= len(members)
     call.aux = ", ".join(parts + _left(call, "timeout", Timeval if arg.table == "Timeval" else Timespec))
 
 

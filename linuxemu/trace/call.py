@@ -50,6 +50,7 @@ class Call:
         "busy_ns",
         "end_ns",
         "frame",
+        "held",
         "injected",
         "mem",
         "note",
@@ -79,6 +80,8 @@ class Call:
         """A `Restart` kind if a signal interrupted it."""
         self.aux = ""
         """What is shown in parentheses behind the result."""
+        self.held = ""
+        """The beginning of its line, while it is not known whether the line is to be shown."""
         self.note = ""
         """What formatters of its beginning leave for those of its end."""
         self.separator = ", "

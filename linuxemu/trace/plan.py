@@ -47,6 +47,8 @@ class Plan:
         self.arguments = declared.arguments() if declared is not None else [(f"arg{n}", _RAW) for n in range(1, 7)]
         """Name and `Arg` of each argument."""
         self.result = declared.result() if declared is not None else _WORD
+        if self.result.format == "int" and self.name in formats.RESULTS:
+            self.result = self.result._replace(format=formats.RESULTS[self.name])
         self.index = {name: position for position, (name, _) in enumerate(self.arguments)}
         """Position of each argument in `Call.args`."""
         self.decode = _decoder(self.arguments)
@@ -66,13 +68,16 @@ class Plan:
             return special
         arguments = [(position, arg) for position, (_, arg) in enumerate(self.arguments)]
         # What the kernel fills, and all behind it, is shown when the call has ended.
-        first_out = next((n for n, (_, arg) in enumerate(arguments) if arg.direction == "out" and not self.raw), None)
+        first_out = next((n for n, (_, arg) in enumerate(arguments) if self._waits(arg)), None)
         early = arguments[:first_out]
         late = arguments[first_out:] if first_out is not None else []
+        twice = bool(late) and late[0][1].format in formats.CHANGES
+        if twice:
+            early = [*early, late[0]]
         after = [(n, arg, formats.AFTER[arg.format]) for n, arg in early if arg.format in formats.AFTER]
-        show_late = self._shower(late)
+        show_late = self._shower(late, twice)
         self.late = bool(late)
-        self.decoded = not late and not after
+        self.decoded = not late and (self.raw or not after)
         if not after or self.raw:
             return self._shower(early), show_late
 
@@ -83,12 +88,19 @@ class Plan:
 
         return self._shower(early), exit_
 
-    def _shower(self, arguments: list[tuple[int, Arg]]) -> Callable[[Call], list[str]]:
+    def _waits(self, arg: Arg) -> bool:
+        """Whether an argument, and what is behind it, is shown when the call has ended."""
+        return (arg.direction == "out" or arg.format in formats.CHANGES) and not self.raw
+
+    def _shower(self, arguments: list[tuple[int, Arg]], twice: bool = False) -> Callable[[Call], list[str]]:
         if not arguments:
             return formats.nothing
         if self.raw:
             return lambda call: [formats.raw(call.args[position]) for position, _ in arguments]
         parts = [(position, arg, formats.of(arg)) for position, arg in arguments]
+        if twice:
+            position, arg, _ = parts[0]
+            parts[0] = (position, arg, formats.CHANGES[arg.format])
         if len(parts) == 1:
             position, arg, show_one = parts[0]
 

@@ -96,7 +96,7 @@ class TextLog:
     def enter(self, call: Call, parts: list[str]) -> None:
         """See `linuxemu.trace.tracer.Log`."""
         if self._shows is not None:
-            call.note = f"{self._leader(call.t, call)}{call.plan.name}({', '.join(parts)}"
+            call.held = f"{self._leader(call.t, call)}{call.plan.name}({', '.join(parts)}"
             return
         if self._call is not None:
             self._interrupt()
@@ -113,7 +113,7 @@ class TextLog:
         if self._shows is not None:
             if not self._shows(call):
                 return
-            head, written = call.note, 0
+            head, written = call.held, 0
         elif self._call is call:
             head, written = self._line, self._written
             self._call, self._written = None, 0

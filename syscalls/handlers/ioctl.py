@@ -22,7 +22,7 @@ from syscalls.abi.flags import (
 from syscalls.errors import SysError
 from syscalls.objects.polling import set_async
 from syscalls.registry import PARTIAL, syscall
-from syscalls.types import Fd, UInt, ULong
+from syscalls.types import Fd, IoctlArg, IoctlOp, IoctlResult
 
 if TYPE_CHECKING:
     from syscalls.objects.file import File
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     "ioctl", errors="EBADF EFAULT EINTR EINVAL EIO ENOTTY EPERM ESRCH",
     support=PARTIAL, notes="requests of files, pipes, terminals and devices that exist here",
 )  # fmt: skip
-async def ioctl(t: Task, fd: Fd, op: UInt, argp: ULong) -> int:
+async def ioctl(t: Task, fd: Fd, op: IoctlOp, argp: IoctlArg) -> IoctlResult:
     """Control a device or an open file (man 2 ioctl)."""
     file = t.files.get(fd)
     if op in (FIOCLEX, FIONCLEX):

@@ -25,8 +25,14 @@ AFTER: dict[str, After] = {}
 """What else a format does when the call has ended: what became of an argument goes into `Call.aux`."""
 STRUCTS: dict[str, StructFormatter] = {}
 """Of structures of `syscalls.abi.structs`, by their names."""
+CHANGES: dict[str, Formatter] = {}
+"""Of arguments that are shown when the call begins and again when it ends, such as "[0] => [5]": the second text, put
+right behind the first. The formatter of the first one sets `Call.separator` to "" where there is a second one, which
+is then never None."""
 CALLS: dict[str, tuple[Phase, Phase]] = {}
 """Calls that are not shown argument by argument: the texts at the beginning, and those at the end."""
+RESULTS: dict[str, str] = {}
+"""Formats of the results of calls whose declarations say no more than that they are numbers."""
 
 _F = TypeVar("_F", bound=Formatter)
 _S = TypeVar("_S", bound=StructFormatter)
@@ -51,6 +57,17 @@ def after(*names: str) -> Callable[[_A], _A]:
         for name in names:
             AFTER[name] = more
         return more
+
+    return register
+
+
+def changes(*names: str) -> Callable[[_F], _F]:
+    """Register what a format shows of an argument a second time, when the call has ended."""
+
+    def register(formatter: _F) -> _F:
+        for name in names:
+            CHANGES[name] = formatter
+        return formatter
 
     return register
 
@@ -83,4 +100,27 @@ def raw(value: int) -> str:
 
 def load() -> None:
     """Import every module of formatters."""
-    from linuxemu.trace.formats import basic, polling, signals, strings, times  # noqa: F401
+    from linuxemu.trace.formats import (  # noqa: F401
+        basic,
+        clone,
+        fcntls,
+        files,
+        futex,
+        identity,
+        ioctl_block,
+        ioctl_fs,
+        ioctl_net,
+        memory,
+        mounts,
+        numbers,
+        polling,
+        prctl,
+        process,
+        resource,
+        signals,
+        stats,
+        strings,
+        system,
+        terminals,
+        times,
+    )

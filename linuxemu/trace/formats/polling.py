@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import after, shows, shows_struct
-from linuxemu.trace.formats.basic import MOST_ELEMENTS, address, array, fd, flags, named, struct
+from linuxemu.trace.formats.basic import ARRAY_MAX, address, array, fd, flags, named, struct
 from linuxemu.trace.formats.times import time_values
 from syscalls.abi.structs import EpollEvent, Pollfd, Timespec, Timeval
 
@@ -60,7 +60,7 @@ def ready_pollfds(call: Call, addr: int, arg: Arg) -> None:
     if not call.result:
         call.aux = "Timeout"
         return
-    count = min(call.argument(arg.length), MOST_ELEMENTS)
+    count = min(call.argument(arg.length), ARRAY_MAX)
     shown: list[str] = []
     for position in range(count):
         data = call.read(addr + position * Pollfd.SIZE, Pollfd.SIZE)

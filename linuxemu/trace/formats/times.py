@@ -5,6 +5,7 @@ from __future__ import annotations
 from struct import unpack
 from typing import TYPE_CHECKING, Any
 
+from linuxemu.trace.clock import date
 from linuxemu.trace.formats import shows, shows_struct
 from linuxemu.trace.formats.basic import address, flags, follows, named
 from linuxemu.trace.formats.siginfos import signal_value, ticks
@@ -17,7 +18,6 @@ from syscalls.abi.structs import (
     Timex,
     Timezone,
     Tms,
-    Utimbuf,
 )
 from syscalls.errors import Restart
 
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from syscalls.types import Arg
 
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
-_DAY = 86_400
-_MOST_SECONDS = (1 << 31) * 365 * _DAY
-"""About when the year does not fit into an int any more: the C library then has no date."""
 _ADJ = {
     0xA001: "ADJ_OFFSET_SS_READ", 0x8001: "ADJ_OFFSET_SINGLESHOT", 1: "ADJ_OFFSET", 2: "ADJ_FREQUENCY",
     4: "ADJ_MAXERROR", 8: "ADJ_ESTERROR", 0x10: "ADJ_STATUS", 0x20: "ADJ_TIMECONST", 0x80: "ADJ_TAI",
@@ -62,29 +59,6 @@ def time_values(call: Call, addr: int, kind: type[Timespec] | type[Timeval]) -> 
         return address(call, addr)
     value = kind.unpack(data)
     return timespec_text(value) if isinstance(value, Timespec) else timeval_text(value)
-
-
-def date(seconds: int) -> str:
-    """Seconds since 1970 as a date in UTC; nothing for 0 and for years that are no int."""
-    if not seconds or abs(seconds) > _MOST_SECONDS:
-        return ""
-    days, rest = divmod(seconds, _DAY)
-    # Counted in years that begin in March, in cycles of 400 years.
-    cycle, day = divmod(days + 719_468, 146_097)
-    year_of_cycle = (day - day // 1460 + day // 36_524 - day // 146_096) // 365
-    day -= 365 * year_of_cycle + year_of_cycle // 4 - year_of_cycle // 100
-    month = (5 * day + 2) // 153
-    year = 400 * cycle + year_of_cycle + (month >= 10)
-    month_day = day - (153 * month + 2) // 5 + 1
-    return (
-        f"{year:04}-{month + 3 if month < 10 else month - 9:02}-{month_day:02}"
-        f"T{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}+0000"
-    )
-
-
-def _dated(seconds: int) -> str:
-    text = date(seconds)
-    return f"{seconds} /* {text} */" if text else str(seconds)
 
 
 # -- structures -----------------------------------------------------------------------------------------------
@@ -125,12 +99,6 @@ def tms(call: Call, value: Tms) -> str:
     """times(2), with seconds as a comment."""
     parts = [f"{name}={ticks(field, call.style)}" for name, field in zip(value.FIELDS, value, strict=True)]
     return "{" + ", ".join(parts) + "}"
-
-
-@shows_struct("Utimbuf")
-def utimbuf(call: Call, value: Utimbuf) -> str:
-    """utime(2), with dates as a comment."""
-    return f"{{actime={_dated(value.actime)}, modtime={_dated(value.modtime)}}}"
 
 
 @shows_struct("Timex")
@@ -194,14 +162,16 @@ def remaining(call: Call, addr: int, arg: Arg) -> str:
 def stored_time(call: Call, addr: int, arg: Arg) -> str:
     """Where time(2) stores seconds."""
     data = call.read(addr, 8) if follows(call, addr, arg) else None
-    return address(call, addr) if data is None else f"[{_dated(int.from_bytes(data, 'little', signed=True))}]"
+    if data is None:
+        return address(call, addr)
+    value = int.from_bytes(data, "little", signed=True)
+    return f"[{value}{date(value)}]"
 
 
 @shows("seconds")
 def seconds(call: Call, value: int, arg: Arg) -> str:
     """The result of time(2), with the date."""
-    text = date(value)
-    return f"{value} ({text})" if text else str(value)
+    return f"{value}{date(value)}".replace("/* ", "(").replace(" */", ")")
 
 
 @shows("clock_state")

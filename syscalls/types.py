@@ -154,6 +154,13 @@ PolicyResult = Annotated[int, Arg(None, "sched_policy_result", "SCHED_")]
 IoprioWhich = Annotated[int, Arg("s32", "value", "IOPRIO_WHO_")]
 Ioprio = Annotated[int, Arg("s32", "ioprio", "IOPRIO_CLASS_")]
 IoprioResult = Annotated[int, Arg(None, "ioprio_result", "IOPRIO_CLASS_")]
+Hex32 = Annotated[int, Arg("u32", "hex")]
+MembarrierCommand = Annotated[int, Arg("s32", "membarrier_cmd", "MEMBARRIER_CMD_")]
+MembarrierFlags = Annotated[int, Arg("u32", "membarrier_flags", "MEMBARRIER_CMD_FLAG_")]
+MembarrierCpu = Annotated[int, Arg("s32", "membarrier_cpu")]
+MembarrierResult = Annotated[int, Arg("s64", "membarrier_result")]
+MemfdFlags = Annotated[int, Arg("u32", "memfd_flags", "MFD_")]
+
 # Files, directories, descriptors
 Whence = Annotated[int, Arg("u32", "value", "SEEK_")]
 CreateMode = Annotated[int, Arg("u16", "create_mode")]

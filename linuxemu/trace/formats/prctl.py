@@ -200,7 +200,7 @@ def _seccomp(call: Call, mode: int) -> list[str]:
     text = named(call, mode, names.SECCOMP, "SECCOMP_MODE_???")
     if mode == _SECCOMP_STRICT:
         return [text]
-    return [text, program(call, call.args[2])] if mode == _SECCOMP_FILTER else [text, *_rest(call, 2)]
+    return [text, _filter(call, call.args[2])] if mode == _SECCOMP_FILTER else [text, *_rest(call, 2)]
 
 
 def _mce_kill(call: Call, kind: int) -> list[str]:
@@ -343,3 +343,12 @@ def _features(call: Call, value: int) -> str:
 
 
 CALLS["arch_prctl"] = (_arch_entry, _arch_exit)
+
+
+def _filter(call: Call, addr: int) -> str:
+    """A struct sock_fprog."""
+    data = call.read(addr, 16) if addr and call.plan.verbose else None
+    if data is None:
+        return address(call, addr)
+    length, where = int.from_bytes(data[:2], "little"), int.from_bytes(data[8:], "little")
+    return program(call, length, where, "seccomp")

@@ -60,6 +60,13 @@ class JsonLog:
         if self._shows is None or self._shows(call):
             self._write(call.t, "syscall", begin_ns, call_fields(call, whole(call, early, parts)))
 
+    def lost(self, call: Call) -> None:
+        """See `linuxemu.trace.tracer.Log`."""
+        self.leave(call, [])
+
+    def attached(self, t: Task, child: Task) -> None:
+        """See `linuxemu.trace.tracer.Log`: the call that made it says so."""
+
     def signaled(self, t: Task, info: SigInfo) -> None:
         """See `linuxemu.trace.tracer.Log`."""
         if info.signo in self._signals:
@@ -74,10 +81,8 @@ class JsonLog:
         """See `linuxemu.trace.tracer.Log`."""
         self._write(t, "superseded", None, {"by": tid})
 
-    def exited(self, t: Task, status: int, call: Call | None) -> None:
+    def exited(self, t: Task, status: int) -> None:
         """See `linuxemu.trace.tracer.Log`."""
-        if call is not None:
-            self.leave(call, [])
         if not self._exits:
             return
         signo = status & 0x7F

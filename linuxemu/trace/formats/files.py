@@ -8,7 +8,7 @@ from linuxemu.trace.formats import changes, shows
 from linuxemu.trace.formats.basic import address, array, fd, flags, follows, hexadecimal, mode, table
 from linuxemu.trace.formats.strings import bytes_at, quote
 from linuxemu.trace.formats.tables import unknown
-from syscalls.abi.flags import O_ACCMODE, O_CREAT
+from syscalls.abi.flags import O_ACCMODE, O_CREAT, O_DIRECTORY, O_TMPFILE
 from syscalls.abi.structs import Iovec, OpenHow
 
 if TYPE_CHECKING:

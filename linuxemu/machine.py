@@ -50,7 +50,7 @@ class Machine:
         host_root: the host's own / is the root (through the overlay), with the caller's directory and environment.
         rw: the guest's writes go to the directory `root` instead of an overlay in memory.
         binds: host files and directories to show.
-        env: variables added to a small clean environment (to the caller's own with `host_root`).
+        env: variables added to a small clean environment (to the caller's own with `host_root`); None removes one.
         cwd: the program's directory in the guest; / by default.
         user: uid and gid of the program; 0 and 0 by default.
         engine: the CPU engine, "unicorn".
@@ -77,7 +77,7 @@ class Machine:
         host_root: bool = False,
         rw: bool = False,
         binds: Sequence[Bind] = (),
-        env: Mapping[str, str] | None = None,
+        env: Mapping[str, str | None] | None = None,
         cwd: str | None = None,
         user: tuple[int, int] | None = None,
         engine: str = "unicorn",
@@ -174,7 +174,11 @@ class Machine:
         base = dict(os.environ) if self._host_root else dict(_CLEAN_ENVIRONMENT)
         if not self._host_root and "TERM" in os.environ:
             base["TERM"] = os.environ["TERM"]
-        base.update(self._env)
+        for name, value in self._env.items():
+            if value is None:
+                base.pop(name, None)
+            else:
+                base[name] = value
         return base
 
     def _root_server(self, session: Session) -> tuple[int, str]:

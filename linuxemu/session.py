@@ -385,4 +385,4 @@ class Session:
 
             sys.stderr.write(f"linuxemu: internal error {where}\n")
             sys.stderr.write("".join(traceback.format_exception(error)))
-        return sorted(linux.missing, key=lambda key: -linux.missing[key]) if linux is not None else []
+        return sorted(linux.missing(), key=lambda item: -item.times) if linux is not None else []

@@ -25,7 +25,7 @@ Invoke = Callable[["Task", "TrapFrame"], Awaitable[int | None]]
 _H = TypeVar("_H", bound=Handler)
 
 # Positions in TrapFrame of rdi, rsi, rdx, r10, r8, r9: where Linux passes arguments.
-_ARGUMENT_INDEX = (8, 9, 7, 12, 10, 11)
+ARGUMENT_INDEX = (8, 9, 7, 12, 10, 11)
 
 
 class Syscall:
@@ -113,7 +113,7 @@ def decoder(arguments: list[Arg], form: str, before: str = "", **names: Any) -> 
 
     parts = [
         f"{arg.decode}(f[{index}])" if arg.decode else f"f[{index}]"
-        for index, arg in zip(_ARGUMENT_INDEX, arguments, strict=False)
+        for index, arg in zip(ARGUMENT_INDEX, arguments, strict=False)
     ]
     expression = form.format(", ".join(parts)) if parts else form.replace(", {}", "").replace("{},", "")
     return eval(f"lambda {before}f: {expression}", {**DECODERS, **names})

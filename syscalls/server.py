@@ -53,27 +53,32 @@ from syscalls.abi.flags import (
 from syscalls.errors import Interrupted, OutOfMemory, SysError
 from syscalls.objects.console import Console
 from syscalls.objects.credentials import Credentials
-from syscalls.objects.delivery import deliver
+from syscalls.objects.delivery import deliver, resume
 from syscalls.objects.device import DeviceTable
 from syscalls.objects.exit import exit_group
 from syscalls.objects.futex import FutexTable, exit_robust_list
 from syscalls.objects.process import ProcessTable
+from syscalls.objects.rseq import watch
 from syscalls.objects.signal import force_fault
 from syscalls.objects.task import Task, TaskExited
+from syscalls.types import s32
 from syscalls.vfs.filesystem import errno_of
 from syscalls.vfs.mount import MountNamespace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from syscalls.objects.process import Process
     from syscalls.objects.tracing import Tracer
+    from syscalls.vfs.filesystem import FileSystem
     from syscalls.vfs.inode import Inode
 
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
 _MASK_31 = 0x7FFF_FFFF
 _POOL_PAGES = 64
 _KEPT_INODES = 128
+MOST_KINDS = 1000
+"""Kinds of requests that are recorded as not supported."""
 _FAULT_DONE = PageFaultReply()
 _EXCEPTION_SIGNALS = {
     VECTOR_DIVIDE: (SIGFPE, FPE_INTDIV),
@@ -96,13 +101,21 @@ class Peers(NamedTuple):
 
 
 class Unsupported(NamedTuple):
-    """Something a program asked for that is not there."""
+    """Something a program asked for that is not there.
+
+    Args:
+        what: the call, or the part of it.
+        comm: the command's name.
+        times: how often.
+    """
 
     what: str
     comm: bytes
+    times: int = 1
 
     def __str__(self) -> str:
-        return f"{self.what} ({self.comm.decode(errors='replace')})" if self.comm else self.what
+        by = f" ({self.comm.decode(errors='replace')})" if self.comm else ""
+        return f"{self.what}{by}" if self.times == 1 else f"{self.what}{by}, {self.times} times"
 
 
 class LinuxServer(Server):
@@ -130,8 +143,7 @@ class LinuxServer(Server):
         self.by_ktask: dict[int, Task] = {}
         self.pool: list[int] = []
         """Frames from vm that hold nothing yet."""
-        self.missing: dict[Unsupported, int] = {}
-        """What was asked for and is not supported -> how often."""
+        self._missing: dict[tuple[str, bytes], int] = {}
         self.tracer: Tracer | None = None
         self.main: Process | None = None
         self.ended: Callable[[Process], object] = lambda process: None
@@ -141,6 +153,8 @@ class LinuxServer(Server):
         self.boot_ns = 0
         self.new_memfs: Callable[[], int]
         """Makes an empty file server for a tmpfs mount; returns its task id."""
+        self.memory_files: FileSystem | None = None
+        """Where files of memfd_create live, mounted nowhere; made with the first."""
         self._invoke: dict[int, registry.Invoke] = {}
         self._kept: dict[Inode, None] = {}
         self._refills = 0
@@ -177,17 +191,17 @@ class LinuxServer(Server):
         frame = t.frame
         frame = TrapFrame._make(frame[:5] + (rax,) + frame[6:])
         if t.attention or t.restart:
-            after = await self._tail(t, frame, True)
+            after = await self._tail(t, deliver(t, frame, True))
             if after is None:
                 return None
             frame = after
         t.in_kernel = False
         return AbiHookReply(frame)
 
-    async def _tail(self, t: Task, frame: TrapFrame, in_syscall: bool) -> TrapFrame | None:
+    async def _tail(self, t: Task, owed: Awaitable[TrapFrame]) -> TrapFrame | None:
         """Signals, stops and the end, before a task returns to user mode; None if it does not return."""
         try:
-            return await deliver(t, frame, in_syscall)
+            return await owed
         except TaskExited:
             pass
         except OutOfMemory:
@@ -197,12 +211,12 @@ class LinuxServer(Server):
         return None
 
     async def _return_to_user(self, t: Task, m: AbiHook) -> AbiHookReply | None:
-        """The INITIAL and INTERRUPT hooks: signals, and for a new task its first registers."""
+        """The INITIAL and INTERRUPT hooks: signals, what rseq(2) promises, and for a new task its first registers."""
         frame = t.frame if m.type == HOOK_INITIAL else m.frame
         t.frame = frame
         t.in_kernel = True
-        if t.attention:
-            after = await self._tail(t, frame, False)
+        if t.attention or t.rseq is not None:
+            after = await self._tail(t, resume(t, frame))
             if after is None:
                 return None
             frame = after
@@ -234,7 +248,7 @@ class LinuxServer(Server):
         frame = t.frame = self.port.get_frame(t.ktask)
         cr2 = address if vector == VECTOR_PAGE_FAULT else None
         force_fault(t, signo, code, address, trap_number=vector, trap_error=error_code, trap_cr2=cr2)
-        after = await self._tail(t, frame, False)
+        after = await self._tail(t, deliver(t, frame, False))
         if after is None:
             return None
         self.port.set_frame(t.ktask, after)
@@ -276,7 +290,14 @@ class LinuxServer(Server):
         self._invoke[call.number] = self._watched(call.number, call.compile())
 
     def _first_call(self, number: int) -> registry.Invoke:
-        """Compile a declaration when the call is first made; an unknown number answers ENOSYS for ever."""
+        """Compile a declaration when the call is first made; an unknown number answers ENOSYS for ever.
+
+        A call's number is an int: as on Linux the upper half of the register does not count.
+        """
+        if number >> 31:
+            signed = s32(number) & _MASK
+            if signed != number:
+                return self._invoke.get(signed) or self._first_call(signed)
         call = registry.TABLE.get(number)
         if call is not None:
             invoke = self._watched(number, call.compile())
@@ -286,7 +307,7 @@ class LinuxServer(Server):
         async def unknown(t: Task, frame: TrapFrame) -> int:
             from syscalls.abi.numbers import X86_64
 
-            name = next((name for name, value in X86_64.items() if value == number), f"syscall_{number}")
+            name = next((name for name, value in X86_64.items() if value == number), f"syscall_{number:#x}")
             self.unsupported(name, t)
             return -ENOSYS
 
@@ -299,10 +320,15 @@ class LinuxServer(Server):
 
     def unsupported(self, what: str, t: Task | None = None, *_: object) -> None:
         """Record that a program asked for something that Linux has and this server lacks."""
-        key = Unsupported(what, t.comm if t is not None else b"")
-        self.missing[key] = self.missing.get(key, 0) + 1
+        key = what, t.comm if t is not None else b""
+        if key in self._missing or len(self._missing) < MOST_KINDS:
+            self._missing[key] = self._missing.get(key, 0) + 1
         if t is not None and t.tracer is not None:
             t.tracer.unsupported(t, what)
+
+    def missing(self) -> list[Unsupported]:
+        """What was asked for and is not supported, in the order of the first time."""
+        return [Unsupported(what, comm, count) for (what, comm), count in self._missing.items()]
 
     async def refill_pool(self) -> None:
         """Ask vm for more frames, at the cost of cached file pages if need be.
@@ -388,6 +414,8 @@ class LinuxServer(Server):
         t.ktask = ktask
         self.by_ktask[ktask] = t
         port.set_space(ktask, t.mm.space)
+        if t.rseq is not None:
+            watch(t, t.rseq)
         port.task_start(ktask, like.ktask if like is not None else None)
 
     def give_back(self, ktask: int) -> None:

@@ -29,6 +29,7 @@ COMPILERS = {
     "glibc": ("gcc", "-static"),
     "glibc-pie": ("gcc", "-static-pie"),
     "musl": ("musl-gcc", "-static"),
+    "dynamic": ("gcc",),
 }
 
 

@@ -9,10 +9,9 @@ import re
 import struct
 from typing import NamedTuple
 
-_FUNCTION = 2  # STT_FUNC
-_NO_TYPE = 0  # STT_NOTYPE: what assembler sources define
-_INDIRECT = 10  # STT_GNU_IFUNC
-_RELATIVE_INT32 = 0x1B  # DW_EH_PE_pcrel | DW_EH_PE_sdata4, which is what compilers write for x86-64
+from loader.frames import CallFrames
+from loader.symbols import STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, defined, name_at
+
 _GO_MAGICS = (0xFFFFFFF0, 0xFFFFFFF1)  # since Go 1.18, since Go 1.20
 _GO_HEADER = "<IHBB8Q"
 _RUST = re.compile(r"_ZN(.+)17h[0-9a-f]{16}E(?:\..*)?")
@@ -31,23 +30,15 @@ class Function(NamedTuple):
 def symbol_functions(symbols: bytes, strings: bytes) -> list[Function]:
     """The functions of a symbol table; of several names for one address the plainest comes first."""
     found = []
-    whole = len(symbols) // 24 * 24
-    for name_at, info, _, index, value, size in struct.iter_unpack("<IBBHQQ", symbols[:whole]):
-        kind = info & 15
-        if index == 0 or kind not in (_FUNCTION, _NO_TYPE, _INDIRECT):
+    for place, kind, value, size in defined(symbols):
+        if kind not in (STT_FUNC, STT_NOTYPE, STT_GNU_IFUNC):
             continue
-        name = _text(strings, name_at)
+        name = name_at(strings, place)
         if name.startswith("_ZN"):
             name = _rust_path(name)
-        if name and (kind != _NO_TYPE or not name.startswith((".", "$"))):
+        if name and (kind != STT_NOTYPE or not name.startswith((".", "$"))):
             found.append(Function(value, size, name))
     return sorted(found, key=lambda f: (len(f.name) - len(f.name.lstrip("_")), len(f.name), f.name))
-
-
-def _text(data: bytes, start: int) -> str:
-    """The name at a place, fit for a terminal."""
-    name = data[start : data.find(b"\0", start)].decode("utf-8", "replace")
-    return name if name.isprintable() else "".join(sign if sign.isprintable() else "?" for sign in name)
 
 
 def _rust_path(symbol: str) -> str:
@@ -71,50 +62,11 @@ def _rust_path(symbol: str) -> str:
 
 def frame_functions(address: int, data: bytes) -> list[Function]:
     """The ranges that `.eh_frame` describes: one per function, or per part of a split one."""
-    found = []
-    common: dict[int, int] = {}  # of common entries whose pointers we can read: what to add to a start
-    position = 0
-    while position + 8 <= len(data):
-        (length,) = struct.unpack_from("<I", data, position)
-        if length == 0xFFFFFFFF or position + 4 + length > len(data):
-            break
-        if length < 4:
-            position += 4 + length
-            continue
-        (back,) = struct.unpack_from("<I", data, position + 4)
-        if back == 0:
-            entry = data[position + 8 : position + 4 + length]
-            if _pointer_encoding(entry) == _RELATIVE_INT32:
-                # A signal's return is said to begin a byte early, for unwinders look up the byte before.
-                common[position] = int(b"S" in entry[: entry.find(b"\0", 1)])
-        elif position + 4 - back in common and length >= 12:
-            early = common[position + 4 - back]
-            offset, size = struct.unpack_from("<iI", data, position + 8)
-            found.append(Function(address + position + 8 + offset + early, size - early, ""))
-        position += 4 + length
-    return found
-
-
-def _pointer_encoding(entry: bytes) -> int:
-    """How the pointers of a common information entry are written; -1 if it does not say."""
-    end = entry.find(b"\0", 1)
-    letters = entry[1:end]
-    if not letters.startswith(b"z"):
-        return -1
-    rest = iter(entry[end + 1 :])
-    for _ in range(4):  # alignment of code and of data, register of the return address, length: all LEB128
-        while next(rest, 0) & 0x80:
-            pass
-    for letter in letters[1:]:
-        if letter == ord("R"):
-            return next(rest, -1)
-        if letter == ord("P"):
-            size = {2: 2, 3: 4, 4: 8}.get(next(rest, 0) & 7, 8)
-            for _ in range(size):
-                next(rest, 0)
-        elif letter == ord("L"):
-            next(rest, 0)
-    return -1
+    # A signal's return is said to begin a byte early, for unwinders look up the byte before.
+    return [
+        Function(start + signal, size - signal, "")
+        for start, size, _, signal in CallFrames(data, address).ranges()
+    ]
 
 
 def go_functions(table: bytes, text: int) -> list[Function]:
@@ -133,6 +85,6 @@ def go_functions(table: bytes, text: int) -> list[Function]:
     starts = words[::2]
     found = []
     for start, end, info in zip(starts, starts[1:], words[1::2]):
-        (name_at,) = struct.unpack_from("<I", table, entries + info + 4)
-        found.append(Function((base or text) + start, end - start, _text(table, names + name_at)))
+        (place,) = struct.unpack_from("<I", table, entries + info + 4)
+        found.append(Function((base or text) + start, end - start, name_at(table, names + place)))
     return found

@@ -103,6 +103,23 @@ def _bare_cycle(host: Host) -> Measures:
     return {LINUXEMU: lambda: float(host.launcher.run([sys.executable, "-c", program]).stdout)}
 
 
+def _traced(host: Host) -> Measures:
+    """The null call while it is traced to a file, natively by strace."""
+    log = str(host.work / "trace")
+    starts = {LINUXEMU: linuxemu_command("trace", "-o", log, "--host-root", "--")}
+    strace = shutil.which("strace") if host.native else None
+    if strace is not None:
+        starts[NATIVE] = [strace, "-o", log]
+    path = host.work / "null-traced"
+    rounds = 20000
+    write_program(path, programs.null_call(rounds))
+
+    def measure(start: list[str]) -> Callable[[], float]:
+        return lambda: elapsed_s(host.launcher.run([*start, str(path)]).stdout) * 1e6 / rounds
+
+    return {subject: measure(start) for subject, start in starts.items()}
+
+
 def _fork_exec(host: Host) -> Measures:
     plain = _timed(host, "exec", 100, lambda n: programs.fork_exec_wait(n, [host.busybox, "true"]), 1e3)
     if host.qemu is not None:
@@ -186,6 +203,7 @@ def figures(host: Host) -> list[Figure]:
     return [
         Figure("cycle", "bare stop-and-start of the engine", "µs", _bare_cycle(host)),
         Figure("null", "null system call (getppid)", "µs", null),
+        Figure("traced", "null system call, traced to a file", "µs", _traced(host)),
         Figure("fault", "page fault (fresh page)", "µs", fault),
         Figure("pipe", "pipe ping-pong (round trip)", "µs", pipe),
         Figure("fork", "fork + exit + wait", "ms", _timed(host, "fork", 200, programs.fork_wait, 1e3)),

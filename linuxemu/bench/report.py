@@ -72,6 +72,9 @@ def limits(lines: list[Line]) -> list[Limit]:
             found.append(Limit(text, value / base, most))
 
     add("null system call / bare stop-and-start", median("null"), median("cycle"), 2.5)
+    null, traced = median("null"), median("traced")
+    if null is not None and traced is not None:
+        add("tracing a null system call to a file, µs more", traced - null, 1, 25)
     add("fork + exec + wait / native", median("exec"), median("exec", NATIVE), 6)
     add("300-fork script / 300 starts under qemu-x86_64", median("script"), median("script", QEMU), 1)
     add("start-up / `python3 -c pass`", median("start"), median("python", NATIVE), 15)

@@ -1,4 +1,4 @@
-"""The command line: `linuxemu run | rootfs | audit | syscalls | bench`.
+"""The command line: `linuxemu run | trace | rootfs | audit | syscalls | bench`.
 
 Each command is a module of its own, imported only when it is asked for: the time from `linuxemu run` to the
 guest's first instruction is part of what people measure.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import sys
 
-from linuxemu.cli.options import complain
+from linuxemu.cli.options import complain, version
 
 __all__ = ["main"]
 
@@ -20,6 +20,7 @@ Run, test and understand Linux programs on a microkernel's Linux ABI layer.
 
 commands:
   run        run a Linux program as a task of the microkernel
+  trace      run one and show its system calls, as strace does
   rootfs     build root file systems for it
   audit      list the system calls that programs can make, without running them
   syscalls   list the system calls of Linux, and how far each is supported
@@ -31,7 +32,7 @@ options:
 """
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_COMMANDS = ("run", "rootfs", "audit", "syscalls", "bench")
+_COMMANDS = ("run", "trace", "rootfs", "audit", "syscalls", "bench")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -66,6 +67,10 @@ def _dispatch(words: list[str]) -> int:
         from linuxemu.cli import run
 
         return run.main(rest)
+    if command == "trace":
+        from linuxemu.cli import trace
+
+        return trace.main(rest)
     if command == "rootfs":
         from linuxemu.cli import rootfs
 
@@ -90,7 +95,7 @@ def _general(word: str) -> int:
         print(_HELP, end="")
         return 0
     if word == "--version":
-        print(f"linuxemu {_version()}")
+        print(f"linuxemu {version()}")
         return 0
     if not word:
         complain(
@@ -104,15 +109,6 @@ def _general(word: str) -> int:
         why = f"unknown command {word!r} (there are {there_are}; to run a program: linuxemu run {word})"
     complain("linuxemu", why)
     return 2
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("linuxemu")
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 def _forget_stdout() -> None:

@@ -23,6 +23,16 @@ def complain(tool: str, why: str) -> None:
         pass  # nobody listens there; the exit status still says it
 
 
+def version() -> str:
+    """The version of linuxemu that is installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("linuxemu")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
 class Option(NamedTuple):
     """One option: its name with dashes, what its value is called ("" for none), and a line of help."""
 
@@ -69,10 +79,15 @@ def split(words: list[str], options: tuple[Option, ...]) -> tuple[Values, list[s
     return values, words[position:]
 
 
-def describe(options: tuple[Option, ...]) -> str:
-    """The options as aligned lines of help."""
+def describe(options: tuple[Option, ...], least: int = 0) -> str:
+    """The options as aligned lines of help.
+
+    Args:
+        options: which ones.
+        least: the column in which their help begins at the earliest.
+    """
     heads = [f"  {option.name} {option.value}".rstrip() for option in options]
-    width = max(map(len, heads)) + 2
+    width = max(least, *(len(head) + 2 for head in heads))
     lines = []
     for head, option in zip(heads, options, strict=True):
         first, *more = option.help.split("\n")

@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from linuxemu.cli.options import Option, UsageError, Values, complain, describe, split
+from linuxemu.cli.machine import MACHINE_OPTIONS, MachineOptions, machine_options, run_machine
+from linuxemu.cli.options import Option, UsageError, complain, describe, split
 
 if TYPE_CHECKING:
-    from linuxemu.inject import Rule
-    from linuxemu.machine import Machine
+    from collections.abc import Sequence
+
+    from syscalls.server import Unsupported
 
 _OPTIONS = (
-    Option("--root", "DIR|TAR", "the guest's root: a directory or a tar archive (.tar, .gz, .xz, .zst);\n"
-           "without it a small BusyBox system, built on first use"),
-    Option("--host-root", "", "this machine's own / is the root, with your working directory and\n"
-           "environment; what the guest writes stays in memory"),
-    Option("--rw", "", "the guest's writes go to the directory of --root instead of memory"),
-    Option("--bind", "HOST:GUEST[:ro|rw]", "show the host's file or directory HOST as GUEST (repeatable);"
-           "\nread-only unless :rw", many=True),
-    Option("--env", "K=V", "set an environment variable of the program (repeatable)", many=True),
-    Option("--cwd", "DIR", "the guest's directory to start in"),
-    Option("--user", "UID[:GID]", "run as this user and group (GID is UID unless given); root if not given"),
-    Option("--engine", "unicorn", "the CPU"),
-    Option("--timeout", "SECONDS", "end everything after this time, with exit status 124"),
-    Option("--strict-ipc", "", "pack and unpack every message, as if servers were elsewhere"),
-    Option("--inject", "SPEC|@FILE", "inject faults between the kernel's servers, such as\n"
-           "fs.write:error=EIO:when=3 or fsx.*:kill:when=5%; @FILE reads them from a\n"
-           "TOML file (repeatable; docs/faults.md)", many=True),
+    *MACHINE_OPTIONS,
+    Option("--quiet", "", "say nothing about what is not supported"),
     Option("--help", "", "show this help"),
-)  # fmt: skip
+)
+
+_NOTED = 5
+"""Requests that the line about what is not supported names."""
 
 _USAGE = "usage: linuxemu run [OPTION...] [--] PROGRAM [ARGUMENT...]"
 
@@ -42,42 +33,14 @@ options:
 {options}
 
 The exit status is the program's: 126 when it cannot be executed, 127 when it is not found, 128+n when
-signal n ended it, 124 after --timeout; 2 when this command line is wrong. With LINUXEMU_REPORT=1 in the
-environment, requests of the program that linuxemu does not support are listed on stderr at the end.
+signal n ended it, 124 after --timeout; 2 when this command line is wrong. When a program asked for something
+that is not supported, a line on stderr says so at the end, unless --quiet.
 
 examples:
   linuxemu run busybox sh -c 'echo hello from $(uname -s)'
   linuxemu run --bind .:/src --cwd /src sh build.sh
   linuxemu run --host-root -- ./static-program --its-own-option
 """
-
-_ENGINES = ("unicorn",)
-_MAX_ID = 0xFFFF_FFFE  # Linux keeps the id -1 for "no change"
-
-
-class BindOption(NamedTuple):
-    """A checked --bind."""
-
-    host: str
-    guest: str
-    rw: bool
-
-
-class RunOptions(NamedTuple):
-    """What the command line asks for, checked."""
-
-    root: str | None
-    host_root: bool
-    rw: bool
-    binds: list[BindOption]
-    env: dict[str, str]
-    cwd: str | None
-    user: tuple[int, int] | None
-    engine: str
-    timeout_s: float | None
-    strict_ipc: bool
-    inject: list[Rule]
-    argv: list[str]
 
 
 def main(words: list[str]) -> int:
@@ -90,193 +53,28 @@ def main(words: list[str]) -> int:
     if options is None:
         print(_HELP.format(usage=_USAGE, options=describe(_OPTIONS)), end="")
         return 0
-    return _execute(options)
+    status, machine = run_machine("linuxemu run", options)
+    if machine is not None and machine.unsupported and not options.quiet:
+        complain("linuxemu run", note(machine.unsupported))
+    return status
 
 
-def parse(words: list[str]) -> RunOptions | None:
+def parse(words: list[str]) -> MachineOptions | None:
     """The checked command line; None when it asks for help."""
     values, argv = split(words, _OPTIONS)
-    if "--help" in values:
-        return None
-    if not argv:
-        raise UsageError(f"no program given; {_USAGE}")
-    if not argv[0]:
-        raise UsageError("the program's name is empty")
-    _check_root(values)
-    return RunOptions(
-        root=_last(values, "--root"),
-        host_root="--host-root" in values,
-        rw="--rw" in values,
-        binds=[_parse_bind(text) for text in values.get("--bind", [])],
-        env=dict(_parse_env(text) for text in values.get("--env", [])),
-        cwd=_parse_cwd(_last(values, "--cwd")),
-        user=_parse_user(_last(values, "--user")),
-        engine=_parse_engine(_last(values, "--engine")),
-        timeout_s=_parse_timeout(_last(values, "--timeout")),
-        strict_ipc="--strict-ipc" in values,
-        inject=[rule for text in values.get("--inject", []) for rule in _parse_inject(text)],
-        argv=argv,
-    )
+    return None if "--help" in values else machine_options(values, argv, _USAGE)
 
 
-def _last(values: Values, name: str) -> str | None:
-    return values[name][-1] if name in values else None
-
-
-def _check_root(values: Values) -> None:
-    root = _last(values, "--root")
-    if "--host-root" in values:
-        if root is not None:
-            raise UsageError("--root and --host-root exclude each other")
-        if "--rw" in values:
-            raise UsageError("--rw does not go with --host-root; to change one directory: --bind DIR:DIR:rw")
-    if "--rw" in values and root is None:
-        raise UsageError("--rw needs --root DIR")
-    if root is not None:
-        _must_exist("--root", root)
-        if "--rw" in values and not os.path.isdir(root):
-            raise UsageError(f"--rw: {root} is not a directory, it cannot be written to")
-
-
-def _must_exist(option: str, path: str) -> None:
-    try:
-        os.stat(path)
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(f"{option}: {path}: {why}") from None
-
-
-def _parse_bind(text: str) -> BindOption:
-    head, _, mode = text.rpartition(":")
-    rw = mode == "rw"
-    host, colon, guest = (head if mode in ("ro", "rw") else text).rpartition(":")
-    if not (colon and host and guest):
-        raise UsageError(f"--bind: {text!r} is not HOST:GUEST[:ro|rw]")
-    if not guest.startswith("/"):
-        if ":/" in host:
-            raise UsageError(f"--bind: {text!r} ends in {guest!r}, which is neither ro nor rw")
-        raise UsageError(f"--bind: the guest's path {guest!r} does not begin with /")
-    _must_exist("--bind", host)
-    return BindOption(host, guest, rw)
-
-
-def _parse_env(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (equals and name):
-        raise UsageError(f"--env: {text!r} is not NAME=VALUE")
-    return name, value
-
-
-def _parse_cwd(text: str | None) -> str | None:
-    if text is not None and not text.startswith("/"):
-        raise UsageError(f"--cwd: {text!r} is not an absolute path of the guest")
-    return text
-
-
-def _parse_user(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    uid, colon, gid = text.partition(":")
-    parts = (uid, gid if colon else uid)
-    if not all(part.isascii() and part.isdigit() and int(part) <= _MAX_ID for part in parts):
-        raise UsageError(f"--user: {text!r} is not UID[:GID] in numbers")
-    return int(parts[0]), int(parts[1])
-
-
-def _parse_engine(text: str | None) -> str:
-    if text is None:
-        return _ENGINES[0]
-    if text not in _ENGINES:
-        raise UsageError(f"--engine: no engine {text!r}; there is {', '.join(_ENGINES)}")
-    return text
-
-
-def _parse_timeout(text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0.0 < seconds < 1e9:
-        raise UsageError(f"--timeout: {text!r} is not a number of seconds above 0")
-    return seconds
-
-
-def _parse_inject(text: str) -> list[Rule]:
-    from linuxemu.inject import InjectError, parse, parse_toml
-
-    try:
-        if not text.startswith("@"):
-            return [parse(text)]
-        with open(text[1:], encoding="utf-8") as file:
-            return parse_toml(file.read())
-    except InjectError as error:
-        where = f"{text[1:]}: " if text.startswith("@") else ""
-        raise UsageError(f"--inject: {where}{error}") from None
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(f"--inject: {text[1:]}: {why}") from None
-
-
-def _execute(options: RunOptions) -> int:
-    import gc
-
-    # Booting makes tens of thousands of objects that stay: looking for cycles every 700 of them is wasted.
-    gc.set_threshold(100_000, 10, 10)
-    try:
-        return _run_machine(options)
-    except KeyboardInterrupt:  # before the guest was there to take it
-        return 130
-
-
-def _run_machine(options: RunOptions) -> int:
-    from linuxemu.errors import LinuxEmuError
-    from linuxemu.machine import Bind, Machine
-
-    try:
-        machine = Machine(
-            root=options.root,
-            host_root=options.host_root,
-            rw=options.rw,
-            binds=[Bind(bind.host, bind.guest, bind.rw) for bind in options.binds],
-            env=options.env,
-            cwd=options.cwd,
-            user=options.user,
-            engine=options.engine,
-            timeout_s=options.timeout_s,
-            strict_ipc=options.strict_ipc or None,
-            inject=options.inject,
-            stdin="inherit",
-            stdout="inherit",
-            stderr="inherit",
-        )
-        result = machine.run(options.argv)
-    except LinuxEmuError as error:
-        complain("linuxemu run", str(error))
-        return int(getattr(error, "exit_status", 2))
-    _report(machine, result.exit_status)
-    _report_faults(machine)
-    return int(result.exit_status)
-
-
-def _report(machine: Machine, status: int) -> None:
-    """Say what the program asked for in vain: when told to, or to a person whose program failed."""
-    unsupported = machine.unsupported
-    if not unsupported:
-        return
-    asked = os.environ.get("LINUXEMU_REPORT", "")
-    try:
-        wanted = asked not in ("", "0") if asked else status != 0 and os.isatty(2)
-    except OSError:
-        wanted = False
-    if wanted:
-        wishes = "; ".join(f"{item.what} (by {os.fsdecode(item.comm)})" for item in unsupported)
-        complain("linuxemu run", f"not supported: {wishes}")
-
-
-def _report_faults(machine: Machine) -> None:
-    """Say which rules have done nothing: a run without the fault proves nothing about it."""
-    for done in machine.injected:
-        if not done.fired:
-            complain("linuxemu run", f"--inject: {done.rule} hit none of {done.matched} messages")
+def note(unsupported: Sequence[Unsupported]) -> str:
+    """What programs asked for in vain, in a line: the most frequent first, not all if there is much."""
+    requests: dict[str, list[Unsupported]] = {}
+    for item in unsupported:
+        requests.setdefault(item.what, []).append(item)
+    parts = []
+    for what, items in list(requests.items())[:_NOTED]:
+        who = ", ".join(dict.fromkeys(os.fsdecode(item.comm) for item in items))
+        times = sum(item.times for item in items)
+        parts.append(f"{what} ({who})" if times == 1 else f"{what} ({who}, {times} times)")
+    if len(requests) > _NOTED:
+        parts.append(f"{len(requests) - _NOTED} more")
+    return f"not supported: {'; '.join(parts)} (linuxemu trace --unsupported tells more)"

@@ -470,7 +470,7 @@ class Guest:
     @property
     def unsupported(self) -> list[Unsupported]:
         """What was asked for and is not supported, in order."""
-        return list(self.linux.missing)
+        return self.linux.missing()
 
     def replace(self, name: str, handler: Handler) -> None:
         """Translate a system call by another handler, in this guest alone.

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linuxemu.trace import formats
+from syscalls.abi.errno import errno_name
+from syscalls.abi.errno_text import message
+from syscalls.errors import Restart
+
 if TYPE_CHECKING:
     from linuxemu.messages import TrapFrame
     from linuxemu.trace.plan import Plan
+    from linuxemu.trace.rpcs import Rpc
     from linuxemu.trace.style import Style
     from syscalls.objects.task import Task
 
 PAGE = 4096
+_RESTARTS = {
+    Restart.SYS: "ERESTARTSYS (To be restarted if SA_RESTART is set)",
+    Restart.NOHAND: "ERESTARTNOHAND (To be restarted if no handler)",
+    Restart.ALWAYS: "ERESTARTNOINTR (To be restarted)",
+    Restart.BLOCK: "ERESTART_RESTARTBLOCK (Interrupted by signal)",
+}
 
 
 class NotResident(Exception):
@@ -34,16 +46,19 @@ class Call:
         "args",
         "aux",
         "begin_ns",
+        "busy_ns",
         "end_ns",
         "frame",
+        "held",
         "injected",
         "mem",
-        "missing",
         "note",
         "plan",
         "restart",
         "result",
+        "rpcs",
         "separator",
+        "stack",
         "style",
         "t",
         "unreadable",
@@ -64,6 +79,8 @@ class Call:
         """A `Restart` kind if a signal interrupted it."""
         self.aux = ""
         """What is shown in parentheses behind the result."""
+        self.held = ""
+        """The beginning of its line, while it is not known whether the line is to be shown."""
         self.note = ""
         """What formatters of its beginning leave for those of its end."""
         self.separator = ", "
@@ -71,17 +88,36 @@ class Call:
         if its text goes on in the first one of the end (" => [5]"), or if nothing is left for the end."""
         self.injected = ""
         """ "INJECTED" and the like, if tampering changed it."""
+        self.rpcs: list[Rpc] = []
+        """The messages it became, under --rpc."""
+        self.stack: list[str] = []
+        """The lines of the user stack, under -k."""
         self.unsupported: list[str] = []
         """What it asked for that is not there."""
         self.unreadable: set[int] | None = None
-        self.missing = False
+        """Pages that cannot be read, by number."""
         self.begin_ns = 0
+        self.busy_ns = 0
+        """How long it was served until it had to wait, 0 if it never had to."""
         self.end_ns = 0
 
     @property
     def failed(self) -> bool:
         """Whether it ended with an error."""
         return self.result is None or -4096 < self.result < 0
+
+    def result_text(self) -> str:
+        """The result as strace shows it, with what stands behind it."""
+        result = self.result
+        if result is None:
+            text = f"? {_RESTARTS[self.restart]}" if self.restart else "?"
+        elif -4096 < result < 0:
+            text = f"-1 {errno_name(-result)} ({message(-result)})"
+        else:
+            text = formats.of(self.plan.result)(self, result, self.plan.result) or ""
+        if self.aux:
+            text += f" ({self.aux})"
+        return f"{text} ({self.injected})" if self.injected else text
 
     def argument(self, name: str) -> int:
         """An argument by its name; "result" is the result."""

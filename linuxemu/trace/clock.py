@@ -7,18 +7,17 @@ import time
 _NS = 1_000_000_000
 
 
-def time_stamp(ns: int, clock: str) -> str:
+def time_stamp(ns: int, form: str, digits: int) -> str:
     """A time stamp of -t, -tt or -ttt.
 
     Args:
         ns: since 1970.
-        clock: "s" or "us" for the time of day, "unix" for seconds since 1970 with microseconds.
+        form: "time" for the time of day, "unix" for seconds since 1970.
+        digits: of the fraction of the second.
     """
     whole, rest = divmod(ns, _NS)
-    if clock == "unix":
-        return f"{whole}.{rest // 1000:06}"
-    day = time.strftime("%H:%M:%S", time.localtime(whole))
-    return day if clock == "s" else f"{day}.{rest // 1000:06}"
+    text = str(whole) if form == "unix" else time.strftime("%H:%M:%S", time.localtime(whole))
+    return f"{text}.{f'{rest:09}'[:digits]}" if digits else text
 
 
 def date(seconds: int, ns: int = 0, digits: int = 9) -> str:

@@ -11,13 +11,13 @@ from syscalls.signatures import signature_of
 from syscalls.types import Arg
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from linuxemu.messages import TrapFrame
     from linuxemu.trace.call import Call
 
 NAMES = {number: name for name, number in X86_64.items()}
-_RAW = Arg(None, "address")
+_RAW = Arg(None, "hex")
 _WORD = Arg(None, "int")
 
 
@@ -29,13 +29,16 @@ class Plan:
         raw: arguments are shown as numbers, undecoded (-e raw).
         abbrev: long structures and arrays are cut short (-e abbrev).
         verbose: pointers are followed (-e verbose).
+        silent: nothing is shown of arguments.
     """
 
     __slots__ = (
         "abbrev", "arguments", "decode", "entry", "exit", "index", "late", "name", "number", "raw", "result", "verbose",
     )  # fmt: skip
 
-    def __init__(self, number: int, raw: bool = False, abbrev: bool = True, verbose: bool = True) -> None:
+    def __init__(
+        self, number: int, raw: bool = False, abbrev: bool = True, verbose: bool = True, silent: bool = False
+    ) -> None:
         self.number = number
         self.raw, self.abbrev, self.verbose = raw, abbrev, verbose
         self.name = NAMES.get(number) or f"syscall_{number:#x}"
@@ -43,13 +46,15 @@ class Plan:
         self.arguments = declared.arguments() if declared is not None else [(f"arg{n}", _RAW) for n in range(1, 7)]
         """Name and `Arg` of each argument."""
         self.result = declared.result() if declared is not None else _WORD
+        if self.result.format == "int" and self.name in formats.RESULTS:
+            self.result = self.result._replace(format=formats.RESULTS[self.name])
         self.index = {name: position for position, (name, _) in enumerate(self.arguments)}
         """Position of each argument in `Call.args`."""
         self.decode = _decoder(self.arguments)
         """Turns a trap frame into the tuple of decoded arguments."""
         self.late = False
         """Whether there are arguments that are shown when it ends."""
-        self.entry, self.exit = self._phases()
+        self.entry, self.exit = (formats.nothing, formats.nothing) if silent else self._phases()
         """The texts of the arguments that are shown when the call begins, and of those shown when it ends."""
 
     def _phases(self) -> tuple[Callable[[Call], list[str]], Callable[[Call], list[str]]]:
@@ -121,21 +126,22 @@ class Plans:
         raw: numbers shown undecoded.
         abbrev: numbers whose long structures are cut short.
         verbose: numbers whose pointers are followed.
+        silent: nothing is shown of arguments.
     """
 
-    def __init__(self, raw: frozenset[int], abbrev: frozenset[int] | None, verbose: frozenset[int] | None) -> None:
-        self._raw, self._abbrev, self._verbose = raw, abbrev, verbose
+    def __init__(
+        self, raw: Container[int], abbrev: Container[int], verbose: Container[int], silent: bool = False
+    ) -> None:
+        self._raw, self._abbrev, self._verbose, self._silent = raw, abbrev, verbose, silent
         self._made: dict[int, Plan] = {}
 
     def of(self, number: int) -> Plan:
         """The plan of a call."""
         plan = self._made.get(number)
         if plan is None:
-            plan = Plan(
-                number,
-                number in self._raw,
-                self._abbrev is None or number in self._abbrev,
-                self._verbose is None or number in self._verbose,
-            )
-            self._made[number] = plan
+            sets = self._raw, self._abbrev, self._verbose
+            raw, abbrev, verbose = (number in numbers or number not in NAMES for numbers in sets)
+            plan = Plan(number, raw, abbrev, verbose, self._silent)
+            if number in NAMES:  # a program could make up any number of others
+                self._made[number] = plan
         return plan

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from linuxemu.trace import formats
 from linuxemu.trace.clock import time_stamp
 from linuxemu.trace.formats.signals import siginfo, signal_name
-from syscalls.abi.errno import errno_name
-from syscalls.abi.errno_text import message
-from syscalls.errors import Restart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from linuxemu.trace.call import Call
     from linuxemu.trace.output import Output
     from syscalls.objects.siginfo import SigInfo
     from syscalls.objects.task import Task
 
-_RESTARTS = {
-    Restart.SYS: "ERESTARTSYS (To be restarted if SA_RESTART is set)",
-    Restart.NOHAND: "ERESTARTNOHAND (To be restarted if no handler)",
-    Restart.ALWAYS: "ERESTARTNOINTR (To be restarted)",
-    Restart.BLOCK: "ERESTART_RESTARTBLOCK (Interrupted by signal)",
-}
 _CORE_DUMPED = 0x80
 _NS = 1_000_000_000
 
@@ -35,22 +25,26 @@ class Layout(NamedTuple):
     Args:
         pids: "always" in front of each line, "many" once there was more than one task, "" never.
         column: where results begin, counted from the line's own text.
-        clock: "" for none, "s", "us", "unix" (-t, -tt, -ttt), or digits after the second.
+        clock: "" for none, "time" for the time of day, "unix" for seconds since 1970 (-t, -tt, -ttt).
+        clock_digits: digits of its fraction.
         relative: digits of the time since the line before (-r), -1 for none.
         spent: digits of the time that a call took (-T), -1 for none.
         pointer: the instruction pointer stands in front (-i).
         number: the call's number stands in front (-n).
         exits: ends of tasks are shown.
+        attached: new tasks are announced on standard error.
     """
 
     pids: str = "many"
     column: int = 40
     clock: str = ""
+    clock_digits: int = 0
     relative: int = -1
     spent: int = -1
     pointer: bool = False
     number: bool = False
     exits: bool = True
+    attached: bool = True
 
 
 class TextLog:
@@ -77,7 +71,7 @@ class TextLog:
         self._shows = shows
         self._signals = signals
         self._realtime_ns = realtime_ns
-        self._plain = layout == Layout(pids=layout.pids, column=layout.column, exits=layout.exits)
+        self._plain = layout == layout._replace(clock="", relative=-1, pointer=False, number=False)
         self._always = layout.pids == "always"
         self._tasks: set[int] = set()
         self._last_ns = 0
@@ -93,7 +87,7 @@ class TextLog:
     def enter(self, call: Call, parts: list[str]) -> None:
         """See `linuxemu.trace.tracer.Log`."""
         if self._shows is not None:
-            call.note = f"{self._leader(call.t, call)}{call.plan.name}({', '.join(parts)}"
+            call.held = f"{self._leader(call.t, call)}{call.plan.name}({', '.join(parts)}"
             return
         if self._call is not None:
             self._interrupt()
@@ -110,7 +104,7 @@ class TextLog:
         if self._shows is not None:
             if not self._shows(call):
                 return
-            head, written = call.note, 0
+            head, written = call.held, 0
         elif self._call is call:
             head, written = self._line, self._written
             self._call, self._written = None, 0
@@ -124,15 +118,19 @@ class TextLog:
     def _end(self, call: Call, head: str, written: int) -> None:
         head += ")"
         width = self._layout.column
-        line = f"{head:<{width}}= {self._result(call)}" if len(head) < width else f"{head} = {self._result(call)}"
+        line = f"{head:<{width}}= {call.result_text()}" if len(head) < width else f"{head} = {call.result_text()}"
         if self._layout.spent >= 0:
             line += f" <{seconds(call.end_ns - call.begin_ns, self._layout.spent)}>"
-        self._out.write(call.t.tid, (line[written:] if written else line) + "\n")
+        text = (line[written:] if written else line) + "\n"
+        if call.stack or call.rpcs:
+            text += "".join(f"{below}\n" for below in _below(call))
+        self._out.write(call.t.tid, text)
 
     def _show_beginning(self, call: Call) -> None:
         line = self._line
         if call.plan.late and not line.endswith("("):
             line = self._line = line + call.separator
+            call.separator = ""
         self._out.write(call.t.tid, line[self._written :])
         self._written = len(line)
 
@@ -151,18 +149,6 @@ class TextLog:
         self._unfinished.discard(call)
         head = f"{self._leader(call.t, call)}<... {call.plan.name} resumed>{', '.join(parts)}"
         self._end(call, head, 0)
-
-    def _result(self, call: Call) -> str:
-        result = call.result
-        if result is None:
-            return f"? {_RESTARTS[call.restart]}" if call.restart in _RESTARTS else "?"
-        if -4096 < result < 0:
-            text = f"-1 {errno_name(-result)} ({message(-result)})"
-        else:
-            text = formats.of(call.plan.result)(call, result, call.plan.result) or ""
-        if call.aux:
-            text += f" ({call.aux})"
-        return f"{text} ({call.injected})" if call.injected else text
 
     # -- other events ----------------------------------------------------------------------------------------
 
@@ -184,14 +170,15 @@ class TextLog:
         """See `linuxemu.trace.tracer.Log`."""
         if call is not None and self._shows is None:
             self._never_returns(call)
-        if not self._layout.exits:
-            return
         signo = status & 0x7F
-        if signo:
+        if not self._layout.exits:
+            pass
+        elif signo:
             core = " (core dumped)" if status & _CORE_DUMPED else ""
             self._event(t, f"+++ killed by {signal_name(signo)}{core} +++")
         else:
             self._event(t, f"+++ exited with {status >> 8 & 0xFF} +++")
+        self._out.ended(t.tid)
 
     def _never_returns(self, call: Call) -> None:
         ends = call.plan.name in ("exit", "exit_group")
@@ -231,7 +218,7 @@ class TextLog:
         if layout.clock or layout.relative >= 0:
             now_ns = self._realtime_ns()
             if layout.clock:
-                head += time_stamp(now_ns, layout.clock) + " "
+                head += time_stamp(now_ns, layout.clock, layout.clock_digits) + " "
             if layout.relative >= 0:
                 passed = now_ns - self._last_ns if self._last_ns else 0
                 self._last_ns = now_ns
@@ -241,6 +228,14 @@ class TextLog:
         if layout.pointer:
             head += f"[{call.frame.rip if call is not None else t.frame.rip:016x}] "
         return head
+
+
+def _below(call: Call) -> Iterator[str]:
+    """The lines beneath a call: its messages, each deeper than the one that it was sent for, and its stack."""
+    for rpc in call.rpcs:
+        spent = f" <{seconds(rpc.end_ns - rpc.begin_ns, 6)}>" if rpc.end_ns is not None else ""
+        yield f" | {'  ' * rpc.depth}{rpc}{spent}"
+    yield from call.stack
 
 
 def seconds(ns: int, digits: int) -> str:

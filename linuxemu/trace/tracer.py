@@ -6,25 +6,28 @@ from types import coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
 from linuxemu.errors import RpcError
-from linuxemu.trace import formats
+from linuxemu.trace import formats, tamper
 from linuxemu.trace.call import PAGE, Call, NotResident
 from linuxemu.trace.plan import Plans
+from syscalls.abi.errno import EINTR
 from syscalls.abi.numbers import X86_64
-from syscalls.errors import Interrupted, OutOfMemory, SysError
-from syscalls.objects.task import TaskExited
+from syscalls.errors import Interrupted, Restart, SysError
 from syscalls.vfs.filesystem import errno_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Coroutine, Generator, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 
     from linuxemu.kernel import Waiter
     from linuxemu.messages import TrapFrame
+    from linuxemu.trace.rpcs import RpcWatch
     from linuxemu.trace.style import Style
+    from linuxemu.trace.tampering import Injection, Tampering
     from syscalls.objects.siginfo import SigInfo
     from syscalls.objects.task import Task
     from syscalls.registry import Invoke
 
 _EXECVE = X86_64["execve"]
+_EXECS = (_EXECVE, X86_64["execveat"])
 _SIGN = 1 << 63
 
 
@@ -63,9 +66,14 @@ class Tracer:
         log: where everything goes.
         style: how values are spelled.
         plans: how calls are shown.
-        calls: the numbers of the calls to watch.
-        follow: new tasks are traced as well (-f).
+        shows: whether calls of a number are watched.
         now_ns: the clock of durations.
+        follow: new tasks are traced as well (-f).
+        detach: a task is not traced any more once it runs another program (-b execve).
+        about: whether a call that begins is to be watched; None for every one (-P).
+        tampering: what is done to calls (-e inject).
+        rpcs: notes the messages that calls become (--rpc).
+        stack: finds the lines of a task's user stack (-k).
     """
 
     def __init__(
@@ -73,74 +81,111 @@ class Tracer:
         log: Log,
         style: Style,
         plans: Plans,
-        calls: Container[int],
-        follow: bool,
+        shows: Callable[[int], bool],
         now_ns: Callable[[], int],
+        *,
+        follow: bool = False,
+        detach: bool = False,
+        about: Callable[[Call], bool] | None = None,
+        tampering: Tampering | None = None,
+        rpcs: RpcWatch | None = None,
+        stack: Callable[[Task, TrapFrame], Awaitable[list[str]]] | None = None,
     ) -> None:
         formats.load()
         self.log = log
         self._style = style
         self._plans = plans
-        self._calls = calls
-        self._follow = follow
+        self._shows = shows
         self._now_ns = now_ns
+        self._follow = follow
+        self._detach = detach
+        self._about = about
+        self._tampering = tampering
+        self._rpcs = rpcs
+        self._stack = stack
         self._current: dict[Task, Call] = {}
 
-    # -- what the Linux server tells -------------------------------------------------------------------------
+    # -- what the Linux server tells ---------------------------------------------------------------------
 
     def watch(self, number: int, invoke: Invoke) -> Invoke:
         """See `syscalls.objects.tracing.Tracer`."""
-        if number not in self._calls:
+        if not self._shows(number):
             return invoke
         plan, style, now_ns = self._plans.of(number), self._style, self._now_ns
-        enter, leave, current = self.log.enter, self.log.leave, self._current
+        about, leave = self._about, self._leave
+        special = self._tampering is not None or self._stack is not None
 
         async def traced(t: Task, frame: TrapFrame) -> int | None:
             if t.tracer is not self:
                 return await invoke(t, frame)
             call = Call(t, plan, frame, style)
+            if about is not None and not about(call):
+                return await invoke(t, frame)
+            injection = await self._prepare(call) if special else None
             try:
                 parts = plan.entry(call)
             except NotResident as miss:
                 parts = await self._texts(call, plan.entry, miss)
-            enter(call, parts)
-            current[t] = call
+            self.log.enter(call, parts)
+            self._current[t] = call
             call.begin_ns = now_ns()
+            handler = invoke(t, frame) if injection is None else tamper.serve(call, injection, invoke)
             try:
-                call.result = result = await self._serve(call, invoke(t, frame))
+                call.result = await self._serve(call, handler)
+                if injection is not None:
+                    await tamper.after(call, injection)
             except Interrupted as interrupted:
-                call.restart = interrupted.restart
-                result = None
+                if interrupted.restart == Restart.NEVER:
+                    call.result = -EINTR
+                else:
+                    call.restart = interrupted.restart
+                await leave(call)
                 raise
-            finally:
-                call.end_ns = now_ns()
-                if current.pop(t, None) is call:
-                    try:
-                        parts = plan.exit(call)
-                    except NotResident as miss:
-                        parts = await self._texts(call, plan.exit, miss)
-                    leave(call, parts)
-            return result
+            await leave(call)
+            return call.result
 
         return traced
+
+    async def _prepare(self, call: Call) -> Injection | None:
+        """The stack, and what is to be done to the call."""
+        if self._stack is not None:
+            call.stack = await self._stack(call.t, call.frame)
+        if self._tampering is None:
+            return None
+        injection = self._tampering.due(call.t, call.plan.number)
+        if injection is not None:
+            await tamper.before(call, injection)
+        return injection
+
+    async def _leave(self, call: Call) -> None:
+        call.end_ns = self._now_ns()
+        self._current.pop(call.t, None)
+        plan = call.plan
+        try:
+            parts = plan.exit(call)
+        except NotResident as miss:
+            parts = await self._texts(call, plan.exit, miss)
+        self.log.leave(call, parts)
+        if self._detach and plan.number in _EXECS and call.result == 0:
+            call.t.tracer = None
 
     async def _serve(self, call: Call, handler: Any) -> int:
         """The result of a handler, errors as negative numbers; the log hears of it if the handler has to wait."""
         try:
+            if self._rpcs is not None:
+                handler = self._rpcs.during(call, handler)
             try:
                 waiter = handler.send(None)
             except StopIteration as stop:
                 result = stop.value or 0
             else:
+                call.busy_ns = self._now_ns() - call.begin_ns
                 self.log.blocks(call)
                 result = await _go_on(handler, waiter) or 0
         except SysError as error:
             return -error.errno
         except RpcError as error:
             return -errno_of(error.code)
-        except (TaskExited, OutOfMemory):
-            self._current.pop(call.t, None)
-            raise
         return result if result < _SIGN else result - 2 * _SIGN
 
     async def _texts(self, call: Call, show: Callable[[Call], list[str]], miss: NotResident) -> list[str]:
@@ -160,7 +205,7 @@ class Tracer:
     async def started(self, t: Task, path: bytes, argv: Sequence[bytes], envp: Sequence[bytes]) -> None:
         """See `syscalls.objects.tracing.Tracer`."""
         t.tracer = self
-        if _EXECVE not in self._calls:
+        if not self._shows(_EXECVE):
             return
         from linuxemu.trace.formats.strings import path_text, words
 
@@ -193,6 +238,8 @@ class Tracer:
     def exited(self, t: Task, status: int) -> None:
         """See `syscalls.objects.tracing.Tracer`."""
         self.log.exited(t, status, self._current.pop(t, None))
+        if self._tampering is not None:
+            self._tampering.forget(t)
 
     def unsupported(self, t: Task, what: str) -> None:
         """See `syscalls.objects.tracing.Tracer`."""

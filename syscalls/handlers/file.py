@@ -59,11 +59,11 @@ from syscalls.handlers._errors import PATH_ERRORS
 from syscalls.objects.file import ANY, READ, WRITE, File
 from syscalls.registry import PARTIAL, syscall
 from syscalls.types import (
-    Advice,
     CloseRangeFlags,
     Count,
     CreateMode,
     DirFd,
+    FadviseAdvice,
     FallocateMode,
     Fd,
     FdFlags,
@@ -93,7 +93,7 @@ if TYPE_CHECKING:
 
 _OPEN_ERRORS = f"{PATH_ERRORS} EBUSY EINTR EISDIR EMFILE ENFILE ENOSPC ENXIO EROFS ETXTBSY"
 _READ_ERRORS = "EBADF EFAULT EINVAL EIO EISDIR ENOENT EPERM ESRCH"
-_WRITE_ERRORS = "EACCES EBADF EFAULT EFBIG EINVAL EIO ENOSPC ESRCH"
+_WRITE_ERRORS = "EACCES EBADF EFAULT EFBIG EINVAL EIO ENOSPC EPERM ESRCH"
 _OPEN_HOW_SIZE = 24
 _PAGE = 4096
 _RESOLVE = (
@@ -142,7 +142,7 @@ async def openat(t: Task, dirfd: DirFd, pathname: UserPath, flags: OpenFlags, mo
     return await _open(t, dirfd, pathname, plain_flags(flags), mode & 0o7777)
 
 
-@syscall("creat", errors=_OPEN_ERRORS)
+@syscall("creat", errors=f"{_OPEN_ERRORS} EPERM")
 async def creat(t: Task, pathname: UserPath, mode: Mode) -> Fd:
     """Make or empty a file and open it for writing (man 2 creat)."""
     flags = plain_flags(O_CREAT | O_WRONLY | O_TRUNC)
@@ -386,7 +386,7 @@ async def lseek(t: Task, fd: Fd, offset: Off, whence: Whence) -> int:
     return await file.lseek(t, offset, whence)
 
 
-@syscall("truncate", errors=f"{PATH_ERRORS} EFBIG EINVAL EISDIR EROFS ETXTBSY")
+@syscall("truncate", errors=f"{PATH_ERRORS} EFBIG EINVAL EISDIR EPERM EROFS ETXTBSY")
 async def truncate(t: Task, path: UserPath, length: UOff) -> None:
     """Set the size of a file (man 2 truncate)."""
     from syscalls.vfs.attributes import truncate_path
@@ -396,7 +396,7 @@ async def truncate(t: Task, path: UserPath, length: UOff) -> None:
     await truncate_path(t, await t.mem.path(path), length)
 
 
-@syscall("ftruncate", errors="EBADF EFBIG EINVAL EIO EROFS")
+@syscall("ftruncate", errors="EBADF EFBIG EINVAL EIO EPERM EROFS")
 async def ftruncate(t: Task, fd: Fd, length: UOff) -> None:
     """Set the size of an open file (man 2 ftruncate)."""
     if length < 0:
@@ -422,7 +422,7 @@ _NO_FALLOCATE = {S_IFIFO: ESPIPE, S_IFCHR: ENODEV}
 """What Linux looks at before the range."""
 
 
-@syscall("fallocate", errors="EBADF EFBIG EINVAL EIO ENODEV ENOSPC EOPNOTSUPP ESPIPE")
+@syscall("fallocate", errors="EBADF EFBIG EINVAL EIO ENODEV ENOSPC EOPNOTSUPP EPERM ESPIPE")
 async def fallocate(t: Task, fd: Fd, mode: FallocateMode, offset: Off, len: Off) -> None:
     """Reserve, zero or free a range of a file (man 2 fallocate)."""
     from syscalls.vfs.regular import size_allowed
@@ -479,7 +479,7 @@ async def sync_file_range(t: Task, fd: Fd, offset: Off, nbytes: Off, flags: Sync
 
 
 @syscall("fadvise64", errors="EBADF EINVAL ESPIPE")
-async def fadvise64(t: Task, fd: Fd, offset: Off, len: UOff, advice: Advice) -> None:
+async def fadvise64(t: Task, fd: Fd, offset: Off, len: UOff, advice: FadviseAdvice) -> None:
     """Tell how a file will be used (man 2 posix_fadvise): checked, and of no effect."""
     file = t.files.get(fd)
     if file.inode.kind == S_IFIFO:

@@ -32,7 +32,7 @@ _SPLICE = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT
 _U64 = (1 << 64) - 1
 
 
-@syscall("sendfile", errors="EAGAIN EBADF EFAULT EFBIG EINTR EINVAL EIO ENOSPC EPIPE ESPIPE")
+@syscall("sendfile", errors="EAGAIN EBADF EFAULT EFBIG EINTR EINVAL EIO ENOSPC EPERM EPIPE ESPIPE")
 async def sendfile(
     t: Task, out_fd: Fd, in_fd: Fd, offset: Annotated[InOut[int], Shown("offset_changed")], count: Size
 ) -> int:
@@ -56,7 +56,7 @@ async def sendfile(
     return done
 
 
-@syscall("copy_file_range", errors="EBADF EFAULT EFBIG EINVAL EIO EISDIR ENOSPC EOVERFLOW EXDEV")
+@syscall("copy_file_range", errors="EBADF EFAULT EFBIG EINVAL EIO EISDIR ENOSPC EOVERFLOW EPERM EXDEV")
 async def copy_file_range(
     t: Task,
     fd_in: Fd,
@@ -115,7 +115,7 @@ async def _check_ranges(t: Task, source: File, at: int, out: File, to: int, leng
     return length
 
 
-@syscall("splice", errors="EAGAIN EBADF EFAULT EFBIG EINTR EINVAL EIO ENOSPC EPIPE ESPIPE")
+@syscall("splice", errors="EAGAIN EBADF EFAULT EFBIG EINTR EINVAL EIO ENOSPC EPERM EPIPE ESPIPE")
 async def splice(
     t: Task,
     fd_in: Fd,

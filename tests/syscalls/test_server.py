@@ -27,6 +27,7 @@ from syscalls.abi.numbers import X86_64
 from syscalls.errors import OutOfMemory, SysError
 from syscalls.objects.siginfo import SigAction, SigInfo
 from syscalls.objects.signal import send_signal
+from syscalls.server import MOST_KINDS, Unsupported
 from tests.syscalls.machine_rig import SCRATCH, MachineRig
 
 if TYPE_CHECKING:
@@ -66,14 +67,24 @@ def number(rig: MachineRig, t: Any, nr: int) -> int:
 # -- results ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("nr", [500, 10**6, 1 << 32, (1 << 64) - 1, X86_64["init_module"]])
+@pytest.mark.parametrize("nr", [500, 10**6, (1 << 64) - 1, X86_64["init_module"]])
 def test_unknown_numbers(rig: MachineRig, nr: int) -> None:
     for _ in range(2):
         assert number(rig, rig.init, nr) == -ENOSYS
-    (what, comm), times = next(iter(rig.linux.missing.items()))
-    assert what == ("init_module" if nr < 500 else f"syscall_{nr}")
-    assert comm == b"test"
-    assert times == 2
+    what = "init_module" if nr < 500 else f"syscall_{nr:#x}"
+    assert rig.linux.missing() == [Unsupported(what, b"test", 2)]
+
+
+def test_the_upper_half_of_a_number_does_not_count(rig: MachineRig) -> None:
+    assert number(rig, rig.init, 1 << 32 | X86_64["getpid"]) == rig.init.process.pid
+    assert number(rig, rig.init, 0xFFFF_FFFF) == -ENOSYS
+    assert rig.linux.missing() == [Unsupported("syscall_0xffffffffffffffff", b"test")]
+
+
+def test_a_program_that_tries_every_number_fills_no_memory(rig: MachineRig) -> None:
+    for nr in range(10_000, 10_000 + 2 * MOST_KINDS):
+        assert number(rig, rig.init, nr) == -ENOSYS
+    assert len(rig.linux.missing()) == MOST_KINDS
 
 
 @pytest.mark.parametrize(

@@ -325,7 +325,7 @@ def test_limit_of_processes_for_a_user(rig: MachineRig) -> None:
 
 def test_namespaces_need_rights_and_are_not_there(rig: MachineRig) -> None:
     assert show(rig.call(rig.init, "clone", CLONE_NEWNS | SIGCHLD)) == "EINVAL"
-    assert any("namespaces" in what for what, _ in rig.linux.missing)
+    assert any("namespaces" in item.what for item in rig.linux.missing())
     rig.call(rig.init, "setresuid", 1000, 1000, 1000)
     assert show(rig.call(rig.init, "clone", CLONE_NEWNS | SIGCHLD)) == "EPERM"
 

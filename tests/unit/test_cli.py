@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from linuxemu.cli import main
+from linuxemu.cli.machine import BindOption
 from linuxemu.cli.options import Option, UsageError, describe, split
-from linuxemu.cli.run import BindOption, parse
+from linuxemu.cli.run import parse
 from tests.helpers import ROOT, tool_environment
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def test_wrong_options(words: list[str], why: str) -> None:
 
 def test_description_is_aligned() -> None:
     assert describe(OPTIONS) == "  --one VALUE  help\n  --flag       help\n  --many X     a\n               b"
+    assert describe(OPTIONS[:1], 20) == "  --one VALUE       help"
 
 
 def test_everything_of_run(tmp_path: Path) -> None:
@@ -81,7 +83,14 @@ def test_everything_of_run(tmp_path: Path) -> None:
 
 def test_defaults_of_run() -> None:
     options = parse(["prog"])
-    assert options == (None, False, False, [], {}, None, None, "unicorn", None, False, [], ["prog"])
+    assert options == (None, False, False, [], {}, None, None, "unicorn", None, False, [], False, ["prog"])
+
+
+def test_quiet() -> None:
+    options = parse(["--quiet", "prog", "--quiet"])
+    assert options is not None
+    assert options.quiet
+    assert options.argv == ["prog", "--quiet"]
 
 
 def test_gid_is_uid_unless_given() -> None:

@@ -41,14 +41,14 @@ MAY_USE_HOST = (
 ONLY_IN = {
     "unicorn": (),
     "elftools": ("loader", "linuxemu.audit"),
-    "capstone": ("linuxemu.audit",),
+    "capstone": ("linuxemu.audit", "linuxemu.trace"),
     "tqdm": ("linuxemu.cli.audit",),
     "lark": ("linuxemu.idl",),
-    "zstandard": ("rootfs", "linuxemu.servers.fs"),
+    "zstandard": ("rootfs", "linuxemu.servers.fs", "linuxemu.trace"),
     "termios": ("linuxemu.servers.console",),
     "socket": ("linuxemu.servers",),
     "threading": ("linuxemu.cpu", "linuxemu.machine"),
-    "subprocess": ("rootfs", "linuxemu.bench", "linuxemu.testing.program"),
+    "subprocess": ("rootfs", "linuxemu.bench", "linuxemu.testing.program", "linuxemu.trace.output"),
 }
 
 # What is generated or is one table is as long as its subject.

@@ -31,6 +31,8 @@ right behind the first. The formatter of the first one sets `Call.separator` to 
 is then never None."""
 CALLS: dict[str, tuple[Phase, Phase]] = {}
 """Calls that are not shown argument by argument: the texts at the beginning, and those at the end."""
+RESULTS: dict[str, str] = {}
+"""Formats of the results of calls whose declarations say no more than that they are numbers."""
 
 _F = TypeVar("_F", bound=Formatter)
 _S = TypeVar("_S", bound=StructFormatter)
@@ -100,13 +102,22 @@ def load() -> None:
     """Import every module of formatters."""
     from linuxemu.trace.formats import (  # noqa: F401
         basic,
+        clone,
         fcntls,
         files,
+        futex,
+        identity,
         ioctl_block,
         ioctl_fs,
         ioctl_net,
+        memory,
         mounts,
+        numbers,
+        prctl,
+        process,
+        resource,
         stats,
         strings,
+        system,
         terminals,
     )

@@ -39,12 +39,11 @@ def named(call: Call, value: int, names: Mapping[int, str], comment: str) -> str
     """One of several values by name; another one as a number, with a comment."""
     style = call.style.constants
     name = names.get(value)
-    if style == "raw":
-        return hexadecimal(value & _MASK if value >= 0 else value & 0xFFFF_FFFF)
-    if name is None:
-        number = hexadecimal(value if value >= 0 else value & 0xFFFF_FFFF)
-        return f"{number} /* {comment} */" if comment else number
-    return f"{hexadecimal(value)} /* {name} */" if style == "verbose" else name
+    if style == "abbrev" and name is not None:
+        return name
+    number = hexadecimal(value if value >= 0 else value & 0xFFFF_FFFF)
+    comment = comment if name is None else name
+    return f"{number} /* {comment} */" if comment and style != "raw" else number
 
 
 def flag_names(value: int, names: Mapping[int, str]) -> tuple[list[str], int]:
@@ -80,6 +79,12 @@ def flags(call: Call, value: int, names: Mapping[int, str], comment: str) -> str
 def number(call: Call, value: int, arg: Arg) -> str:
     """A number in decimal."""
     return str(value)
+
+
+@shows("hex")
+def hex_number(call: Call, value: int, arg: Arg) -> str:
+    """A number in hexadecimal."""
+    return hexadecimal(value)
 
 
 @shows("flags")

@@ -148,6 +148,10 @@ def offset_at(call: Call, addr: int, arg: Arg | None = None) -> str:
     return _offset(call, addr, True)
 
 
+_MOVES = "moves"
+"""Note of a call whose offset was shown when it began."""
+
+
 def _offset(call: Call, addr: int, signed: bool) -> str:
     data = call.read(addr, 8) if addr and call.plan.verbose else None
     return f"[{int.from_bytes(data, 'little', signed=signed)}]" if data is not None else address(call, addr)
@@ -158,14 +162,14 @@ def offset_before(call: Call, addr: int, arg: Arg) -> str:
     """A pointer to an offset that the call moves."""
     text = _offset(call, addr, False)
     if text.startswith("["):
-        call.separator = ""
+        call.separator, call.note = "", _MOVES
     return text
 
 
 @changes("offset_changed")
 def offset_after(call: Call, addr: int, arg: Arg) -> str | None:
     """Where the offset is then, if anything was moved."""
-    if call.separator:
+    if call.note != _MOVES:
         return None
     return f" => {_offset(call, addr, False)}" if call.result is not None and call.result > 0 else ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
-from linuxemu.trace.formats.basic import address, follows
+from linuxemu.trace.formats.basic import ARRAY_MAX, address, follows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,11 +96,11 @@ def bytes_at(call: Call, addr: int, count: int) -> str:
 
 
 def strings(call: Call, addr: int) -> str:
-    """An array of strings that ends with NULL, such as the arguments of execve(2)."""
+    """An array of strings that ends with NULL, such as the arguments of execve(2); 4096 of them with -v."""
     if not addr:
         return "NULL"
     parts: list[str] = []
-    limit = call.style.string_limit if call.plan.abbrev else 1 << 30
+    limit = call.style.string_limit if call.plan.abbrev else ARRAY_MAX
     while True:
         word = call.read(addr, 8)
         if word is None:
@@ -110,7 +110,7 @@ def strings(call: Call, addr: int) -> str:
             return f"[{', '.join(parts)}]"
         if len(parts) == limit:
             return f"[{', '.join([*parts, '...'])}]"
-        found = call.cstr(pointer, call.style.string_limit if call.plan.abbrev else _PATH_MAX)
+        found = call.cstr(pointer, call.style.string_limit)
         parts.append(address(call, pointer) if found is None else text(call, *found))
         addr += 8
 

@@ -178,9 +178,9 @@ def test_only_the_descriptors_asked_for() -> None:
 
 
 FAMILIES = """
-    open openat openat2 creat close_range read write pread64 readv writev preadv2 pwritev2 lseek fallocate fadvise64 flock
-    dup3 stat statx newfstatat access faccessat2 utimensat utime utimes readlink statfs umask getdents64 getdents mkdir
-    mknod mknodat linkat renameat2 unlinkat getcwd mount umount2 setxattr getxattr listxattr sendfile splice
+    open openat openat2 creat close_range read write pread64 readv writev preadv2 pwritev2 lseek fallocate fadvise64
+    flock dup3 stat statx newfstatat access faccessat2 utimensat utime utimes readlink statfs umask getdents64 getdents
+    mkdir mknod mknodat linkat renameat2 unlinkat getcwd mount umount2 setxattr getxattr listxattr sendfile splice
     copy_file_range vmsplice fcntl pipe2 eventfd2
 """
 

@@ -125,6 +125,10 @@ def _limits(call: Call, data: bytes) -> str:
     return f"{{{text}, {more}}}"
 
 
+def _state(call: Call, data: bytes) -> str:
+    return f"{{{fields(data, '<b', 'qs_version')}, ...}}"
+
+
 _Structures = dict[int, tuple[int, "Callable[[Call, bytes], str]"]]
 _GIVEN: _Structures = {
     _SET: (72, _block), _SETINFO: (24, _info), _XON: (4, _kinds), _XOFF: (4, _kinds), _XREMOVE: (4, _owners),
@@ -132,6 +136,6 @@ _GIVEN: _Structures = {
 }  # fmt: skip
 _TAKEN: _Structures = {
     _GET: (72, _block), _GETNEXT: (72, _next_block), _GETINFO: (24, _info), _GETFMT: (4, _format),
-    _XGET: (112, _limits), _XGETNEXT: (112, _limits),
+    _XGET: (112, _limits), _XGETNEXT: (112, _limits), _XSTAT: (80, _state), _XSTATV: (160, _state),
 }  # fmt: skip
 """By command the size of what it takes and gives, and what shows it."""

@@ -18,7 +18,6 @@ from linuxemu.trace import formats
 from linuxemu.trace.call import Call
 from linuxemu.trace.plan import Plan
 from linuxemu.trace.style import Style
-from linuxemu.trace.text import Layout, TextLog
 from syscalls.abi.numbers import X86_64
 
 if TYPE_CHECKING:
@@ -155,8 +154,7 @@ def _line(row: list[int], mode: Mode, task: Any, style: Style) -> str:
     parts = plan.entry(call)
     call.result = mode.result
     parts = parts + plan.exit(call)
-    log = TextLog(None, Layout(), None, frozenset(), lambda: 0)  # type: ignore[arg-type]
-    return f"{plan.name}({', '.join(parts)}) = {log._result(call)}"
+    return f"{plan.name}({', '.join(parts)}) = {call.result_text()}"
 
 
 # -- strace ------------------------------------------------------------------------------------------------------

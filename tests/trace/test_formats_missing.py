@@ -6,10 +6,11 @@ import re
 import shutil
 import subprocess
 from importlib import import_module
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+from linuxemu.trace import formats
 from linuxemu.trace.style import Style
 from syscalls import handlers, registry
 from syscalls.abi import flags
@@ -18,9 +19,6 @@ from syscalls.abi.tables import table, texts
 from syscalls.missing import _MODULES, load
 from syscalls.signatures import MISSING, missing, signature_of
 from tests.trace.recording import MODES, Mode, build_driver, image, recorded, shown, strace
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FAMILIES = [name for name in _MODULES if name != "recent"]
 handlers.load()
@@ -84,6 +82,22 @@ def test_a_call_is_declared_once() -> None:
         @missing
         def socket() -> int:
             return 0
+
+
+def test_a_format_has_one_formatter() -> None:
+    """Modules are loaded at different times: one that took the place of another would change what is shown."""
+    registrations = [line for text in _sources() for line in re.findall(r"^@shows\((.*)\)", text, re.M)]
+    names = [name for line in registrations for name in _words(line)]
+    assert {name for name in names if names.count(name) > 1} - {"hex"} == set()
+
+
+def _sources() -> list[str]:
+    folder = Path(formats.__file__).parent
+    return [path.read_text("utf-8") for path in folder.glob("*.py")]
+
+
+def _words(listed: str) -> list[str]:
+    return re.findall(r'"([^"]+)"', listed)
 
 
 def test_recent_calls_are_shown_with_names() -> None:

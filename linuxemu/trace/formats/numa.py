@@ -56,7 +56,7 @@ def node_mask(call: Call, addr: int, arg: Arg) -> str:
     return elements(call, addr, words, 8, show)
 
 
-@shows("addresses")
+@shows("page_addresses")
 def addresses(call: Call, addr: int, arg: Arg) -> str:
     """Addresses of pages."""
     if not addr or not call.plan.verbose:

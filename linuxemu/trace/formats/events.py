@@ -72,6 +72,8 @@ def fanotify_flags(call: Call, value: int, arg: Arg) -> str:
 @shows("fanotify_dir")
 def fanotify_dir(call: Call, value: int, arg: Arg) -> str:
     """A directory's descriptor, AT_FDCWD or none."""
+    if call.style.constants == "raw":
+        return fd(call, value)
     if value == -1:
         return "FAN_NOFD"
     return "AT_FDCWD" if value == AT_FDCWD else fd(call, value)

@@ -26,7 +26,7 @@ def keyring(call: Call, value: int, arg: Arg | None = None) -> str:
     value &= 0xFFFF_FFFF
     value -= (value >> 31) << 32
     name = table("KEY_SPEC_").names.get(value)
-    return name or str(value)
+    return name if name and call.style.constants != "raw" else str(value)
 
 
 @shows("keyctl")
@@ -83,7 +83,7 @@ def _default(call: Call, value: int, arg: Arg) -> str:
 
 def _error(call: Call, value: int, arg: Arg) -> str:
     value &= 0xFFFF_FFFF
-    return errno_name(value) if 0 < value < 134 else str(value)
+    return errno_name(value) if 0 < value < 134 and call.style.constants != "raw" else str(value)
 
 
 def _vectors(call: Call, value: int, arg: Arg) -> str:

@@ -27,6 +27,8 @@ _BLOCK_NAMES = "dqb_bhardlimit dqb_bsoftlimit dqb_curspace dqb_ihardlimit dqb_is
 @shows("quota_command")
 def quota_command(call: Call, value: int, arg: Arg) -> str:
     """A command and whose quotas it is about."""
+    if call.style.constants == "raw":
+        return str(value)
     return f"QCMD({choice(call, value >> 8, 'Q_')}, {choice(call, value & 0xFF, 'QUOTA_types')})"
 
 

@@ -84,11 +84,13 @@ def octal(value: int) -> str:
     return f"0{value:o}".zfill(3)
 
 
-def sigset(mask: int) -> str:
+def sigset(call: Call, mask: int) -> str:
     """A set of signals by name, as what is missing where that is shorter."""
     inverted = mask.bit_count() >= _SIGNALS * 2 // 3
     shown = mask ^ (1 << _SIGNALS) - 1 if inverted else mask
-    names = [signal_name(signo).removeprefix("SIG") for signo in range(1, 65) if shown >> signo - 1 & 1]
+    found = [signo for signo in range(1, 65) if shown >> signo - 1 & 1]
+    raw = call.style.constants == "raw"
+    names = [str(signo) if raw else signal_name(signo).removeprefix("SIG") for signo in found]
     return f"{'~' if inverted else ''}[{' '.join(names)}]"
 
 
@@ -96,7 +98,7 @@ def sigset_at(call: Call, addr: int, arg: Arg, size: int) -> str:
     """A set of signals in memory; one of another size than the kernel's is not shown."""
     if size != 8:
         return address(call, addr)
-    return pointed(call, addr, arg, 8, lambda data: sigset(int.from_bytes(data, "little")))
+    return pointed(call, addr, arg, 8, lambda data: sigset(call, int.from_bytes(data, "little")))
 
 
 def timespec(data: bytes) -> str:

@@ -51,7 +51,7 @@ def get_flags(call: Call, value: int, arg: Arg) -> str:
 def command(call: Call, value: int, arg: Arg) -> str:
     """What to do, with the mark of the newer structures."""
     if value & _IPC_64:
-        return f"IPC_64|{choice(call, value & ~_IPC_64, arg.table)}"
+        return f"{choice(call, _IPC_64, 'IPC_64')}|{choice(call, value & ~_IPC_64, arg.table)}"
     return choice(call, value, arg.table)
 
 
@@ -193,7 +193,8 @@ def notification(call: Call, addr: int, arg: Arg) -> str:
         number = value & 0xFFFF_FFFF
         number -= (number >> 31) << 32
         kind = tables.table("SIGEV_").names.get(how)
-        signal = signal_name(signo) if kind != "SIGEV_NONE" else str(signo)
+        by_name = kind != "SIGEV_NONE" and call.style.constants != "raw"
+        signal = signal_name(signo) if by_name else str(signo)
         text = (
             f"{{sigev_value={{sival_int={number}, sival_ptr={address(call, value)}}}, sigev_signo={signal}, "
             f"sigev_notify={choice(call, how & 0xFFFF_FFFF, 'SIGEV_')}"

@@ -32,7 +32,7 @@ def socket_type(call: Call, value: int, arg: Arg) -> str:
     """A socket's type with flags for its descriptor."""
     names, unknown = table("SOCK_flags")
     kind, rest = value & _TYPE_MASK, value & ~_TYPE_MASK
-    if kind not in table("SOCK_").names or call.style.constants == "raw":
+    if kind not in table("SOCK_").names:
         return flags(call, value, names, unknown)
     if call.style.constants == "verbose":
         found, left = flag_names(rest, names)

@@ -43,6 +43,14 @@ def some_bits(call: Call, value: int, arg: Arg) -> str:
     return bits(call, value, arg.table)
 
 
+def worded(call: Call, number: object, text: str) -> str:
+    """A value that is not spelled in hexadecimal: as text, as a number, or as both."""
+    style = call.style.constants
+    if style == "raw":
+        return str(number)
+    return f"{number} /* {text} */" if style == "verbose" else text
+
+
 def pointed(call: Call, addr: int, arg: Arg, size: int, show: Callable[[bytes], str]) -> str:
     """What stands in the `size` bytes at a pointer; the pointer where they are not to be shown, or unreadable."""
     data = call.read(addr, size) if follows(call, addr, arg) else None
@@ -89,8 +97,7 @@ def sigset(call: Call, mask: int) -> str:
     inverted = mask.bit_count() >= _SIGNALS * 2 // 3
     shown = mask ^ (1 << _SIGNALS) - 1 if inverted else mask
     found = [signo for signo in range(1, 65) if shown >> signo - 1 & 1]
-    raw = call.style.constants == "raw"
-    names = [str(signo) if raw else signal_name(signo).removeprefix("SIG") for signo in found]
+    names = [worded(call, signo, signal_name(signo).removeprefix("SIG")) for signo in found]
     return f"{'~' if inverted else ''}[{' '.join(names)}]"
 
 

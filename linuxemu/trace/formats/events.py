@@ -14,6 +14,7 @@ from linuxemu.trace.formats.choices import (
     pointed,
     sigset_at,
     timespec,
+    worded,
 )
 from linuxemu.trace.formats.signals import siginfo
 from linuxemu.trace.formats.strings import bytes_at
@@ -72,11 +73,9 @@ def fanotify_flags(call: Call, value: int, arg: Arg) -> str:
 @shows("fanotify_dir")
 def fanotify_dir(call: Call, value: int, arg: Arg) -> str:
     """A directory's descriptor, AT_FDCWD or none."""
-    if call.style.constants == "raw":
-        return fd(call, value)
     if value == -1:
-        return "FAN_NOFD"
-    return "AT_FDCWD" if value == AT_FDCWD else fd(call, value)
+        return worded(call, value, "FAN_NOFD")
+    return worded(call, value, "AT_FDCWD") if value == AT_FDCWD else fd(call, value)
 
 
 # -- futexes -----------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
 from linuxemu.trace.formats.basic import address, hexadecimal
-from linuxemu.trace.formats.choices import bits, choice, elements, fields, octal, pointed
+from linuxemu.trace.formats.choices import bits, choice, elements, fields, octal, pointed, worded
 from linuxemu.trace.formats.signals import signal_name
 from linuxemu.trace.formats.strings import bytes_at
 from syscalls.abi import tables
@@ -193,8 +193,7 @@ def notification(call: Call, addr: int, arg: Arg) -> str:
         number = value & 0xFFFF_FFFF
         number -= (number >> 31) << 32
         kind = tables.table("SIGEV_").names.get(how)
-        by_name = kind != "SIGEV_NONE" and call.style.constants != "raw"
-        signal = signal_name(signo) if by_name else str(signo)
+        signal = worded(call, signo, signal_name(signo)) if kind != "SIGEV_NONE" else str(signo)
         text = (
             f"{{sigev_value={{sival_int={number}, sival_ptr={address(call, value)}}}, sigev_signo={signal}, "
             f"sigev_notify={choice(call, how & 0xFFFF_FFFF, 'SIGEV_')}"

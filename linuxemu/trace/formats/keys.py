@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
 from linuxemu.trace.formats.basic import address, hexadecimal
-from linuxemu.trace.formats.choices import ELEMENTS, bits, choice, elements, fields, pointed
+from linuxemu.trace.formats.choices import ELEMENTS, bits, choice, elements, fields, pointed, worded
 from linuxemu.trace.formats.strings import bytes_at, string
 from linuxemu.trace.formats.vectors import vectors
 from syscalls.abi.errno import errno_name
@@ -26,7 +26,7 @@ def keyring(call: Call, value: int, arg: Arg | None = None) -> str:
     value &= 0xFFFF_FFFF
     value -= (value >> 31) << 32
     name = table("KEY_SPEC_").names.get(value)
-    return name if name and call.style.constants != "raw" else str(value)
+    return worded(call, value, name) if name else str(value)
 
 
 @shows("keyctl")
@@ -78,12 +78,13 @@ def _permissions(call: Call, value: int, arg: Arg) -> str:
 def _default(call: Call, value: int, arg: Arg) -> str:
     value &= 0xFFFF_FFFF
     number = value - ((value >> 31) << 32)
-    return choice(call, number, "KEY_REQKEY_DEFL_")
+    name = table("KEY_REQKEY_DEFL_").names.get(number)
+    return worded(call, number, name) if name else choice(call, number, "KEY_REQKEY_DEFL_")
 
 
 def _error(call: Call, value: int, arg: Arg) -> str:
     value &= 0xFFFF_FFFF
-    return errno_name(value) if 0 < value < 134 and call.style.constants != "raw" else str(value)
+    return worded(call, value, errno_name(value)) if 0 < value < 134 else str(value)
 
 
 def _vectors(call: Call, value: int, arg: Arg) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import before, shows
 from linuxemu.trace.formats.basic import AT_FDCWD, address, fd, follows
-from linuxemu.trace.formats.choices import bits, choice, pointed
+from linuxemu.trace.formats.choices import bits, choice, pointed, worded
 from linuxemu.trace.formats.strings import path, quote, string
 from syscalls.abi.tables import table
 
@@ -58,8 +58,7 @@ def fsconfig_aux(call: Call, value: int, arg: Arg) -> str:
     """A length, or the directory that a path starts at."""
     command = call.argument("cmd")
     if command in (_PATH, _PATH_EMPTY):
-        by_name = value == AT_FDCWD and call.style.constants != "raw"
-        return "AT_FDCWD" if by_name else fd(call, value)
+        return worded(call, value, "AT_FDCWD") if value == AT_FDCWD else fd(call, value)
     return fd(call, value) if command == _FD else str(value)
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
 from linuxemu.trace.formats.basic import address, hexadecimal
-from linuxemu.trace.formats.choices import bits, choice, fields, pointed
+from linuxemu.trace.formats.choices import bits, choice, fields, pointed, worded
 from linuxemu.trace.formats.strings import path
+from syscalls.abi.tables import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,9 +28,12 @@ _BLOCK_NAMES = "dqb_bhardlimit dqb_bsoftlimit dqb_curspace dqb_ihardlimit dqb_is
 @shows("quota_command")
 def quota_command(call: Call, value: int, arg: Arg) -> str:
     """A command and whose quotas it is about."""
-    if call.style.constants == "raw":
-        return str(value)
-    return f"QCMD({choice(call, value >> 8, 'Q_')}, {choice(call, value & 0xFF, 'QUOTA_types')})"
+    return worded(call, value, f"QCMD({_name(value >> 8, 'Q_')}, {_name(value & 0xFF, 'QUOTA_types')})")
+
+
+def _name(value: int, name: str) -> str:
+    names, unknown = table(name)
+    return names.get(value) or f"{hexadecimal(value)} /* {unknown} */"
 
 
 @shows("quota_special")

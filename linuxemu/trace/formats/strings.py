@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
-from linuxemu.trace.formats.basic import ARRAY_MAX, address, follows
+from linuxemu.trace.formats.basic import ARRAY_MAX, address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,8 +78,8 @@ def string(call: Call, addr: int, arg: Arg) -> str:
 
 @shows("buffer")
 def buffer(call: Call, addr: int, arg: Arg) -> str:
-    """A buffer of `arg.length` bytes."""
-    if not follows(call, addr, arg):
+    """A buffer of `arg.length` bytes; as all strings, shown under -e verbose=none too."""
+    if not addr or (arg.direction == "out" and call.failed):
         return address(call, addr)
     return bytes_at(call, addr, call.argument(arg.length))
 

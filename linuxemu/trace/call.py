@@ -23,6 +23,7 @@ _RESTARTS = {
     Restart.ALWAYS: "ERESTARTNOINTR (To be restarted)",
     Restart.BLOCK: "ERESTART_RESTARTBLOCK (Interrupted by signal)",
 }
+_NONE: frozenset[int] = frozenset()
 
 
 class NotResident(Exception):
@@ -45,14 +46,17 @@ class Call:
     __slots__ = (
         "args",
         "aux",
+        "before",
         "begin_ns",
         "busy_ns",
         "end_ns",
         "frame",
         "held",
+        "hidden",
         "injected",
         "mem",
         "note",
+        "partial",
         "plan",
         "restart",
         "result",
@@ -83,9 +87,15 @@ class Call:
         """The beginning of its line, while it is not known whether the line is to be shown."""
         self.note = ""
         """What formatters of its beginning leave for those of its end."""
+        self.hidden = _NONE
+        """Positions of arguments that are not shown."""
+        self.partial: dict[int, list[str]] | None = None
+        """What formatters of long arrays had of them, by address, when a page was missing; None at first."""
         self.separator = ", "
         """What stands between the texts of its beginning and those of its end. A formatter of the beginning makes it ""
         if its text goes on in the first one of the end (" => [5]"), or if nothing is left for the end."""
+        self.before = ""
+        """The name of the task's call before this one."""
         self.injected = ""
         """ "INJECTED" and the like, if tampering changed it."""
         self.rpcs: list[Rpc] = []

@@ -58,7 +58,14 @@ class JsonLog:
         """See `linuxemu.trace.tracer.Log`."""
         begin_ns, early = self._begun.pop(call)
         if self._shows is None or self._shows(call):
-            self._write(call.t, "syscall", begin_ns, call_fields(call, early + parts))
+            self._write(call.t, "syscall", begin_ns, call_fields(call, whole(call, early, parts)))
+
+    def lost(self, call: Call) -> None:
+        """See `linuxemu.trace.tracer.Log`."""
+        self.leave(call, [])
+
+    def attached(self, t: Task, child: Task) -> None:
+        """See `linuxemu.trace.tracer.Log`: the call that made it says so."""
 
     def signaled(self, t: Task, info: SigInfo) -> None:
         """See `linuxemu.trace.tracer.Log`."""
@@ -74,10 +81,8 @@ class JsonLog:
         """See `linuxemu.trace.tracer.Log`."""
         self._write(t, "superseded", None, {"by": tid})
 
-    def exited(self, t: Task, status: int, call: Call | None) -> None:
+    def exited(self, t: Task, status: int) -> None:
         """See `linuxemu.trace.tracer.Log`."""
-        if call is not None:
-            self.leave(call, [])
         if not self._exits:
             return
         signo = status & 0x7F
@@ -98,6 +103,14 @@ class JsonLog:
         head = {"type": kind, "time": round(when / _NS, 6), "pid": t.process.pid, "tid": t.tid}
         head["comm"] = t.comm.decode(errors="replace")
         self._out.write(t.tid, json.dumps({**head, **fields}, ensure_ascii=True) + "\n")
+
+
+def whole(call: Call, early: list[str], late: list[str]) -> list[str]:
+    """The texts of all arguments; the first late one may go on where the last early one ended."""
+    if call.separator or not early or not late:
+        return early + late
+    first, *rest = late
+    return [*early, first[2:], *rest] if first.startswith(", ") else [*early[:-1], early[-1] + first, *rest]
 
 
 def call_fields(call: Call, parts: list[str]) -> dict[str, Any]:
@@ -125,10 +138,9 @@ def arguments(call: Call, parts: list[str]) -> list[dict[str, Any]]:
     """Name, value and text of each argument; calls whose arguments strace names have these names."""
     if call.plan.name in formats.CALLS:
         return [_named(part) for part in parts]
-    names = [name for name, _ in call.plan.arguments]
-    return [
-        {"name": name, "value": value, "text": text} for name, value, text in zip(names, call.args, parts, strict=False)
-    ]
+    named = zip((name for name, _ in call.plan.arguments), call.args, strict=True)
+    shown = [both for position, both in enumerate(named) if position not in call.hidden]
+    return [{"name": name, "value": value, "text": text} for (name, value), text in zip(shown, parts, strict=False)]
 
 
 def _named(part: str) -> dict[str, Any]:

@@ -33,7 +33,8 @@ class Plan:
     """
 
     __slots__ = (
-        "abbrev", "arguments", "decode", "entry", "exit", "index", "late", "name", "number", "raw", "result", "verbose",
+        "abbrev", "arguments", "decode", "decoded", "entry", "exit", "index", "late", "name", "number", "raw", "result",
+        "verbose",
     )  # fmt: skip
 
     def __init__(
@@ -46,21 +47,23 @@ class Plan:
         self.arguments = declared.arguments() if declared is not None else [(f"arg{n}", _RAW) for n in range(1, 7)]
         """Name and `Arg` of each argument."""
         self.result = declared.result() if declared is not None else _WORD
-        if self.result.format == "int" and self.name in formats.RESULTS:
-            self.result = self.result._replace(format=formats.RESULTS[self.name])
         self.index = {name: position for position, (name, _) in enumerate(self.arguments)}
         """Position of each argument in `Call.args`."""
         self.decode = _decoder(self.arguments)
         """Turns a trap frame into the tuple of decoded arguments."""
         self.late = False
         """Whether there are arguments that are shown when it ends."""
+        self.decoded = False
+        """Whether nothing of it but the result is shown when it ends."""
         self.entry, self.exit = (formats.nothing, formats.nothing) if silent else self._phases()
         """The texts of the arguments that are shown when the call begins, and of those shown when it ends."""
 
     def _phases(self) -> tuple[Callable[[Call], list[str]], Callable[[Call], list[str]]]:
+        formats.need(arg.format for _, arg in self.arguments)
         special = formats.CALLS.get(self.name)
         if special is not None and not self.raw:
             self.late = special[1] is not formats.nothing
+            self.decoded = not self.late
             return special
         arguments = [(position, arg) for position, (_, arg) in enumerate(self.arguments)]
         # What the kernel fills, and all behind it, is shown when the call has ended.
@@ -71,17 +74,33 @@ class Plan:
         if twice:
             early = [*early, late[0]]
         after = [(n, arg, formats.AFTER[arg.format]) for n, arg in early if arg.format in formats.AFTER]
-        show_late = self._shower(late, twice)
+        show_early, show_late = self._beginning(early, late), self._shower(late, twice)
         self.late = bool(late)
+        self.decoded = not late and (self.raw or not after)
         if not after or self.raw:
-            return self._shower(early), show_late
+            return show_early, show_late
 
         def exit_(call: Call) -> list[str]:
             for position, arg, more in after:
                 more(call, call.args[position], arg)
             return show_late(call)
 
-        return self._shower(early), exit_
+        return show_early, exit_
+
+    def _beginning(
+        self, early: list[tuple[int, Arg]], late: list[tuple[int, Arg]]
+    ) -> Callable[[Call], list[str]]:
+        show = self._shower(early)
+        before = [(n, arg, formats.BEFORE[arg.format]) for n, arg in late if arg.format in formats.BEFORE]
+        if not before:
+            return show
+
+        def entry(call: Call) -> list[str]:
+            for position, arg, look in before:
+                look(call, call.args[position], arg)
+            return show(call)
+
+        return entry
 
     def _waits(self, arg: Arg) -> bool:
         """Whether an argument, and what is behind it, is shown when the call has ended."""
@@ -101,13 +120,18 @@ class Plan:
 
             def one(call: Call) -> list[str]:
                 text = show_one(call, call.args[position], arg)
-                return [text] if text is not None else []
+                if text is None:
+                    call.hidden |= {position}
+                    return []
+                return [text]
 
             return one
 
         def several(call: Call) -> list[str]:
             args = call.args
             texts = [show(call, args[position], arg) for position, arg, show in parts]
+            if None in texts:
+                call.hidden |= {part[0] for part, text in zip(parts, texts, strict=True) if text is None}
             return [text for text in texts if text is not None]
 
         return several

@@ -18,7 +18,7 @@ from syscalls.abi.flags import (
 )
 from syscalls.errors import SysError
 from syscalls.registry import PARTIAL, syscall
-from syscalls.types import UInt, UserStr
+from syscalls.types import Fd, MemfdFlags, UserStr
 from syscalls.vfs.dentry import Dentry
 from syscalls.vfs.mount import Mount, Path
 from syscalls.vfs.regular import RegularFile
@@ -42,7 +42,7 @@ _NAME_ROOM = 250
     support=PARTIAL,
     notes="no huge pages",
 )
-async def memfd_create(t: Task, name: UserStr, flags: UInt) -> int:
+async def memfd_create(t: Task, name: UserStr, flags: MemfdFlags) -> Fd:
     """Make a file in memory that has no name and is gone with its last descriptor (man 2 memfd_create)."""
     known = _FLAGS | MFD_HUGETLB | _HUGE_SIZE if flags & MFD_HUGETLB else _FLAGS
     if flags & ~known or flags & (MFD_EXEC | MFD_NOEXEC_SEAL) == MFD_EXEC | MFD_NOEXEC_SEAL:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from syscalls.abi.errno import EBUSY, EINVAL, EPERM
 from syscalls.abi.flags import (
@@ -24,7 +24,15 @@ from syscalls.abi.structs import Rseq
 from syscalls.errors import SysError
 from syscalls.objects.rseq import RSEQ_ALIGN, Registration, register, unregister
 from syscalls.registry import syscall
-from syscalls.types import Int, IntFlags, UInt, UserPtr
+from syscalls.types import (
+    Hex32,
+    InOut,
+    MembarrierCommand,
+    MembarrierCpu,
+    MembarrierFlags,
+    MembarrierResult,
+    Shown,
+)
 
 if TYPE_CHECKING:
     from syscalls.objects.task import Task
@@ -47,7 +55,7 @@ _REGISTRATIONS = {
 
 
 @syscall("rseq", errors="EBUSY EFAULT EINVAL EPERM")
-async def rseq(t: Task, rseq: UserPtr[Rseq], rseq_len: UInt, flags: IntFlags, sig: UInt) -> None:
+async def rseq(t: Task, rseq: Annotated[InOut[Rseq], Shown("hex")], rseq_len: Hex32, flags: Hex32, sig: Hex32) -> None:
     """Register the struct through which a thread has restartable sequences, or take it back (man 2 rseq)."""
     wanted, found = Registration(rseq, rseq_len, sig), t.rseq
     if flags & ~RSEQ_FLAG_UNREGISTER:
@@ -68,7 +76,9 @@ async def rseq(t: Task, rseq: UserPtr[Rseq], rseq_len: UInt, flags: IntFlags, si
 
 
 @syscall("membarrier", errors="EINVAL EPERM")
-async def membarrier(t: Task, cmd: Int, flags: UInt, cpu_id: Int) -> int:
+async def membarrier(
+    t: Task, cmd: MembarrierCommand, flags: MembarrierFlags, cpu_id: MembarrierCpu
+) -> MembarrierResult:
     """Order the memory accesses of all threads (man 2 membarrier).
 
     On one CPU no other thread runs meanwhile: each was interrupted, is past a barrier, and has to leave the critical

@@ -8,9 +8,12 @@ are imported by `load`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from linuxemu.trace.call import Call
     from syscalls.types import Arg
 
@@ -23,6 +26,8 @@ FORMATS: dict[str, Formatter] = {}
 """By the name of a format."""
 AFTER: dict[str, After] = {}
 """What else a format does when the call has ended: what became of an argument goes into `Call.aux`."""
+BEFORE: dict[str, After] = {}
+"""What a format of an argument that is shown when the call ends does when it begins: it may leave a `Call.note`."""
 STRUCTS: dict[str, StructFormatter] = {}
 """Of structures of `syscalls.abi.structs`, by their names."""
 CHANGES: dict[str, Formatter] = {}
@@ -31,19 +36,24 @@ right behind the first. The formatter of the first one sets `Call.separator` to 
 is then never None."""
 CALLS: dict[str, tuple[Phase, Phase]] = {}
 """Calls that are not shown argument by argument: the texts at the beginning, and those at the end."""
-RESULTS: dict[str, str] = {}
-"""Formats of the results of calls whose declarations say no more than that they are numbers."""
 
+_RARE = (
+    "choices", "events", "filters", "ipc", "kernels", "keys", "messages", "mounting", "numa", "perf", "quotas",
+    "sockets", "sockopts", "uring", "vectors", "watching",
+)  # fmt: skip
+"""Modules with formats that only calls without a handler have."""
 _F = TypeVar("_F", bound=Formatter)
 _S = TypeVar("_S", bound=StructFormatter)
 _A = TypeVar("_A", bound=After)
 
 
 def shows(*names: str) -> Callable[[_F], _F]:
-    """Register a formatter."""
+    """Register a formatter; a name that is taken raises ValueError."""
 
     def register(formatter: _F) -> _F:
         for name in names:
+            if name in FORMATS:
+                raise ValueError(f"format {name} is registered twice")
             FORMATS[name] = formatter
         return formatter
 
@@ -72,6 +82,17 @@ def changes(*names: str) -> Callable[[_F], _F]:
     return register
 
 
+def before(*names: str) -> Callable[[_A], _A]:
+    """Register what a format does when the call begins, though it is shown when it ends."""
+
+    def register(more: _A) -> _A:
+        for name in names:
+            BEFORE[name] = more
+        return more
+
+    return register
+
+
 def shows_struct(*names: str) -> Callable[[_S], _S]:
     """Register the formatter of a structure; it returns the text with its braces."""
 
@@ -86,6 +107,13 @@ def shows_struct(*names: str) -> Callable[[_S], _S]:
 def of(arg: Arg) -> Formatter:
     """The formatter of an argument."""
     return FORMATS.get(arg.format) or FORMATS["address"]
+
+
+def need(names: Iterable[str]) -> None:
+    """Import the formats of calls without a handler if one of these names is not known yet."""
+    if any(name not in FORMATS for name in names):
+        for module in _RARE:
+            import_module(f"{__name__}.{module}")
 
 
 def nothing(call: Call) -> list[str]:
@@ -113,11 +141,14 @@ def load() -> None:
         memory,
         mounts,
         numbers,
+        polling,
         prctl,
         process,
         resource,
+        signals,
         stats,
         strings,
         system,
         terminals,
+        times,
     )

@@ -5,14 +5,12 @@ from __future__ import annotations
 from struct import iter_unpack
 from typing import TYPE_CHECKING
 
-from linuxemu.trace.formats.basic import address, hexadecimal
+from linuxemu.trace.formats.basic import ARRAY_MAX, address, hexadecimal
 
 if TYPE_CHECKING:
     from linuxemu.trace.call import Call
 
-_MOST = 4096
 _SIZE = 8
-_FPROG_SIZE = 16
 _CLASSES = ("BPF_LD", "BPF_LDX", "BPF_ST", "BPF_STX", "BPF_ALU", "BPF_JMP", "BPF_RET", "BPF_MISC")
 _SIZES = {0x00: "BPF_W", 0x08: "BPF_H", 0x10: "BPF_B", 0x18: "BPF_DW"}
 _MODES = {
@@ -36,33 +34,37 @@ _ACTIONS = {
 }  # fmt: skip
 
 
-def program(call: Call, addr: int) -> str:
-    """A struct sock_fprog of seccomp: its instructions with -v, at most 4096."""
-    data = call.read(addr, _FPROG_SIZE) if addr and call.plan.verbose else None
-    if data is None:
-        return address(call, addr)
-    length, where = int.from_bytes(data[:2], "little"), int.from_bytes(data[8:], "little")
-    text = address(call, where) if call.plan.abbrev else _instructions(call, where, length)
+def program(call: Call, length: int, addr: int, kind: str) -> str:
+    """A program of `length` instructions; only -v shows them, at most 4096.
+
+    Args:
+        call: the call.
+        length: of the program.
+        addr: of its first instruction.
+        kind: "seccomp" if what it returns says what to do with a system call.
+    """
+    text = address(call, addr) if call.plan.abbrev else _instructions(call, addr, length, kind)
     return f"{{len={length}, filter={text}}}"
 
 
-def _instructions(call: Call, addr: int, count: int) -> str:
+def _instructions(call: Call, addr: int, count: int, kind: str) -> str:
     if not addr:
         return "NULL"
-    data = call.read_some(addr, min(count, _MOST) * _SIZE)
+    data = call.read_some(addr, min(count, ARRAY_MAX) * _SIZE)
     if count and len(data) < _SIZE:
         return address(call, addr)
-    parts = [_instruction(*fields) for fields in iter_unpack("<HBBI", data[: len(data) // _SIZE * _SIZE])]
+    parts = [_instruction(kind, *fields) for fields in iter_unpack("<HBBI", data[: len(data) // _SIZE * _SIZE])]
     if len(parts) < count:
         at = addr + len(parts) * _SIZE
-        parts.append("..." if count > _MOST and len(parts) == _MOST else f"... /* {at:#x} */")
+        parts.append("..." if count > ARRAY_MAX and len(parts) == ARRAY_MAX else f"... /* {at:#x} */")
     return f"[{', '.join(parts)}]"
 
 
-def _instruction(code: int, true: int, false: int, value: int) -> str:
-    kind = _CLASSES[code & 7]
-    words = _action(value) if kind == "BPF_RET" else hexadecimal(value)
-    text = "|".join([kind, *_operation(kind, code & ~7)])
+def _instruction(kind: str, code: int, true: int, false: int, value: int) -> str:
+    group = _CLASSES[code & 7]
+    acts = kind == "seccomp" and group == "BPF_RET"
+    words = _action(value) if acts else hexadecimal(value)
+    text = "|".join([group, *_operation(group, code & ~7)])
     if true or false:
         return f"BPF_JUMP({text}, {words}, {hexadecimal(true)}, {hexadecimal(false)})"
     return f"BPF_STMT({text}, {words})"

@@ -78,7 +78,7 @@ def string(call: Call, addr: int, arg: Arg) -> str:
 
 @shows("buffer")
 def buffer(call: Call, addr: int, arg: Arg) -> str:
-    """A buffer of `arg.length` bytes; as all strings, shown under -e verbose=none too."""
+    """A buffer of `arg.length` bytes; like strings, -e verbose=none shows it too."""
     if not addr or (arg.direction == "out" and call.failed):
         return address(call, addr)
     return bytes_at(call, addr, call.argument(arg.length))
@@ -99,7 +99,8 @@ def strings(call: Call, addr: int) -> str:
     """An array of strings that ends with NULL, such as the arguments of execve(2); 4096 of them with -v."""
     if not addr:
         return "NULL"
-    parts: list[str] = []
+    parts: list[str] = [] if call.partial is None else call.partial.setdefault(addr, [])
+    addr += 8 * len(parts)
     limit = call.style.string_limit if call.plan.abbrev else ARRAY_MAX
     while True:
         word = call.read(addr, 8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linuxemu.trace.formats import CALLS, RESULTS, nothing, shows, shows_struct
+from linuxemu.trace.formats import CALLS, shows, shows_struct
 from linuxemu.trace.formats.basic import address, flag_names, flags, hexadecimal, named, plain_struct, table
 from linuxemu.trace.formats.memory import huge_size
 from linuxemu.trace.formats.strings import bytes_at, quote, string
@@ -88,6 +88,7 @@ def _syslog_entry(call: Call) -> list[str]:
     head = f"{action} /* {_ACTIONS.get(action, 'SYSLOG_ACTION_???')} */"
     if action in _FILLS:
         return [head]
+    call.separator = ""
     if action == constants.SYSLOG_ACTION_CONSOLE_LEVEL:
         return [head, address(call, addr), f"{length} /* {_LEVELS.get(length, 'LOGLEVEL_???')} */"]
     return [head] if action in _ACTIONS else [head, address(call, addr), str(length)]
@@ -127,7 +128,7 @@ def reboot_arg(call: Call, addr: int, arg: Arg) -> str | None:
     return string(call, addr, arg) if call.argument("op") == constants.LINUX_REBOOT_CMD_RESTART2 else None
 
 
-# -- rseq, membarrier, memfd_create, memfd_secret ---------------------------------------------------------
+# -- membarrier, memfd_create -------------------------------------------------------------------------------
 
 _BARRIERS = {
     1: "MEMBARRIER_CMD_GLOBAL",
@@ -147,37 +148,35 @@ _MEMFD_HUGE_SHIFT = 26
 _MEMFD_NAME_MAX = 249
 
 
-def _rseq(call: Call) -> list[str]:
-    return [
-        hexadecimal(value & mask)
-        for value, mask in zip(call.args, ((1 << 64) - 1, _U32, _U32, _U32), strict=False)
-    ]
+@shows("membarrier_cmd")
+def membarrier_command(call: Call, value: int, arg: Arg) -> str:
+    """A command of membarrier(2)."""
+    return named(call, value & _U32, _BARRIER_COMMANDS, "MEMBARRIER_CMD_???")
 
 
-def _membarrier(call: Call) -> list[str]:
-    command, bits = call.args[0] & _U32, call.args[1] & _U32
-    text = named(call, command, _BARRIER_COMMANDS, "MEMBARRIER_CMD_???")
-    parts = [text, flags(call, bits, _BARRIER_FLAGS, "MEMBARRIER_CMD_FLAG_???")]
-    return [*parts, str(call.args[2] & _U32)] if bits & 1 else parts
+@shows("membarrier_flags")
+def membarrier_flags(call: Call, value: int, arg: Arg) -> str:
+    """Whether a processor is named."""
+    return flags(call, value, _BARRIER_FLAGS, "MEMBARRIER_CMD_FLAG_???")
+
+
+@shows("membarrier_cpu")
+def membarrier_cpu(call: Call, value: int, arg: Arg) -> str | None:
+    """A processor, if a flag says that there is one."""
+    return str(value & _U32) if call.argument("flags") & 1 else None
 
 
 @shows("membarrier_result")
 def membarrier_result(call: Call, value: int, arg: Arg) -> str:
     """For MEMBARRIER_CMD_QUERY the commands that there are."""
-    if call.args[0] & _U32 or not value:
+    if call.argument("cmd") or not value:
         return str(value)
     return f"{hexadecimal(value)} ({flags(call, value, _BARRIERS, 'MEMBARRIER_CMD_???')})"
 
 
-def _memfd_create(call: Call) -> list[str]:
-    return [_memfd_name(call, call.args[0]), _memfd_flags(call, call.args[1] & _U32)]
-
-
-def _memfd_name(call: Call, addr: int) -> str:
-    return string(call, addr, _STRING)
-
-
-def _memfd_flags(call: Call, value: int) -> str:
+@shows("memfd_flags")
+def memfd_flags(call: Call, value: int, arg: Arg) -> str:
+    """Flags of memfd_create(2), among them the size of huge pages."""
     huge, bits = value >> _MEMFD_HUGE_SHIFT, value & (1 << _MEMFD_HUGE_SHIFT) - 1
     if not huge or call.style.constants == "raw":
         return flags(call, value, _MEMFD_FLAGS, "MFD_???")
@@ -186,15 +185,3 @@ def _memfd_flags(call: Call, value: int) -> str:
         found.append(hexadecimal(rest))
     text = "|".join([*found, huge_size(huge, "MFD_HUGE_SHIFT")])
     return f"{hexadecimal(value)} /* {text} */" if call.style.constants == "verbose" else text
-
-
-def _memfd_secret(call: Call) -> list[str]:
-    return [flags(call, call.args[0] & _U32, {constants.O_CLOEXEC: "O_CLOEXEC"}, "")]
-
-
-CALLS["rseq"] = (_rseq, nothing)
-CALLS["membarrier"] = (_membarrier, nothing)
-CALLS["memfd_create"] = (_memfd_create, nothing)
-CALLS["memfd_secret"] = (_memfd_secret, nothing)
-RESULTS["membarrier"] = "membarrier_result"
-RESULTS["memfd_create"] = RESULTS["memfd_secret"] = "fd"

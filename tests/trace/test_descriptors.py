@@ -101,6 +101,7 @@ def test_the_current_directory() -> None:
 def test_escapes_within_angle_brackets() -> None:
     assert escaped(b"<1") == "\\0741"
     assert escaped(b">a") == "\\76a"
+    assert escaped(b"<a", "all") == "\\x3c\\x61"
 
 
 @pytest.mark.parametrize(

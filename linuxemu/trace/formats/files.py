@@ -112,7 +112,7 @@ def beyond(call: Call, addr: int, known: int, size: int) -> str:
 @shows("iov")
 def iov(call: Call, addr: int, arg: Arg) -> str:
     """An array of struct iovec: with the data that is written, or that was read."""
-    if not addr or not call.plan.verbose:
+    if not addr or (not call.plan.verbose and call.argument(arg.length)):
         return address(call, addr)
     filled = arg.direction == "out"
     return iovecs(call, addr, call.argument(arg.length), call.argument("result") if filled else None)

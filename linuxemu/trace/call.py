@@ -10,9 +10,12 @@ from syscalls.abi.errno_text import message
 from syscalls.errors import Restart
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from linuxemu.messages import TrapFrame
     from linuxemu.trace.plan import Plan
     from linuxemu.trace.rpcs import Rpc
+    from linuxemu.trace.stack import Place
     from linuxemu.trace.style import Style
     from syscalls.objects.task import Task
 
@@ -83,8 +86,8 @@ class Call:
         """ "INJECTED" and the like, if tampering changed it."""
         self.rpcs: list[Rpc] = []
         """The messages it became, under --rpc."""
-        self.stack: list[str] = []
-        """The lines of the user stack, under -k."""
+        self.stack: Sequence[str | Place] = ()
+        """The user stack, under -k: in lines for a text, in places otherwise."""
         self.unsupported: list[str] = []
         """What it asked for that is not there."""
         self.unreadable: set[int] | None = None

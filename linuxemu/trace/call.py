@@ -26,6 +26,8 @@ _RESTARTS = {
     Restart.ALWAYS: "ERESTARTNOINTR (To be restarted)",
     Restart.BLOCK: "ERESTART_RESTARTBLOCK (Interrupted by signal)",
 }
+# As errors, which only -e inject makes seen (include/linux/errno.h).
+_RESTART_ERRORS = {512: Restart.SYS, 513: Restart.ALWAYS, 514: Restart.NOHAND, 516: Restart.BLOCK}
 
 
 class NotResident(Exception):
@@ -51,6 +53,7 @@ class Call:
         "begin_ns",
         "busy_ns",
         "end_ns",
+        "forced",
         "frame",
         "injected",
         "mem",
@@ -83,7 +86,9 @@ class Call:
         self.note = ""
         """What formatters of its beginning leave for those of its end."""
         self.injected = ""
-        """ "INJECTED" and the like, if tampering changed it."""
+        """ "(INJECTED)" and the like, if tampering changed it."""
+        self.forced = False
+        """Its result was given by tampering, and is no error whatever it looks like."""
         self.rpcs: list[Rpc] = []
         """The messages it became, under --rpc."""
         self.stack: Sequence[str | Place] = ()
@@ -98,22 +103,39 @@ class Call:
         self.end_ns = 0
 
     @property
+    def error(self) -> int:
+        """The errno of its result, 0 if that is none."""
+        result = self.result
+        return -result if result is not None and -4096 < result < 0 and not self.forced else 0
+
+    @property
     def failed(self) -> bool:
         """Whether it ended with an error."""
-        return self.result is None or -4096 < self.result < 0
+        return self.result is None or self.error != 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has returned, also to be made again after a signal."""
+        return self.result is not None or self.restart != 0
 
     def result_text(self) -> str:
         """The result as strace shows it, with what stands behind it."""
-        result = self.result
+        result, error = self.result, self.error
         if result is None:
             text = f"? {_RESTARTS[self.restart]}" if self.restart else "?"
-        elif -4096 < result < 0:
-            text = f"-1 {errno_name(-result)} ({message(-result)})"
+            if not self.restart:
+                return text
+        elif error in _RESTART_ERRORS:
+            text = f"? {_RESTARTS[_RESTART_ERRORS[error]]}"
+        elif error:
+            text = f"-1 {errno_name(error)} ({message(error)})"
+        elif self.forced and result < 0:
+            text = str(result)
         else:
             text = formats.of(self.plan.result)(self, result, self.plan.result) or ""
         if self.aux:
             text += f" ({self.aux})"
-        return f"{text} ({self.injected})" if self.injected else text
+        return f"{text} {self.injected}" if self.injected else text
 
     def argument(self, name: str) -> int:
         """An argument by its name; "result" is the result."""

@@ -127,19 +127,18 @@ def call_fields(call: Call, parts: list[str]) -> dict[str, Any]:
         parts: the texts of its arguments.
     """
     result, plan = call.result, call.plan
-    ended = result is not None or bool(call.restart)
     text = call.result_text()
     error = None
-    if call.restart:
+    if text.startswith("? "):
         error = text[2:].partition(" ")[0]
-    elif result is not None and -4096 < result < 0:
-        error = errno_name(-result)
+    elif call.error:
+        error = errno_name(call.error)
     fields: dict[str, Any] = {"number": plan.number, "name": plan.name, "args": arguments(call, parts)}
-    fields["result"] = -1 if error and not call.restart else result
+    fields["result"] = -1 if call.error else result
     fields["text"] = text
     fields["error"] = error
-    fields["seconds"] = round((call.end_ns - call.begin_ns) / _NS, 9) if ended else None
-    fields["finished"] = ended or plan.name in _ENDS
+    fields["seconds"] = round((call.end_ns - call.begin_ns) / _NS, 9) if call.ended else None
+    fields["finished"] = call.ended or plan.name in _ENDS
     if call.injected:
         fields["injected"] = call.injected
     if call.unsupported:

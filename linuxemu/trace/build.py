@@ -69,14 +69,17 @@ class Tracing:
         options: of the command line.
         form: "text" or "json".
         rpc: show the messages that calls became.
+        out: where it goes, instead of what the options say.
     Raises:
         OutputError: the trace cannot be written where it is to go.
     """
 
-    def __init__(self, options: TraceOptions, form: str = "text", rpc: bool = False) -> None:
+    def __init__(
+        self, options: TraceOptions, form: str = "text", rpc: bool = False, out: Output | None = None
+    ) -> None:
         self._options = options
         self._form = form
-        self._out = _open(options)
+        self._out = out or _open(options)
         self._log: Log | None = None
         self._rpcs = None
         self.observe: Wrap | None = None
@@ -143,13 +146,14 @@ class Reporting:
 
     Args:
         options: of the command line: where it goes, and the look of values.
+        out: where it goes, instead of what the options say.
     Raises:
         OutputError: it cannot be written where it is to go.
     """
 
-    def __init__(self, options: TraceOptions) -> None:
+    def __init__(self, options: TraceOptions, out: Output | None = None) -> None:
         self._options = options
-        self._out = _open(options)
+        self._out = out or _open(options)
         self._report = Report()
 
     def trace(self, session: Session) -> ReportTracer:
@@ -167,10 +171,14 @@ class Reporting:
             follow=True,
         )
 
+    def finish(self) -> Report:
+        """The report of a run that is over."""
+        self._report.finish()
+        return self._report
+
     def close(self, json: bool) -> str:
         """Write the report; returns why it could not be written, empty if it was."""
-        report = self._report
-        report.finish()
+        report = self.finish()
         lines = map(json_line, report_objects(report)) if json else (f"{line}\n" for line in report_lines(report))
         self._out.write(0, "".join(lines))
         self._out.close()

@@ -32,6 +32,8 @@ class Syscall:
     """One system call: number, name, handler, level of support, the errors it can fail with."""
 
     __slots__ = ("_errors", "handler", "name", "notes", "number", "support")
+    _FIRST = 1
+    """The first parameter of the function that is an argument: the one before is the task."""
 
     def __init__(
         self, number: int, name: str, handler: Handler, support: str, notes: str, errors: str = ""
@@ -48,11 +50,16 @@ class Syscall:
         """Names of the error numbers that the handler can return, sorted."""
         return tuple(sorted(set(self._errors.split())))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the arguments, in order."""
+        code = self.handler.__code__
+        return code.co_varnames[self._FIRST : code.co_argcount]
+
     def arguments(self) -> list[tuple[str, Arg]]:
         """Name and `Arg` of each argument, in order."""
         hints = self._hints()
-        code = self.handler.__code__
-        names = code.co_varnames[1 : code.co_argcount]
+        names = self.names
         found = [(name, self._arg(name, hints[name])) for name in names]
         for index, (name, arg) in enumerate(found):
             if arg.format == "buffer" and not arg.length:

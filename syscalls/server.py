@@ -53,11 +53,12 @@ from syscalls.abi.flags import (
 from syscalls.errors import Interrupted, OutOfMemory, SysError
 from syscalls.objects.console import Console
 from syscalls.objects.credentials import Credentials
-from syscalls.objects.delivery import deliver
+from syscalls.objects.delivery import deliver, resume
 from syscalls.objects.device import DeviceTable
 from syscalls.objects.exit import exit_group
 from syscalls.objects.futex import FutexTable, exit_robust_list
 from syscalls.objects.process import ProcessTable
+from syscalls.objects.rseq import watch
 from syscalls.objects.signal import force_fault
 from syscalls.objects.task import Task, TaskExited
 from syscalls.types import s32
@@ -65,10 +66,11 @@ from syscalls.vfs.filesystem import errno_of
 from syscalls.vfs.mount import MountNamespace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from syscalls.objects.process import Process
     from syscalls.objects.tracing import Tracer
+    from syscalls.vfs.filesystem import FileSystem
     from syscalls.vfs.inode import Inode
 
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
@@ -153,6 +155,8 @@ class LinuxServer(Server):
         self.boot_ns = 0
         self.new_memfs: Callable[[], int]
         """Makes an empty file server for a tmpfs mount; returns its task id."""
+        self.memory_files: FileSystem | None = None
+        """Where files of memfd_create live, mounted nowhere; made with the first."""
         self._invoke: dict[int, registry.Invoke] = {}
         self._kept: dict[Inode, None] = {}
         self._refills = 0
@@ -189,7 +193,7 @@ class LinuxServer(Server):
         frame = t.frame
         frame = TrapFrame._make(frame[:5] + (rax,) + frame[6:])
         if t.attention or t.restart:
-            after = await self._tail(t, frame, True)
+            after = await self._tail(t, deliver(t, frame, True))
             if after is None:
                 return None
             frame = after
@@ -203,10 +207,10 @@ class LinuxServer(Server):
             self.unsupported(call.name if call is not None else f"syscall_{frame.rax:#x}", t)
         return -errno & _MASK
 
-    async def _tail(self, t: Task, frame: TrapFrame, in_syscall: bool) -> TrapFrame | None:
+    async def _tail(self, t: Task, owed: Awaitable[TrapFrame]) -> TrapFrame | None:
         """Signals, stops and the end, before a task returns to user mode; None if it does not return."""
         try:
-            return await deliver(t, frame, in_syscall)
+            return await owed
         except TaskExited:
             pass
         except OutOfMemory:
@@ -216,12 +220,12 @@ class LinuxServer(Server):
         return None
 
     async def _return_to_user(self, t: Task, m: AbiHook) -> AbiHookReply | None:
-        """The INITIAL and INTERRUPT hooks: signals, and for a new task its first registers."""
+        """The INITIAL and INTERRUPT hooks: signals, what rseq(2) promises, and for a new task its first registers."""
         frame = t.frame if m.type == HOOK_INITIAL else m.frame
         t.frame = frame
         t.in_kernel = True
-        if t.attention:
-            after = await self._tail(t, frame, False)
+        if t.attention or t.rseq is not None:
+            after = await self._tail(t, resume(t, frame))
             if after is None:
                 return None
             frame = after
@@ -253,7 +257,7 @@ class LinuxServer(Server):
         frame = t.frame = self.port.get_frame(t.ktask)
         cr2 = address if vector == VECTOR_PAGE_FAULT else None
         force_fault(t, signo, code, address, trap_number=vector, trap_error=error_code, trap_cr2=cr2)
-        after = await self._tail(t, frame, False)
+        after = await self._tail(t, deliver(t, frame, False))
         if after is None:
             return None
         self.port.set_frame(t.ktask, after)
@@ -421,6 +425,8 @@ class LinuxServer(Server):
         t.ktask = ktask
         self.by_ktask[ktask] = t
         port.set_space(ktask, t.mm.space)
+        if t.rseq is not None:
+            watch(t, t.rseq)
         port.task_start(ktask, like.ktask if like is not None else None)
 
     def give_back(self, ktask: int) -> None:

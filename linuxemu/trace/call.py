@@ -55,6 +55,7 @@ class Call:
         "end_ns",
         "forced",
         "frame",
+        "held",
         "injected",
         "mem",
         "note",
@@ -62,6 +63,7 @@ class Call:
         "restart",
         "result",
         "rpcs",
+        "separator",
         "stack",
         "style",
         "t",
@@ -83,8 +85,13 @@ class Call:
         """A `Restart` kind if a signal interrupted it."""
         self.aux = ""
         """What is shown in parentheses behind the result."""
+        self.held = ""
+        """The beginning of its line, while it is not known whether the line is to be shown."""
         self.note = ""
         """What formatters of its beginning leave for those of its end."""
+        self.separator = ", "
+        """What stands between the texts of its beginning and those of its end. A formatter of the beginning makes it ""
+        if its text goes on in the first one of the end (" => [5]"), or if nothing is left for the end."""
         self.injected = ""
         """ "(INJECTED)" and the like, if tampering changed it."""
         self.forced = False

@@ -56,34 +56,60 @@ class Plan:
         """The texts of the arguments that are shown when the call begins, and of those shown when it ends."""
 
     def _phases(self) -> tuple[Callable[[Call], list[str]], Callable[[Call], list[str]]]:
+        formats.need(arg.format for _, arg in self.arguments)
         special = formats.CALLS.get(self.name)
         if special is not None and not self.raw:
             self.late = special[1] is not formats.nothing
             return special
         arguments = [(position, arg) for position, (_, arg) in enumerate(self.arguments)]
         # What the kernel fills, and all behind it, is shown when the call has ended.
-        first_out = next((n for n, (_, arg) in enumerate(arguments) if arg.direction == "out" and not self.raw), None)
+        first_out = next((n for n, (_, arg) in enumerate(arguments) if self._waits(arg)), None)
         early = arguments[:first_out]
         late = arguments[first_out:] if first_out is not None else []
+        twice = bool(late) and late[0][1].format in formats.CHANGES
+        if twice:
+            early = [*early, late[0]]
         after = [(n, arg, formats.AFTER[arg.format]) for n, arg in early if arg.format in formats.AFTER]
-        show_late = self._shower(late)
+        show_early, show_late = self._beginning(early, late), self._shower(late, twice)
         self.late = bool(late)
         if not after or self.raw:
-            return self._shower(early), show_late
+            return show_early, show_late
 
         def exit_(call: Call) -> list[str]:
             for position, arg, more in after:
                 more(call, call.args[position], arg)
             return show_late(call)
 
-        return self._shower(early), exit_
+        return show_early, exit_
 
-    def _shower(self, arguments: list[tuple[int, Arg]]) -> Callable[[Call], list[str]]:
+    def _beginning(
+        self, early: list[tuple[int, Arg]], late: list[tuple[int, Arg]]
+    ) -> Callable[[Call], list[str]]:
+        show = self._shower(early)
+        before = [(n, arg, formats.BEFORE[arg.format]) for n, arg in late if arg.format in formats.BEFORE]
+        if not before:
+            return show
+
+        def entry(call: Call) -> list[str]:
+            for position, arg, look in before:
+                look(call, call.args[position], arg)
+            return show(call)
+
+        return entry
+
+    def _waits(self, arg: Arg) -> bool:
+        """Whether an argument, and what is behind it, is shown when the call has ended."""
+        return (arg.direction == "out" or arg.format in formats.CHANGES) and not self.raw
+
+    def _shower(self, arguments: list[tuple[int, Arg]], twice: bool = False) -> Callable[[Call], list[str]]:
         if not arguments:
             return formats.nothing
         if self.raw:
             return lambda call: [formats.raw(call.args[position]) for position, _ in arguments]
         parts = [(position, arg, formats.of(arg)) for position, arg in arguments]
+        if twice:
+            position, arg, _ = parts[0]
+            parts[0] = (position, arg, formats.CHANGES[arg.format])
         if len(parts) == 1:
             position, arg, show_one = parts[0]
 

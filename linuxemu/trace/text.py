@@ -87,7 +87,7 @@ class TextLog:
     def enter(self, call: Call, parts: list[str]) -> None:
         """See `linuxemu.trace.tracer.Log`."""
         if self._shows is not None:
-            call.note = f"{self._leader(call.t, call)}{call.plan.name}({', '.join(parts)}"
+            call.held = f"{self._leader(call.t, call)}{call.plan.name}({', '.join(parts)}"
             return
         if self._call is not None:
             self._interrupt()
@@ -104,7 +104,7 @@ class TextLog:
         if self._shows is not None:
             if not self._shows(call):
                 return
-            head, written = call.note, 0
+            head, written = call.held, 0
         elif self._call is call:
             head, written = self._line, self._written
             self._call, self._written = None, 0
@@ -112,7 +112,7 @@ class TextLog:
             self._resume(call, parts)
             return
         if parts:
-            head += (", " if call.args and not head.endswith("(") else "") + ", ".join(parts)
+            head += (call.separator if not head.endswith("(") else "") + ", ".join(parts)
         self._end(call, head, written)
 
     def _end(self, call: Call, head: str, written: int) -> None:
@@ -129,7 +129,8 @@ class TextLog:
     def _show_beginning(self, call: Call) -> None:
         line = self._line
         if call.plan.late and not line.endswith("("):
-            line = self._line = line + ", "
+            line = self._line = line + call.separator
+            call.separator = ""
         self._out.write(call.t.tid, line[self._written :])
         self._written = len(line)
 

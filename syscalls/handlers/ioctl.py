@@ -24,7 +24,7 @@ from syscalls.errors import SysError
 from syscalls.objects.polling import set_async
 from syscalls.objects.tty import TtyFile
 from syscalls.registry import PARTIAL, syscall
-from syscalls.types import Fd, UInt, ULong
+from syscalls.types import Fd, IoctlArg, IoctlOp, IoctlResult
 from syscalls.vfs.rpcfs import RpcInode
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ _MISSING_ON_TERMINALS = ("TIOCGSOFTCAR", "TIOCSSOFTCAR", "TIOCCONS", "TIOCGLCKTR
     "ioctl", errors="EBADF EFAULT EINTR EINVAL EIO ENOTTY EPERM ESRCH",
     support=PARTIAL, notes="requests of files, pipes, terminals and devices that exist here",
 )  # fmt: skip
-async def ioctl(t: Task, fd: Fd, op: UInt, argp: ULong) -> int:
+async def ioctl(t: Task, fd: Fd, op: IoctlOp, argp: IoctlArg) -> IoctlResult:
     """Control a device or an open file (man 2 ioctl)."""
     file = t.files.get(fd)
     if op in (FIOCLEX, FIONCLEX):

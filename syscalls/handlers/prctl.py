@@ -62,7 +62,7 @@ from syscalls.abi.flags import (
 )
 from syscalls.errors import SysError
 from syscalls.registry import PARTIAL, syscall
-from syscalls.types import Int, ULong
+from syscalls.types import PrctlOp, PrctlResult, ULong
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -93,7 +93,7 @@ _REFUSED_QUIETLY = frozenset(
     notes="no seccomp, PR_SET_MM, PR_TSC_SIGSEGV, speculation control; "
     "PR_SET_THP_DISABLE is accepted and forgotten",
 )
-async def prctl(t: Task, op: Int, arg2: ULong, arg3: ULong, arg4: ULong, arg5: ULong) -> int:
+async def prctl(t: Task, op: PrctlOp, arg2: ULong, arg3: ULong, arg4: ULong, arg5: ULong) -> PrctlResult:
     """Properties of the calling task and process (man 2 prctl)."""
     handler = _HANDLERS.get(op)
     if handler is not None:

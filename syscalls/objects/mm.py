@@ -72,6 +72,7 @@ class MemoryMap(Faults):
         "env_start",
         "exe_file",
         "lock_future",
+        "membarrier",
         "rlimits",
         "space",
         "start_code",
@@ -96,6 +97,8 @@ class MemoryMap(Faults):
         self.auxv = b""
         self.lock_future = False
         """What is mapped from now on is locked (mlockall)."""
+        self.membarrier = 0
+        """Commands of membarrier(2) that it has registered for, MEMBARRIER_CMD_* bits."""
         self.exe_file: File | None = None
         """The program file, which cannot be written while it runs."""
 
@@ -389,6 +392,7 @@ class MemoryMap(Faults):
             "end_data",
             "start_stack",
             "auxv",
+            "membarrier",
         ):
             setattr(other, slot, getattr(self, slot))
         for slot in ("arg_start", "arg_end", "env_start", "env_end"):

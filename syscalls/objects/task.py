@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from syscalls.objects.memory import UserMemory
     from syscalls.objects.mm import MemoryMap
     from syscalls.objects.process import Process
+    from syscalls.objects.rseq import Registration
     from syscalls.objects.tracing import Tracer
     from syscalls.server import LinuxServer
     from syscalls.vfs.context import FsContext
@@ -98,6 +99,7 @@ class Task:
         "restart",
         "restart_block",
         "robust_list",
+        "rseq",
         "saved_blocked",
         "sched_policy",
         "sched_priority",
@@ -142,6 +144,8 @@ class Task:
         self.exit_status: int | None = None
         """Status word of man 2 wait4 once the task has begun to exit."""
         self.robust_list = 0
+        self.rseq: Registration | None = None
+        """Where it keeps what rseq(2) is about; None if it does not use it."""
         self.clear_child_tid = 0
         self.no_new_privs = False
         self.tracer: Tracer | None = None

@@ -1,0 +1,18 @@
+# Exit statuses, programs that are not there or cannot be executed.
+true; echo $?
+false; echo $?
+(exit 255); echo $?
+nothere; echo $?
+./nothere; echo $?
+mkdir directory; ./directory; echo $?
+echo 'echo script' > script
+./script; echo $?
+chmod 755 script
+./script; echo $?
+printf '#!/nothere\n' > bad; chmod 755 bad
+./bad; echo $?
+test -f script && echo file
+[ -d script ] || echo no directory
+test script -nt directory; echo $?
+! true; echo $?
+exit 7

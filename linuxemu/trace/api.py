@@ -80,8 +80,11 @@ def run(
     """
     if form not in _FORMS:
         raise BootError(f"no form {form!r} of a trace: there are {', '.join(_FORMS)}")
+    chosen = _options(options)
+    if form == "json" and chosen.summary is not None:
+        raise BootError("options of the trace: the table of -c and -C is text")
     kept = _Lines()
-    tracing = Tracing(_options(options), form, rpc, kept)
+    tracing = Tracing(chosen, form, rpc, kept)
     try:
         result = Machine(trace=tracing.trace, observe=tracing.observe, **machine).run(argv)
     finally:

@@ -51,7 +51,8 @@ def layout_of(options: TraceOptions) -> Layout:
         pointer=options.instruction_pointer,
         number=options.syscall_number,
         exits="exit" not in options.quiet,
-        attached="attach" not in options.quiet,
+        attached="attach" not in options.quiet and options.output is None,
+        superseded="thread-execve" not in options.quiet,
     )
 
 
@@ -122,7 +123,7 @@ class Tracing:
         elif self._form == "json":
             log = JsonLog(self._out, shows, options.signals, session.realtime_ns, exits)
         else:
-            log = TextLog(self._out, layout_of(options), shows, options.signals, session.realtime_ns)
+            log = TextLog(self._out, layout_of(options), shows, options.signals, session.realtime_ns, style_of(options))
         if options.summary is not None:
             log = SummaryLog(log, Summary(options.summary), self._out, shows, options.summary.wall_clock)
         return log

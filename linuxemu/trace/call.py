@@ -50,6 +50,7 @@ class Call:
     __slots__ = (
         "args",
         "aux",
+        "before",
         "begin_ns",
         "busy_ns",
         "end_ns",
@@ -92,6 +93,8 @@ class Call:
         self.separator = ", "
         """What stands between the texts of its beginning and those of its end. A formatter of the beginning makes it ""
         if its text goes on in the first one of the end (" => [5]"), or if nothing is left for the end."""
+        self.before = ""
+        """The name of the task's call before this one."""
         self.injected = ""
         """ "(INJECTED)" and the like, if tampering changed it."""
         self.forced = False

@@ -64,6 +64,13 @@ class JsonLog:
         if self._shows is None or self._shows(call):
             self._write(call.t, "syscall", begin_ns, call_fields(call, early + parts))
 
+    def lost(self, call: Call) -> None:
+        """See `linuxemu.trace.tracer.Log`."""
+        self.leave(call, [])
+
+    def attached(self, t: Task, child: Task) -> None:
+        """See `linuxemu.trace.tracer.Log`: the call that made it says so."""
+
     def signaled(self, t: Task, info: SigInfo) -> None:
         """See `linuxemu.trace.tracer.Log`."""
         if info.signo in self._signals:
@@ -78,10 +85,8 @@ class JsonLog:
         """See `linuxemu.trace.tracer.Log`."""
         self._write(t, "superseded", None, {"by": t.tid}, tid)
 
-    def exited(self, t: Task, status: int, call: Call | None) -> None:
+    def exited(self, t: Task, status: int) -> None:
         """See `linuxemu.trace.tracer.Log`."""
-        if call is not None and call in self._begun:
-            self.leave(call, [])
         if self._exits:
             signo = status & 0x7F
             fields: dict[str, Any] = {"status": None if signo else status >> 8 & 0xFF}

@@ -27,6 +27,12 @@ class NoLog:
     def leave(self, call: Call, parts: list[str]) -> None:
         """See `linuxemu.trace.tracer.Log`."""
 
+    def lost(self, call: Call) -> None:
+        """See `linuxemu.trace.tracer.Log`."""
+
+    def attached(self, t: Task, child: Task) -> None:
+        """See `linuxemu.trace.tracer.Log`."""
+
     def signaled(self, t: Task, info: SigInfo) -> None:
         """See `linuxemu.trace.tracer.Log`."""
 
@@ -36,7 +42,7 @@ class NoLog:
     def superseded(self, t: Task, tid: int) -> None:
         """See `linuxemu.trace.tracer.Log`."""
 
-    def exited(self, t: Task, status: int, call: Call | None) -> None:
+    def exited(self, t: Task, status: int) -> None:
         """See `linuxemu.trace.tracer.Log`."""
 
     def close(self) -> None:
@@ -64,7 +70,7 @@ class SummaryLog:
         self._wall_clock = wall_clock
         self.enter, self.blocks = then.enter, then.blocks
         self.signaled, self.stopped, self.superseded = then.signaled, then.stopped, then.superseded
-        self.exited = then.exited
+        self.lost, self.attached, self.exited = then.lost, then.attached, then.exited
 
     def leave(self, call: Call, parts: list[str]) -> None:
         """See `linuxemu.trace.tracer.Log`."""

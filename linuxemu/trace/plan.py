@@ -33,7 +33,8 @@ class Plan:
     """
 
     __slots__ = (
-        "abbrev", "arguments", "decode", "entry", "exit", "index", "late", "name", "number", "raw", "result", "verbose",
+        "abbrev", "arguments", "decode", "decoded", "entry", "exit", "index", "late", "name", "number", "raw", "result",
+        "verbose",
     )  # fmt: skip
 
     def __init__(
@@ -52,6 +53,8 @@ class Plan:
         """Turns a trap frame into the tuple of decoded arguments."""
         self.late = False
         """Whether there are arguments that are shown when it ends."""
+        self.decoded = False
+        """Whether nothing of it but the result is shown when it ends."""
         self.entry, self.exit = (formats.nothing, formats.nothing) if silent else self._phases()
         """The texts of the arguments that are shown when the call begins, and of those shown when it ends."""
 
@@ -60,6 +63,7 @@ class Plan:
         special = formats.CALLS.get(self.name)
         if special is not None and not self.raw:
             self.late = special[1] is not formats.nothing
+            self.decoded = not self.late
             return special
         arguments = [(position, arg) for position, (_, arg) in enumerate(self.arguments)]
         # What the kernel fills, and all behind it, is shown when the call has ended.
@@ -72,6 +76,7 @@ class Plan:
         after = [(n, arg, formats.AFTER[arg.format]) for n, arg in early if arg.format in formats.AFTER]
         show_early, show_late = self._beginning(early, late), self._shower(late, twice)
         self.late = bool(late)
+        self.decoded = not late and (self.raw or not after)
         if not after or self.raw:
             return show_early, show_late
 

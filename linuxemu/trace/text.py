@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from linuxemu.trace.clock import time_stamp
-from linuxemu.trace.formats.signals import siginfo, signal_name
+from linuxemu.trace.formats.siginfos import siginfo, signal_name
+from linuxemu.trace.style import Style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 
 _CORE_DUMPED = 0x80
 _NS = 1_000_000_000
+_PLAIN = Style()
 
 
 class Layout(NamedTuple):
     """What stands around the calls.
 
     Args:
-        pids: "always" in front of each line, "many" once there was more than one task, "" never.
+        pids: "always" in front of each line, "many" while there is more than one task, "" never.
         column: where results begin, counted from the line's own text.
         clock: "" for none, "time" for the time of day, "unix" for seconds since 1970 (-t, -tt, -ttt).
         clock_digits: digits of its fraction.
@@ -32,7 +34,8 @@ class Layout(NamedTuple):
         pointer: the instruction pointer stands in front (-i).
         number: the call's number stands in front (-n).
         exits: ends of tasks are shown.
-        attached: new tasks are announced on standard error.
+        attached: new tasks are announced.
+        superseded: threads that become leaders by execve are shown.
     """
 
     pids: str = "many"
@@ -45,6 +48,7 @@ class Layout(NamedTuple):
     number: bool = False
     exits: bool = True
     attached: bool = True
+    superseded: bool = True
 
 
 class TextLog:
@@ -56,6 +60,7 @@ class TextLog:
         shows: whether a call that has ended is to be shown; None shows every one, and as soon as it begins.
         signals: numbers of the signals to show.
         realtime_ns: the clock of time stamps, since 1970.
+        style: how what a signal carries is spelled.
     """
 
     def __init__(
@@ -65,16 +70,20 @@ class TextLog:
         shows: Callable[[Call], bool] | None,
         signals: frozenset[int],
         realtime_ns: Callable[[], int],
+        style: Style = _PLAIN,
     ) -> None:
         self._out = out
         self._layout = layout
         self._shows = shows
         self._signals = signals
         self._realtime_ns = realtime_ns
+        self._style = style
         self._plain = layout == layout._replace(clock="", relative=-1, pointer=False, number=False)
         self._always = layout.pids == "always"
         self._tasks: set[int] = set()
         self._last_ns = 0
+        self._numbers: dict[int, int] = {}
+        """The last call of each task, under -n."""
         self._call: Call | None = None
         """The call whose line is the last one and not complete."""
         self._line = ""
@@ -155,7 +164,7 @@ class TextLog:
     def signaled(self, t: Task, info: SigInfo) -> None:
         """See `linuxemu.trace.tracer.Log`."""
         if info.signo in self._signals:
-            self._event(t, f"--- {signal_name(info.signo)} {siginfo(info)} ---")
+            self._event(t, f"--- {signal_name(info.signo)} {siginfo(info, self._style)} ---")
 
     def stopped(self, t: Task, signo: int) -> None:
         """See `linuxemu.trace.tracer.Log`."""
@@ -164,12 +173,15 @@ class TextLog:
 
     def superseded(self, t: Task, tid: int) -> None:
         """See `linuxemu.trace.tracer.Log`."""
-        self._event(t, f"+++ superseded by execve in pid {t.tid} +++")
+        self._tasks.discard(t.tid)
+        self._tasks.add(tid)
+        if self._layout.superseded:
+            self._event(t, f"+++ superseded by execve in pid {t.tid} +++", tid)
+        self._numbers.pop(t.tid, None)
+        self._out.ended(t.tid)
 
-    def exited(self, t: Task, status: int, call: Call | None) -> None:
+    def exited(self, t: Task, status: int) -> None:
         """See `linuxemu.trace.tracer.Log`."""
-        if call is not None and self._shows is None:
-            self._never_returns(call)
         signo = status & 0x7F
         if not self._layout.exits:
             pass
@@ -178,21 +190,40 @@ class TextLog:
             self._event(t, f"+++ killed by {signal_name(signo)}{core} +++")
         else:
             self._event(t, f"+++ exited with {status >> 8 & 0xFF} +++")
+        self._tasks.discard(t.tid)
+        self._numbers.pop(t.tid, None)
         self._out.ended(t.tid)
 
-    def _never_returns(self, call: Call) -> None:
-        ends = call.plan.name in ("exit", "exit_group")
-        if self._call is call:
+    def lost(self, call: Call) -> None:
+        """See `linuxemu.trace.tracer.Log`: what would have been shown at its end is marked as unfinished."""
+        rest = "" if call.plan.decoded else " <unfinished ...>"
+        if self._shows is not None:
+            if self._shows(call):
+                self._end(call, call.note + rest, 0)
+        elif self._call is call:
+            if rest and self._written == 0:
+                self._show_beginning(call)
             line, written = self._line, self._written
             self._call, self._written = None, 0
-            self._end(call, line if ends else f"{line} <unfinished ...>", written)
+            self._end(call, line + rest, written)
         else:
-            self._resume(call, [] if ends else [" <unfinished ...>"])
+            self._resume(call, [rest] if rest else [])
 
-    def _event(self, t: Task, text: str) -> None:
+    def attached(self, t: Task, child: Task) -> None:
+        """See `linuxemu.trace.tracer.Log`: the message comes in the middle of the call that made the task."""
+        self._tasks.update((t.tid, child.tid))
+        if not self._layout.attached:
+            return
+        if self._call is not None and self._shows is None:
+            self._out.write(self._call.t.tid, self._line[self._written :])
+            self._written = len(self._line)
+        self._out.write(child.tid, f"strace: Process {child.tid} attached\n")
+
+    def _event(self, t: Task, text: str, tid: int = 0) -> None:
         if self._call is not None:
             self._interrupt()
-        self._out.write(t.tid, f"{self._leader(t, None)}{text}\n")
+        tid = tid or t.tid
+        self._out.write(tid, f"{self._leader(t, None, tid)}{text}\n")
 
     def close(self) -> None:
         """See `linuxemu.trace.tracer.Log`: what is still open is marked so."""
@@ -202,12 +233,13 @@ class TextLog:
 
     # -- in front of a line ----------------------------------------------------------------------------------
 
-    def _leader(self, t: Task, call: Call | None) -> str:
+    def _leader(self, t: Task, call: Call | None, tid: int = 0) -> str:
+        tid = tid or t.tid
         if self._always:
-            head = f"{t.tid:<5} "
+            head = f"{tid:<5} "
         elif self._layout.pids:
-            self._tasks.add(t.tid)
-            head = f"[pid {t.tid:5}] " if len(self._tasks) > 1 else ""
+            self._tasks.add(tid)
+            head = f"[pid {tid:5}] " if len(self._tasks) > 1 else ""
         else:
             head = ""
         return head if self._plain else head + self._times(t, call)
@@ -222,11 +254,15 @@ class TextLog:
             if layout.relative >= 0:
                 passed = now_ns - self._last_ns if self._last_ns else 0
                 self._last_ns = now_ns
-                head += f"{passed // _NS:6}.{passed % _NS:09}"[: 7 + layout.relative].rstrip(".") + " "
+                shown = f"{passed // _NS:6}.{passed % _NS:09}"[: 7 + layout.relative].rstrip(".")
+                head += f"(+{shown}) " if layout.clock else f"{shown} "
         if layout.number:
-            head += f"[{call.plan.number:4}] " if call is not None else f"[{'':4}] "
+            if call is not None:
+                self._numbers[t.tid] = call.plan.number
+            head += f"[{self._numbers.get(t.tid, ''):4}] "
         if layout.pointer:
-            head += f"[{call.frame.rip if call is not None else t.frame.rip:016x}] "
+            gone = call is None and t.exit_status is not None
+            head += f"[{'?' * 16}] " if gone else f"[{(call or t).frame.rip:016x}] "
         return head
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from linuxemu.trace.stack import Place
     from linuxemu.trace.style import Style
     from linuxemu.trace.tampering import Injection, Tampering
+    from syscalls.objects.process import Process
     from syscalls.objects.siginfo import SigInfo
     from syscalls.objects.task import Task
     from syscalls.registry import Invoke
@@ -49,6 +50,12 @@ class Log(Protocol):
     def leave(self, call: Call, parts: list[str]) -> None:
         """A call ends, with the texts of the remaining arguments."""
 
+    def lost(self, call: Call) -> None:
+        """A call never returns: its task is about to end."""
+
+    def attached(self, t: Task, child: Task) -> None:
+        """A traced task has made another one that is traced, too."""
+
     def signaled(self, t: Task, info: SigInfo) -> None:
         """A task takes a signal."""
 
@@ -56,10 +63,10 @@ class Log(Protocol):
         """A task stops."""
 
     def superseded(self, t: Task, tid: int) -> None:
-        """A thread becomes the leader of its process by execve."""
+        """A thread becomes the leader of its process, and gets its tid, by execve."""
 
-    def exited(self, t: Task, status: int, call: Call | None) -> None:
-        """A task ends, in a call that never returns if there is one."""
+    def exited(self, t: Task, status: int) -> None:
+        """A task has ended."""
 
     def close(self) -> None:
         """Everything is over."""
@@ -110,6 +117,10 @@ class Tracer:
         self._rpcs = rpcs
         self._stack = stack
         self._current: dict[Task, Call] = {}
+        self._names: dict[Task, str] = {}
+        """Of the last call of each task."""
+        self._zombies: dict[Process, Task] = {}
+        """Leaders that have ended while other threads go on; Linux tells of them when the process ends."""
 
     # -- what the Linux server tells ---------------------------------------------------------------------
 
@@ -118,13 +129,14 @@ class Tracer:
         if not self._shows(number):
             return invoke
         plan, style, now_ns = self._plans.of(number), self._style, self._now_ns
-        about, leave = self._about, self._leave
+        about, leave, names, name = self._about, self._leave, self._names, plan.name
         special = self._tampering is not None or self._stack is not None
 
         async def traced(t: Task, frame: TrapFrame) -> int | None:
             if t.tracer is not self:
                 return await invoke(t, frame)
             call = Call(t, plan, frame, style)
+            call.before, names[t] = names.get(t, ""), name
             if about is not None and not about(call):
                 return await invoke(t, frame)
             injection = await self._prepare(call) if special else None
@@ -164,6 +176,8 @@ class Tracer:
         return injection
 
     async def _leave(self, call: Call) -> None:
+        if call.t.fatal_signal_pending():
+            return  # it is killed, so that nobody sees a result: `exited` tells of the call
         call.end_ns = self._now_ns()
         self._current.pop(call.t, None)
         plan = call.plan
@@ -228,6 +242,7 @@ class Tracer:
         """See `syscalls.objects.tracing.Tracer`."""
         if self._follow:
             child.tracer = self
+            self.log.attached(t, child)
 
     def signaled(self, t: Task, info: SigInfo) -> None:
         """See `syscalls.objects.tracing.Tracer`."""
@@ -239,13 +254,28 @@ class Tracer:
 
     def superseded(self, t: Task, tid: int) -> None:
         """See `syscalls.objects.tracing.Tracer`."""
+        self._zombies.pop(t.process, None)
         self.log.superseded(t, tid)
 
     def exited(self, t: Task, status: int) -> None:
         """See `syscalls.objects.tracing.Tracer`."""
-        self.log.exited(t, status, self._current.pop(t, None))
+        call = self._current.pop(t, None)
+        if call is not None:
+            call.result, call.restart = None, 0
+            self.log.lost(call)
+        self._names.pop(t, None)
         if self._tampering is not None:
             self._tampering.forget(t)
+        process = t.process
+        others = any(other.exit_status is None for other in process.tasks.values())
+        if t is process.leader and (others or process.exec_task is not None):
+            self._zombies[process] = t
+            return
+        self.log.exited(t, status)
+        leader = self._zombies.get(process)
+        if leader is not None and not others and process.exec_task is None:
+            del self._zombies[process]
+            self.log.exited(leader, status if process.group_exit is None else process.group_exit)
 
     def unsupported(self, t: Task, what: str) -> None:
         """See `syscalls.objects.tracing.Tracer`."""

@@ -102,7 +102,7 @@ def migrate_pages(pid: Pid, maxnode: ULong, old_nodes: NodeMask, new_nodes: Node
 def move_pages(
     pid: Pid,
     count: ULong,
-    pages: Annotated[In[bytes], Shown("addresses"), Count("count")],
+    pages: Annotated[In[bytes], Shown("page_addresses"), Count("count")],
     nodes: Annotated[In[bytes], Shown("page_nodes"), Count("count")],
     status: Annotated[Out[bytes], Shown("page_status"), Count("count")],
     flags: PageMove,

@@ -247,13 +247,13 @@ def test_unknown_calls_are_refused_and_recorded(tmp_path: Path) -> None:
         pytest.skip("no gcc to compile with")
     (tmp_path / "ask.c").write_text(
         "#include <errno.h>\n#include <stdio.h>\n#include <sys/syscall.h>\n#include <unistd.h>\n"
-        'int main(void) { long r = syscall(SYS_memfd_create, "x", 0); printf("%ld %d\\n", r, errno == ENOSYS);\n'
+        'int main(void) { long r = syscall(SYS_inotify_init1, 0); printf("%ld %d\\n", r, errno == ENOSYS);\n'
         'r = syscall(999); printf("%ld %d\\n", r, errno == ENOSYS); return 0; }\n'
     )
     subprocess.run([compiler, "-static", "-o", str(tmp_path / "ask"), str(tmp_path / "ask.c")], check=True)
     outcome = cli("run", "--bind", f"{tmp_path}:/b:ro", "/b/ask")
     assert (outcome.status, outcome.stdout) == (0, b"-1 1\n-1 1\n")
-    assert b"memfd_create (ask)" in outcome.stderr
+    assert b"inotify_init1 (ask)" in outcome.stderr
     assert b"syscall_0x3e7 (ask)" in outcome.stderr
 
 

@@ -83,8 +83,8 @@ def number(call: Call, value: int, arg: Arg) -> str:
 
 @shows("hex")
 def hex_number(call: Call, value: int, arg: Arg) -> str:
-    """A number in hexadecimal."""
-    return hexadecimal(value)
+    """A register in hexadecimal."""
+    return hexadecimal(value & 0xFFFF_FFFF_FFFF_FFFF)
 
 
 @shows("flags")

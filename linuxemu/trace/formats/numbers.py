@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
-from linuxemu.trace.formats.basic import address, array, follows, hexadecimal, user
+from linuxemu.trace.formats.basic import address, array, follows, user
 from linuxemu.trace.formats.signals import signal_name
 from syscalls.abi import flags as constants
 
@@ -46,12 +46,6 @@ def pointed(call: Call, addr: int, size: int, show: Callable[[int], str]) -> str
 def filled(call: Call, addr: int, size: int, show: Callable[[int], str]) -> str:
     """As `pointed`, for a number that the kernel fills: the address if the call failed, or under -e verbose=none."""
     return address(call, addr) if call.failed or not call.plan.verbose else pointed(call, addr, size, show)
-
-
-@shows("hex")
-def in_hex(call: Call, value: int, arg: Arg) -> str:
-    """A register in hexadecimal, 0 without a prefix."""
-    return hexadecimal(value & _U64)
 
 
 @shows("unsigned")

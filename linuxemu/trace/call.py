@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.trace import formats
+from linuxemu.trace.tampering import KERNEL_ERRORS
 from syscalls.abi.errno import errno_name
 from syscalls.abi.errno_text import message
 from syscalls.errors import Restart
@@ -28,6 +29,14 @@ _RESTARTS = {
 }
 # As errors, which only -e inject makes seen (include/linux/errno.h).
 _RESTART_ERRORS = {512: Restart.SYS, 513: Restart.ALWAYS, 514: Restart.NOHAND, 516: Restart.BLOCK}
+
+
+def error_text(error: int) -> str:
+    """The name of an errno, also of those that the kernel keeps to itself; empty if it has none."""
+    name = errno_name(error)
+    if not name.startswith("errno"):
+        return name
+    return next((name for name, number in KERNEL_ERRORS.items() if number == error), "")
 
 
 class NotResident(Exception):
@@ -138,7 +147,8 @@ class Call:
         elif error in _RESTART_ERRORS:
             text = f"? {_RESTARTS[_RESTART_ERRORS[error]]}"
         elif error:
-            text = f"-1 {errno_name(error)} ({message(error)})"
+            name = error_text(error)
+            text = f"-1 {name} ({message(error)})" if name else f"-1 (errno {error})"
         elif self.forced and result < 0:
             text = str(result)
         else:

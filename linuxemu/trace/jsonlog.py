@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from linuxemu.testing.show import show_error, show_message
 from linuxemu.trace import formats
+from linuxemu.trace.call import error_text
 from linuxemu.trace.formats.signals import siginfo, signal_name
-from syscalls.abi.errno import errno_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,7 +137,7 @@ def call_fields(call: Call, parts: list[str]) -> dict[str, Any]:
     if text.startswith("? "):
         error = text[2:].partition(" ")[0]
     elif call.error:
-        error = errno_name(call.error)
+        error = error_text(call.error) or f"errno {call.error}"
     fields: dict[str, Any] = {"number": plan.number, "name": plan.name, "args": arguments(call, parts)}
     fields["result"] = -1 if call.error else result
     fields["text"] = text

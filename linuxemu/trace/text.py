@@ -270,8 +270,8 @@ def _below(call: Call) -> Iterator[str]:
     """The lines beneath a call: its messages, each deeper than the one that it was sent for, and its stack."""
     for rpc in call.rpcs:
         spent = f" <{seconds(rpc.end_ns - rpc.begin_ns, 6)}>" if rpc.end_ns is not None else ""
-        yield f" | {'  ' * rpc.depth}{rpc}{spent}"
-    yield from call.stack
+        yield f" | {'  ' * rpc.depth}{rpc.text(call.plan.abbrev)}{spent}"
+    yield from map(str, call.stack)
 
 
 def seconds(ns: int, digits: int) -> str:

@@ -16,10 +16,12 @@ from syscalls.vfs.filesystem import errno_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+    from typing import TypeAlias
 
     from linuxemu.kernel import Waiter
     from linuxemu.messages import TrapFrame
     from linuxemu.trace.rpcs import RpcWatch
+    from linuxemu.trace.stack import Place
     from linuxemu.trace.style import Style
     from linuxemu.trace.tampering import Injection, Tampering
     from syscalls.objects.process import Process
@@ -27,8 +29,12 @@ if TYPE_CHECKING:
     from syscalls.objects.task import Task
     from syscalls.registry import Invoke
 
+    StackOf: TypeAlias = Callable[[Task, TrapFrame], Awaitable[Sequence[str | Place]]]
+    """Finds the user stack of a task in a system call, see `Call.stack`."""
+
 _EXECVE = X86_64["execve"]
-_EXECS = (_EXECVE, X86_64["execveat"])
+EXECS = (_EXECVE, X86_64["execveat"])
+"""The calls that run another program."""
 _SIGN = 1 << 63
 
 
@@ -80,7 +86,7 @@ class Tracer:
         about: whether a call that begins is to be watched; None for every one (-P).
         tampering: what is done to calls (-e inject).
         rpcs: notes the messages that calls become (--rpc).
-        stack: finds the lines of a task's user stack (-k).
+        stack: finds a task's user stack (-k), see `Call.stack`.
     """
 
     def __init__(
@@ -96,7 +102,7 @@ class Tracer:
         about: Callable[[Call], bool] | None = None,
         tampering: Tampering | None = None,
         rpcs: RpcWatch | None = None,
-        stack: Callable[[Task, TrapFrame], Awaitable[list[str]]] | None = None,
+        stack: StackOf | None = None,
     ) -> None:
         formats.load()
         self.log = log
@@ -180,7 +186,7 @@ class Tracer:
         except NotResident as miss:
             parts = await self._texts(call, plan.exit, miss)
         self.log.leave(call, parts)
-        if self._detach and plan.number in _EXECS and call.result == 0:
+        if self._detach and plan.number in EXECS and call.result == 0:
             call.t.tracer = None
 
     async def _serve(self, call: Call, handler: Any) -> int:

@@ -19,11 +19,14 @@ from linuxemu.trace.text import Layout, TextLog
 from linuxemu.trace.tracer import Tracer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from linuxemu.kernel.interpose import Wrap
     from linuxemu.session import Session
     from linuxemu.trace.call import Call
     from linuxemu.trace.options import TraceOptions
     from linuxemu.trace.output import Output
+    from linuxemu.trace.paths import Paths
     from linuxemu.trace.tracer import Log, StackOf
 
 
@@ -103,6 +106,8 @@ class Tracing:
             session.now_ns,
             follow=options.follow_forks,
             detach=options.detach_on_execve,
+            about=self._about(),
+            dump=self._dump(),
             tampering=Tampering(options.injections) if options.injections else None,
             rpcs=self._rpcs,
             stack=self._stack(),
@@ -112,6 +117,23 @@ class Tracing:
         if not self._options.stack_traces:
             return None
         return Stacks().places if self._form == "json" else Stacks().lines
+
+    def _about(self) -> Paths | None:
+        """Which calls -P wants."""
+        if not self._options.trace_path:
+            return None
+        from linuxemu.trace.paths import Paths
+
+        return Paths(self._options.trace_path)
+
+    def _dump(self) -> Callable[[Call], list[str]] | None:
+        """What -e read and -e write want to see."""
+        reads, writes = self._options.read, self._options.write
+        if not reads and not writes:
+            return None
+        from linuxemu.trace.dump import lines
+
+        return lambda call: lines(call, reads, writes)
 
     def _make_log(self, session: Session) -> Log:
         options = self._options

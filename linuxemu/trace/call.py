@@ -63,6 +63,7 @@ class Call:
         "before",
         "begin_ns",
         "busy_ns",
+        "dump",
         "end_ns",
         "forced",
         "frame",
@@ -115,6 +116,8 @@ class Call:
         """ "(INJECTED)" and the like, if tampering changed it."""
         self.forced = False
         """Its result was given by tampering, and is no error whatever it looks like."""
+        self.dump: list[str] = []
+        """The lines of the data that it read or wrote, under -e read and -e write."""
         self.rpcs: list[Rpc] = []
         """The messages it became, under --rpc."""
         self.stack: Sequence[str | Place] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.jsonlog import JsonLog, json_line
-from linuxemu.trace.logs import NoLog, SummaryLog
+from linuxemu.trace.logs import Log, SummaryLog
 from linuxemu.trace.options import STATUSES
 from linuxemu.trace.output import open_output
 from linuxemu.trace.plan import Plans
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from linuxemu.trace.options import TraceOptions
     from linuxemu.trace.output import Output
     from linuxemu.trace.paths import Paths
-    from linuxemu.trace.tracer import Log, StackOf
+    from linuxemu.trace.tracer import StackOf
 
 
 def style_of(options: TraceOptions) -> Style:
@@ -141,7 +141,7 @@ class Tracing:
         exits = "exit" not in options.quiet
         log: Log
         if options.summary_only:
-            log = NoLog()
+            log = Log()
         elif self._form == "json":
             log = JsonLog(self._out, shows, options.signals, session.realtime_ns, exits)
         else:
@@ -186,7 +186,7 @@ class Reporting:
         return ReportTracer(
             self._report,
             Stacks().site,
-            log=NoLog(),
+            log=Log(),
             style=style_of(options),
             plans=plans,
             shows=options.shows,

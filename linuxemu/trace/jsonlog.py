@@ -9,6 +9,7 @@ from linuxemu.testing.show import show_error, show_message
 from linuxemu.trace import formats
 from linuxemu.trace.call import error_text
 from linuxemu.trace.formats.signals import siginfo, signal_name
+from linuxemu.trace.logs import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,7 @@ _NS = 1e9
 _ENDS = ("exit", "exit_group")
 
 
-class JsonLog:
+class JsonLog(Log):
     """Writes objects.
 
     Args:
@@ -52,41 +53,41 @@ class JsonLog:
         self._begun: dict[Call, tuple[int, list[str]]] = {}
 
     def enter(self, call: Call, parts: list[str]) -> None:
-        """See `linuxemu.trace.tracer.Log`."""
+        """See `linuxemu.trace.logs.Log`."""
         self._begun[call] = self._realtime_ns(), parts
 
     def blocks(self, call: Call) -> None:
-        """See `linuxemu.trace.tracer.Log`: an object is written when the call has ended."""
+        """See `linuxemu.trace.logs.Log`: an object is written when the call has ended."""
 
     def leave(self, call: Call, parts: list[str]) -> None:
-        """See `linuxemu.trace.tracer.Log`."""
+        """See `linuxemu.trace.logs.Log`."""
         begin_ns, early = self._begun.pop(call)
         if self._shows is None or self._shows(call):
             self._write(call.t, "syscall", begin_ns, call_fields(call, whole(call, early, parts)))
 
     def lost(self, call: Call) -> None:
-        """See `linuxemu.trace.tracer.Log`."""
+        """See `linuxemu.trace.logs.Log`."""
         self.leave(call, [])
 
     def attached(self, t: Task, child: Task) -> None:
-        """See `linuxemu.trace.tracer.Log`: the call that made it says so."""
+        """See `linuxemu.trace.logs.Log`: the call that made it says so."""
 
     def signaled(self, t: Task, info: SigInfo) -> None:
-        """See `linuxemu.trace.tracer.Log`."""
+        """See `linuxemu.trace.logs.Log`."""
         if info.signo in self._signals:
             self._write(t, "signal", None, {"signal": signal_name(info.signo), "siginfo": siginfo(info)})
 
     def stopped(self, t: Task, signo: int) -> None:
-        """See `linuxemu.trace.tracer.Log`."""
+        """See `linuxemu.trace.logs.Log`."""
         if signo in self._signals:
             self._write(t, "stop", None, {"signal": signal_name(signo)})
 
     def superseded(self, t: Task, tid: int) -> None:
-        """See `linuxemu.trace.tracer.Log`."""
+        """See `linuxemu.trace.logs.Log`."""
         self._write(t, "superseded", None, {"by": t.tid}, tid)
 
     def exited(self, t: Task, status: int) -> None:
-        """See `linuxemu.trace.tracer.Log`."""
+        """See `linuxemu.trace.logs.Log`."""
         if self._exits:
             signo = status & 0x7F
             fields: dict[str, Any] = {"status": None if signo else status >> 8 & 0xFF}
@@ -96,7 +97,7 @@ class JsonLog:
         self._out.ended(t.tid)
 
     def close(self) -> None:
-        """See `linuxemu.trace.tracer.Log`: calls that are still in progress are told of."""
+        """See `linuxemu.trace.logs.Log`: calls that are still in progress are told of."""
         for call in list(self._begun):
             self.leave(call, [])
         self._out.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import coroutine
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from linuxemu.errors import RpcError
 from linuxemu.trace import formats, tamper
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from linuxemu.kernel import Waiter
     from linuxemu.messages import TrapFrame
+    from linuxemu.trace.logs import Log
     from linuxemu.trace.paths import Paths
     from linuxemu.trace.rpcs import RpcWatch
     from linuxemu.trace.stack import Place
@@ -38,40 +39,6 @@ EXECS = (_EXECVE, X86_64["execveat"])
 """The calls that run another program."""
 _SIGN = 1 << 63
 _T = TypeVar("_T")
-
-
-class Log(Protocol):
-    """Who writes down what a tracer hears."""
-
-    def enter(self, call: Call, parts: list[str]) -> None:
-        """A call begins, with the texts of the arguments known so far."""
-
-    def blocks(self, call: Call) -> None:
-        """A call that has begun has to wait."""
-
-    def leave(self, call: Call, parts: list[str]) -> None:
-        """A call ends, with the texts of the remaining arguments."""
-
-    def lost(self, call: Call) -> None:
-        """A call never returns: its task is about to end."""
-
-    def attached(self, t: Task, child: Task) -> None:
-        """A traced task has made another one that is traced, too."""
-
-    def signaled(self, t: Task, info: SigInfo) -> None:
-        """A task takes a signal."""
-
-    def stopped(self, t: Task, signo: int) -> None:
-        """A task stops."""
-
-    def superseded(self, t: Task, tid: int) -> None:
-        """A thread becomes the leader of its process, and gets its tid, by execve."""
-
-    def exited(self, t: Task, status: int) -> None:
-        """A task has ended."""
-
-    def close(self) -> None:
-        """Everything is over."""
 
 
 class Tracer:

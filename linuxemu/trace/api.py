@@ -16,7 +16,7 @@ from linuxemu.trace.report import report_objects
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from linuxemu.session import Result
+    import linuxemu
     from linuxemu.trace.options import TraceOptions
 
 _FORMS = ("json", "text")
@@ -30,7 +30,7 @@ class Traced(NamedTuple):
         lines: the trace, line by line.
     """
 
-    result: Result
+    result: linuxemu.Result
     lines: list[str]
 
     @property
@@ -94,7 +94,7 @@ def run(
 
 def unsupported(
     argv: Sequence[str | bytes], options: str | Sequence[str] = "", **machine: Any
-) -> tuple[Result, list[dict[str, Any]]]:
+) -> tuple[linuxemu.Result, list[dict[str, Any]]]:
     """Run a program and report what it asked for that is not supported.
 
     Args:

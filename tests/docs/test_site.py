@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import linuxemu
+from linuxemu import trace
 from linuxemu.messages import BY_ID
 from syscalls.abi.numbers import X86_64
 from tests.helpers import ROOT
@@ -52,9 +53,9 @@ def inventory(site: Path) -> set[tuple[str, str]]:
     return {(kind, name) for name, kind, *_ in words}
 
 
-@pytest.mark.parametrize("name", linuxemu.__all__)
+@pytest.mark.parametrize("name", [*linuxemu.__all__, *(f"trace.{name}" for name in trace.__all__)])
 def test_public_names(name: str, inventory: set[tuple[str, str]]) -> None:
-    assert {("py:class", f"linuxemu.{name}"), ("py:exception", f"linuxemu.{name}")} & inventory
+    assert {(f"py:{kind}", f"linuxemu.{name}") for kind in ("class", "exception", "function")} & inventory
 
 
 def test_messages(inventory: set[tuple[str, str]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from linuxemu.trace.clock import time_stamp
+from linuxemu.trace.formats.pids import command
 from linuxemu.trace.formats.siginfos import siginfo, signal_name
 from linuxemu.trace.logs import Log
 from linuxemu.trace.style import Style
@@ -165,7 +166,7 @@ class TextLog(Log):
     def signaled(self, t: Task, info: SigInfo) -> None:
         """See `linuxemu.trace.logs.Log`."""
         if info.signo in self._signals:
-            self._event(t, f"--- {signal_name(info.signo)} {siginfo(info, self._style)} ---")
+            self._event(t, f"--- {signal_name(info.signo)} {siginfo(info, self._style, t)} ---")
 
     def stopped(self, t: Task, signo: int) -> None:
         """See `linuxemu.trace.logs.Log`."""
@@ -237,10 +238,11 @@ class TextLog(Log):
     def _leader(self, t: Task, call: Call | None, tid: int = 0) -> str:
         tid = tid or t.tid
         if self._always:
-            head = f"{tid:<5} "
+            head = f"{tid:<5}{command(t, tid) if self._style.pids else ''} "
         elif self._layout.pids:
             self._tasks.add(tid)
-            head = f"[pid {tid:5}] " if len(self._tasks) > 1 else ""
+            many = len(self._tasks) > 1
+            head = f"[pid {tid:5}{command(t, tid) if self._style.pids else ''}] " if many else ""
         else:
             head = ""
         return head if self._plain else head + self._times(t, call)

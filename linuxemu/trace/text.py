@@ -131,7 +131,7 @@ class TextLog:
         if self._layout.spent >= 0:
             line += f" <{seconds(call.end_ns - call.begin_ns, self._layout.spent)}>"
         text = (line[written:] if written else line) + "\n"
-        if call.stack or call.rpcs:
+        if call.stack or call.rpcs or call.dump:
             text += "".join(f"{below}\n" for below in _below(call))
         self._out.write(call.t.tid, text)
 
@@ -267,11 +267,12 @@ class TextLog:
 
 
 def _below(call: Call) -> Iterator[str]:
-    """The lines beneath a call: its messages, each deeper than the one that it was sent for, and its stack."""
+    """The lines beneath a call: its data, messages, each deeper than the one that it was sent for, and its stack."""
+    yield from call.dump
     for rpc in call.rpcs:
         spent = f" <{seconds(rpc.end_ns - rpc.begin_ns, 6)}>" if rpc.end_ns is not None else ""
-        yield f" | {'  ' * rpc.depth}{rpc}{spent}"
-    yield from call.stack
+        yield f" | {'  ' * rpc.depth}{rpc.text(call.plan.abbrev)}{spent}"
+    yield from map(str, call.stack)
 
 
 def seconds(ns: int, digits: int) -> str:

@@ -57,7 +57,7 @@ def node_mask(call: Call, addr: int, arg: Arg) -> str:
 
 
 @shows("page_addresses")
-def addresses(call: Call, addr: int, arg: Arg) -> str:
+def page_addresses(call: Call, addr: int, arg: Arg) -> str:
     """Addresses of pages."""
     if not addr or not call.plan.verbose:
         return address(call, addr)

@@ -6,7 +6,7 @@
   mappings were made. Addresses inside of the program itself are the same everywhere and stay. What malloc(3) gives is
   `heap`: it depends on all that was allocated before (the C library notes the vDSO, if there is one).
 - What the kernel tells of the day (times, inodes, devices, random bytes) is `N`; zero stays zero. So are the size of a
-  directory, and what a machine is called.
+  directory (with its blocks), and what a machine is called.
 - The names of a directory are in order.
 - SIGCHLD comes when the child ends, whatever its parent is doing then: it stands after the call that reaps the child.
 """
@@ -54,7 +54,7 @@ _FIELDS = (
     (re.compile(r"\b(st_ino|stx_ino|d_ino|d_off|stx_mnt_id)=\w+"), r"\1=N"),
     (re.compile(r"\b(st_dev|stx_dev_major|stx_dev_minor)=(makedev\([^)]*\)|\w+)"), r"\1=N"),
     (re.compile(r"\b(si_[us]time)=\d+(?: /\*[^*]*\*/)?"), r"\1=N"),
-    (re.compile(r"\b(st_mode=S_IFDIR\|[^{}]*?, st_size=)\d+"), r"\1N"),
+    (re.compile(r"\b(st_mode=S_IFDIR\|[^{}]*?, )(?:st_blocks=\d+, )?st_size=\d+"), r"\1st_size=N"),
     # Times before 2002 were set by the program.
     (re.compile(r"\b(st_[amc]time)=\d{10} /\*[^*]*\*/, st_[amc]time_nsec=\d+"), r"\1=N"),
     (re.compile(r"\b(stx_[abcm]time)=\{tv_sec=\d{10}, tv_nsec=\d+\}(?: /\*[^*]*\*/)?"), r"\1=N"),

@@ -35,7 +35,7 @@ class Layout(NamedTuple):
         spent: digits of the time that a call took (-T), -1 for none.
         pointer: the instruction pointer stands in front (-i).
         number: the call's number stands in front (-n).
-        exits: ends of tasks are shown.
+        exits: exit statuses are shown.
         attached: new tasks are announced.
         superseded: threads that become leaders by execve are shown.
     """
@@ -185,12 +185,11 @@ class TextLog(Log):
     def exited(self, t: Task, status: int) -> None:
         """See `linuxemu.trace.logs.Log`."""
         signo = status & 0x7F
-        if not self._layout.exits:
-            pass
-        elif signo:
+        if signo:
             core = " (core dumped)" if status & _CORE_DUMPED else ""
-            self._event(t, f"+++ killed by {signal_name(signo)}{core} +++")
-        else:
+            if signo in self._signals:
+                self._event(t, f"+++ killed by {signal_name(signo)}{core} +++")
+        elif self._layout.exits:
             self._event(t, f"+++ exited with {status >> 8 & 0xFF} +++")
         self._tasks.discard(t.tid)
         self._numbers.pop(t.tid, None)

@@ -134,7 +134,7 @@ async def epoll_pwait2(
     epfd: Fd,
     events: Annotated[Out[EpollEvent], Count("result")],
     maxevents: Int,
-    timeout: In[Timespec],
+    timeout: Annotated[In[Timespec], Shown("epoll_timeout")],
     sigmask: Sigset,
     sigsetsize: Size,
 ) -> int:

@@ -48,10 +48,16 @@ _A = TypeVar("_A", bound=After)
 
 
 def shows(*names: str) -> Callable[[_F], _F]:
-    """Register a formatter."""
+    """Register a formatter.
+
+    Raises:
+        ValueError: there is one of that name.
+    """
 
     def register(formatter: _F) -> _F:
         for name in names:
+            if name in FORMATS:
+                raise ValueError(f"two formats are called {name}")
             FORMATS[name] = formatter
         return formatter
 

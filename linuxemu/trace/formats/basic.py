@@ -81,12 +81,6 @@ def number(call: Call, value: int, arg: Arg) -> str:
     return str(value)
 
 
-@shows("hex")
-def hex_number(call: Call, value: int, arg: Arg) -> str:
-    """A number in hexadecimal."""
-    return hexadecimal(value)
-
-
 @shows("flags")
 def some_flags(call: Call, value: int, arg: Arg) -> str:
     """Flags of a table of `syscalls.abi.flags`."""

@@ -43,12 +43,6 @@ def some_bits(call: Call, value: int, arg: Arg) -> str:
     return bits(call, value, arg.table)
 
 
-@shows("hex")
-def some_hex(call: Call, value: int, arg: Arg) -> str:
-    """A number in hexadecimal."""
-    return hexadecimal(value)
-
-
 def pointed(call: Call, addr: int, arg: Arg, size: int, show: Callable[[bytes], str]) -> str:
     """What stands in the `size` bytes at a pointer; the pointer where they are not to be shown, or unreadable."""
     data = call.read(addr, size) if follows(call, addr, arg) else None
@@ -106,8 +100,8 @@ def sigset_at(call: Call, addr: int, arg: Arg, size: int) -> str:
 
 
 def timespec(data: bytes) -> str:
-    """A struct timespec."""
-    return f"{{{fields(data, '<qq', 'tv_sec tv_nsec')}}}"
+    """A struct timespec; strace shows nanoseconds as an unsigned number."""
+    return f"{{{fields(data, '<qQ', 'tv_sec tv_nsec')}}}"
 
 
 @shows("timeout")

@@ -56,8 +56,8 @@ def node_mask(call: Call, addr: int, arg: Arg) -> str:
     return elements(call, addr, words, 8, show)
 
 
-@shows("addresses")
-def addresses(call: Call, addr: int, arg: Arg) -> str:
+@shows("page_addresses")
+def page_addresses(call: Call, addr: int, arg: Arg) -> str:
     """Addresses of pages."""
     if not addr or not call.plan.verbose:
         return address(call, addr)

@@ -196,6 +196,7 @@ BufSize = Annotated[int, Arg("s32", "long")]
 
 # Signals, times, polling
 Sigset = Annotated[int, Arg(None, "sigset", length="sigsetsize", pointer=True)]
+EpollSigset = Annotated[int, Arg(None, "epoll_sigset", length="sigsetsize", pointer=True)]
 OldSigset = Annotated[int, Arg(None, "sigset", direction=OUT, length="sigsetsize", pointer=True)]
 PendingSigset = Annotated[int, Arg(None, "pending_sigset", direction=OUT, length="sigsetsize", pointer=True)]
 SigmaskHow = Annotated[int, Arg("s32", "sighow")]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import after, shows, shows_struct
 from linuxemu.trace.formats.basic import ARRAY_MAX, address, array, fd, flags, named, struct
+from linuxemu.trace.formats.signals import sigset
 from linuxemu.trace.formats.times import time_values
 from syscalls.abi.structs import EpollEvent, Pollfd, Timespec, Timeval
 
@@ -166,6 +167,12 @@ def epoll_op(call: Call, value: int, arg: Arg) -> str:
 def epoll_timeout(call: Call, addr: int, arg: Arg) -> str:
     """The timeout of epoll_pwait2(2), which strace looks at when the call has ended, and only if it has not failed."""
     return address(call, addr) if call.failed else struct(call, addr, arg)
+
+
+@shows("epoll_sigset")
+def epoll_sigset(call: Call, addr: int, arg: Arg) -> str:
+    """The signal mask of epoll_pwait(2), with which strace does the same."""
+    return address(call, addr) if call.failed else sigset(call, addr, arg)
 
 
 @shows("epoll_change")

@@ -6,6 +6,7 @@ importing the handlers stays cheap and no call inspects anything afterwards.
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -80,7 +81,8 @@ class Syscall:
         """The handler's annotations, evaluated."""
         from typing import get_type_hints
 
-        return get_type_hints(self.handler, localns=_annotation_names(), include_extras=True)
+        names = ChainMap(self.handler.__globals__, _annotation_names())
+        return get_type_hints(self.handler, localns=names, include_extras=True)
 
     def _arg(self, name: str, hint: Any) -> Arg:
         """What an annotation says."""

@@ -144,6 +144,8 @@ class LinuxServer(Server):
         self.pool: list[int] = []
         """Frames from vm that hold nothing yet."""
         self._missing: dict[tuple[str, bytes], int] = {}
+        self._told: TrapFrame | None = None
+        """The call that something missing was recorded of last."""
         self.tracer: Tracer | None = None
         self.main: Process | None = None
         self.ended: Callable[[Process], object] = lambda process: None
@@ -174,7 +176,7 @@ class LinuxServer(Server):
             result = await invoke(t, frame)
             rax = result & _MASK if result else 0
         except SysError as error:
-            rax = -error.errno & _MASK
+            rax = self._failed(t, frame, error.errno)
         except Interrupted as interrupted:
             t.restart = interrupted.restart
             rax = -4 & _MASK
@@ -184,7 +186,7 @@ class LinuxServer(Server):
             await exit_group(t, SIGKILL)
             return None
         except RpcError as error:
-            rax = -errno_of(error.code) & _MASK
+            rax = self._failed(t, frame, errno_of(error.code))
         except Exception as error:
             await self._oops(t, error)
             return None
@@ -197,6 +199,13 @@ class LinuxServer(Server):
             frame = after
         t.in_kernel = False
         return AbiHookReply(frame)
+
+    def _failed(self, t: Task, frame: TrapFrame, errno: int) -> int:
+        """The result register of a call that failed; ENOSYS is recorded even if the handler has not done it."""
+        if errno == ENOSYS and self._told is not frame:
+            call = registry.TABLE.get(frame.rax)
+            self.unsupported(call.name if call is not None else f"syscall_{frame.rax:#x}", t)
+        return -errno & _MASK
 
     async def _tail(self, t: Task, owed: Awaitable[TrapFrame]) -> TrapFrame | None:
         """Signals, stops and the end, before a task returns to user mode; None if it does not return."""
@@ -323,8 +332,10 @@ class LinuxServer(Server):
         key = what, t.comm if t is not None else b""
         if key in self._missing or len(self._missing) < MOST_KINDS:
             self._missing[key] = self._missing.get(key, 0) + 1
-        if t is not None and t.tracer is not None:
-            t.tracer.unsupported(t, what)
+        if t is not None:
+            self._told = t.frame
+            if t.tracer is not None:
+                t.tracer.unsupported(t, what)
 
     def missing(self) -> list[Unsupported]:
         """What was asked for and is not supported, in the order of the first time."""

@@ -5,7 +5,7 @@ Those without one stand in `syscalls.missing` and are imported when somebody ask
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, TypeVar
 
 from syscalls import registry
 from syscalls.abi.numbers import X86_64
@@ -23,10 +23,6 @@ class Missing(registry.Syscall):
 
     __slots__ = ()
     _FIRST = 0
-
-    def _hints(self) -> dict[str, Any]:
-        # The modules of declarations import all that they name, and have types of their own under names of others.
-        return get_type_hints(self.handler, include_extras=True)
 
 
 def missing(declaration: _F) -> _F:

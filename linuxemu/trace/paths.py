@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from functools import cache
+from posixpath import join, normpath
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats.descriptors import file_name, opened
 from syscalls.signatures import signature_of
+from syscalls.vfs.mount import path_name
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from linuxemu.trace.call import Call
+    from syscalls.objects.task import Task
 
 _PATH_MAX = 4096
 _DESCRIPTORS = frozenset(("fd", "dirfd"))
@@ -20,6 +23,41 @@ _POLL = frozenset(("poll", "ppoll"))
 _SELECT = frozenset(("select", "pselect6"))
 _FDS_MAX = 1024
 """Descriptors of poll and select that are looked at."""
+
+
+class Paths:
+    """The paths that calls are to be about.
+
+    Args:
+        paths: of the command line; relative ones count from the first program's working directory.
+    """
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._given = {path.encode("utf-8", "surrogateescape") for path in paths}
+        self._paths: set[bytes] | None = None
+
+    def __call__(self, call: Call) -> bool:
+        """Whether a call that begins names one of the paths, literally, or has a descriptor of one of the files.
+
+        The file that open(2) is about to open counts by its name. Raises NotResident.
+        """
+        return matches(call, self._whole(call.t))
+
+    def names(self, t: Task, path: bytes) -> bool:
+        """Whether a path is one of them.
+
+        Args:
+            t: the first program's task.
+            path: what it is about to run.
+        """
+        return path in self._whole(t)
+
+    def _whole(self, t: Task) -> set[bytes]:
+        """The paths as given, and absolute."""
+        if self._paths is None:
+            cwd = path_name(t.fs.cwd, t.fs.root)[0]
+            self._paths = self._given | {normpath(join(cwd, path)) for path in self._given}
+        return self._paths
 
 
 def matches(call: Call, paths: Container[bytes]) -> bool:

@@ -143,13 +143,18 @@ class Plan:
 
             def one(call: Call) -> list[str]:
                 text = show_one(call, call.args[position], arg)
-                return [text] if text is not None else []
+                if text is None:
+                    call.hidden |= {position}
+                    return []
+                return [text]
 
             return one
 
         def several(call: Call) -> list[str]:
             args = call.args
             texts = [show(call, args[position], arg) for position, arg, show in parts]
+            if None in texts:
+                call.hidden |= {part[0] for part, text in zip(parts, texts, strict=True) if text is None}
             return [text for text in texts if text is not None]
 
         return several

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from linuxemu.trace.clock import time_stamp
 from linuxemu.trace.formats.siginfos import siginfo, signal_name
+from linuxemu.trace.logs import Log
 from linuxemu.trace.style import Style
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Layout(NamedTuple):
     superseded: bool = True
 
 
-class TextLog:
+class TextLog(Log):
     """Writes lines.
 
     Args:
@@ -94,7 +95,7 @@ class TextLog:
     # -- calls -----------------------------------------------------------------------------------------------
 
     def enter(self, call: Call, parts: list[str]) -> None:
-        """See `linuxemu.trace.tracer.Log`."""
+        """See `linuxemu.trace.logs.Log`."""
         if self._shows is not None:
             call.held = f"{self._leader(call.t, call)}{call.plan.name}({', '.join(parts)}"
             return
@@ -104,12 +105,12 @@ class TextLog:
         self._line = f"{self._leader(call.t, call)}{call.plan.name}({', '.join(parts)}"
 
     def blocks(self, call: Call) -> None:
-        """See `linuxemu.trace.tracer.Log`: whoever watches sees what it waits in."""
+        """See `linuxemu.trace.logs.Log`: whoever watches sees what it waits in."""
         if self._call is call and self._shows is None:
             self._show_beginning(call)
 
     def leave(self, call: Call, parts: list[str]) -> None:
-        """See `linuxemu.trace.tracer.Log`."""
+        """See `linuxemu.trace.logs.Log`."""
         if self._shows is not None:
             if not self._shows(call):
                 return
@@ -131,7 +132,7 @@ class TextLog:
         if self._layout.spent >= 0:
             line += f" <{seconds(call.end_ns - call.begin_ns, self._layout.spent)}>"
         text = (line[written:] if written else line) + "\n"
-        if call.stack or call.rpcs:
+        if call.stack or call.rpcs or call.dump:
             text += "".join(f"{below}\n" for below in _below(call))
         self._out.write(call.t.tid, text)
 
@@ -162,17 +163,17 @@ class TextLog:
     # -- other events ----------------------------------------------------------------------------------------
 
     def signaled(self, t: Task, info: SigInfo) -> None:
-        """See `linuxemu.trace.tracer.Log`."""
+        """See `linuxemu.trace.logs.Log`."""
         if info.signo in self._signals:
             self._event(t, f"--- {signal_name(info.signo)} {siginfo(info, self._style)} ---")
 
     def stopped(self, t: Task, signo: int) -> None:
-        """See `linuxemu.trace.tracer.Log`."""
+        """See `linuxemu.trace.logs.Log`."""
         if signo in self._signals:
             self._event(t, f"--- stopped by {signal_name(signo)} ---")
 
     def superseded(self, t: Task, tid: int) -> None:
-        """See `linuxemu.trace.tracer.Log`."""
+        """See `linuxemu.trace.logs.Log`."""
         self._tasks.discard(t.tid)
         self._tasks.add(tid)
         if self._layout.superseded:
@@ -181,7 +182,7 @@ class TextLog:
         self._out.ended(t.tid)
 
     def exited(self, t: Task, status: int) -> None:
-        """See `linuxemu.trace.tracer.Log`."""
+        """See `linuxemu.trace.logs.Log`."""
         signo = status & 0x7F
         if not self._layout.exits:
             pass
@@ -195,7 +196,7 @@ class TextLog:
         self._out.ended(t.tid)
 
     def lost(self, call: Call) -> None:
-        """See `linuxemu.trace.tracer.Log`: what would have been shown at its end is marked as unfinished."""
+        """See `linuxemu.trace.logs.Log`: what would have been shown at its end is marked as unfinished."""
         rest = "" if call.plan.decoded else " <unfinished ...>"
         if self._shows is not None:
             if self._shows(call):
@@ -210,7 +211,7 @@ class TextLog:
             self._resume(call, [rest] if rest else [])
 
     def attached(self, t: Task, child: Task) -> None:
-        """See `linuxemu.trace.tracer.Log`: the message comes in the middle of the call that made the task."""
+        """See `linuxemu.trace.logs.Log`: the message comes in the middle of the call that made the task."""
         self._tasks.update((t.tid, child.tid))
         if not self._layout.attached:
             return
@@ -226,7 +227,7 @@ class TextLog:
         self._out.write(tid, f"{self._leader(t, None, tid)}{text}\n")
 
     def close(self) -> None:
-        """See `linuxemu.trace.tracer.Log`: what is still open is marked so."""
+        """See `linuxemu.trace.logs.Log`: what is still open is marked so."""
         if self._call is not None:
             self._interrupt()
         self._out.close()
@@ -267,11 +268,12 @@ class TextLog:
 
 
 def _below(call: Call) -> Iterator[str]:
-    """The lines beneath a call: its messages, each deeper than the one that it was sent for, and its stack."""
+    """The lines beneath a call: its data, messages, each deeper than the one that it was sent for, and its stack."""
+    yield from call.dump
     for rpc in call.rpcs:
         spent = f" <{seconds(rpc.end_ns - rpc.begin_ns, 6)}>" if rpc.end_ns is not None else ""
-        yield f" | {'  ' * rpc.depth}{rpc}{spent}"
-    yield from call.stack
+        yield f" | {'  ' * rpc.depth}{rpc.text(call.plan.abbrev)}{spent}"
+    yield from map(str, call.stack)
 
 
 def seconds(ns: int, digits: int) -> str:

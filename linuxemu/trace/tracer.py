@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import coroutine
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from linuxemu.errors import RpcError
 from linuxemu.trace import formats, tamper
@@ -16,10 +16,14 @@ from syscalls.vfs.filesystem import errno_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+    from typing import TypeAlias
 
     from linuxemu.kernel import Waiter
     from linuxemu.messages import TrapFrame
+    from linuxemu.trace.logs import Log
+    from linuxemu.trace.paths import Paths
     from linuxemu.trace.rpcs import RpcWatch
+    from linuxemu.trace.stack import Place
     from linuxemu.trace.style import Style
     from linuxemu.trace.tampering import Injection, Tampering
     from syscalls.objects.process import Process
@@ -27,43 +31,14 @@ if TYPE_CHECKING:
     from syscalls.objects.task import Task
     from syscalls.registry import Invoke
 
+    StackOf: TypeAlias = Callable[[Task, TrapFrame], Awaitable[Sequence[str | Place]]]
+    """Finds the user stack of a task in a system call, see `Call.stack`."""
+
 _EXECVE = X86_64["execve"]
-_EXECS = (_EXECVE, X86_64["execveat"])
+EXECS = (_EXECVE, X86_64["execveat"])
+"""The calls that run another program."""
 _SIGN = 1 << 63
-
-
-class Log(Protocol):
-    """Who writes down what a tracer hears."""
-
-    def enter(self, call: Call, parts: list[str]) -> None:
-        """A call begins, with the texts of the arguments known so far."""
-
-    def blocks(self, call: Call) -> None:
-        """A call that has begun has to wait."""
-
-    def leave(self, call: Call, parts: list[str]) -> None:
-        """A call ends, with the texts of the remaining arguments."""
-
-    def lost(self, call: Call) -> None:
-        """A call never returns: its task is about to end."""
-
-    def attached(self, t: Task, child: Task) -> None:
-        """A traced task has made another one that is traced, too."""
-
-    def signaled(self, t: Task, info: SigInfo) -> None:
-        """A task takes a signal."""
-
-    def stopped(self, t: Task, signo: int) -> None:
-        """A task stops."""
-
-    def superseded(self, t: Task, tid: int) -> None:
-        """A thread becomes the leader of its process, and gets its tid, by execve."""
-
-    def exited(self, t: Task, status: int) -> None:
-        """A task has ended."""
-
-    def close(self) -> None:
-        """Everything is over."""
+_T = TypeVar("_T")
 
 
 class Tracer:
@@ -80,7 +55,8 @@ class Tracer:
         about: whether a call that begins is to be watched; None for every one (-P).
         tampering: what is done to calls (-e inject).
         rpcs: notes the messages that calls become (--rpc).
-        stack: finds the lines of a task's user stack (-k).
+        dump: finds the lines of the data that a call has read or written (-e read, -e write).
+        stack: finds a task's user stack (-k), see `Call.stack`.
     """
 
     def __init__(
@@ -93,10 +69,11 @@ class Tracer:
         *,
         follow: bool = False,
         detach: bool = False,
-        about: Callable[[Call], bool] | None = None,
+        about: Paths | None = None,
+        dump: Callable[[Call], list[str]] | None = None,
         tampering: Tampering | None = None,
         rpcs: RpcWatch | None = None,
-        stack: Callable[[Task, TrapFrame], Awaitable[list[str]]] | None = None,
+        stack: StackOf | None = None,
     ) -> None:
         formats.load()
         self.log = log
@@ -107,6 +84,7 @@ class Tracer:
         self._follow = follow
         self._detach = detach
         self._about = about
+        self._dump = dump
         self._tampering = tampering
         self._rpcs = rpcs
         self._stack = stack
@@ -131,7 +109,7 @@ class Tracer:
                 return await invoke(t, frame)
             call = Call(t, plan, frame, style)
             call.before, names[t] = names.get(t, ""), name
-            if about is not None and not about(call):
+            if about is not None and not await self._ask(call, about):
                 return await invoke(t, frame)
             injection = await self._prepare(call) if special else None
             try:
@@ -179,8 +157,10 @@ class Tracer:
             parts = plan.exit(call)
         except NotResident as miss:
             parts = await self._texts(call, plan.exit, miss)
+        if self._dump is not None:
+            call.dump = await self._ask(call, self._dump)
         self.log.leave(call, parts)
-        if self._detach and plan.number in _EXECS and call.result == 0:
+        if self._detach and plan.number in EXECS and call.result == 0:
             call.t.tracer = None
 
     async def _serve(self, call: Call, handler: Any) -> int:
@@ -204,22 +184,32 @@ class Tracer:
 
     async def _texts(self, call: Call, show: Callable[[Call], list[str]], miss: NotResident) -> list[str]:
         """What a formatter says once the pages it needs are there."""
+        call.partial = {}
+        await self._bring_in(call, miss)
+        texts = await self._ask(call, show)
+        call.partial = None
+        return texts
+
+    async def _ask(self, call: Call, question: Callable[[Call], _T]) -> _T:
+        """The answer of a function that reads the task's memory, which is asked again when pages are missing."""
         while True:
             try:
-                await call.mem.read_some(miss.addr, 1)
-            except (SysError, RpcError):
-                if call.unreadable is None:
-                    call.unreadable = set()
-                call.unreadable.add(miss.addr // PAGE)
-            try:
-                return show(call)
-            except NotResident as again:
-                miss = again
+                return question(call)
+            except NotResident as miss:
+                await self._bring_in(call, miss)
+
+    async def _bring_in(self, call: Call, miss: NotResident) -> None:
+        try:
+            await call.mem.read_some(miss.addr, 1)
+        except (SysError, RpcError):
+            if call.unreadable is None:
+                call.unreadable = set()
+            call.unreadable.add(miss.addr // PAGE)
 
     async def started(self, t: Task, path: bytes, argv: Sequence[bytes], envp: Sequence[bytes]) -> None:
         """See `syscalls.objects.tracing.Tracer`."""
         t.tracer = self
-        if not self._shows(_EXECVE):
+        if not self._shows(_EXECVE) or (self._about is not None and not self._about.names(t, path)):
             return
         from linuxemu.trace.formats.strings import path_text, words
 

@@ -10,15 +10,13 @@ from syscalls.abi._file_flags import *  # noqa: F403
 from syscalls.abi._memory_flags import *  # noqa: F403
 from syscalls.abi._process_flags import *  # noqa: F403
 
-# Names that a star import leaves out: wait4(2), capget(2), open(2).
+# Names that a star import leaves out: wait4(2), capget(2).
 __WNOTHREAD = 0x2000_0000
 __WALL = 0x4000_0000
 __WCLONE = 0x8000_0000
 _LINUX_CAPABILITY_VERSION_1 = 0x1998_0330
 _LINUX_CAPABILITY_VERSION_2 = 0x2007_1026
 _LINUX_CAPABILITY_VERSION_3 = 0x2008_0522
-__O_SYNC = 0o4000000
-__O_TMPFILE = 0o20000000
 
 
 def names(prefix: str) -> dict[int, str]:

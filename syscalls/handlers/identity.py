@@ -369,7 +369,7 @@ async def getpgid(t: Task, pid: Pid) -> int:
 
 
 @syscall("setpgid", errors="EACCES EINVAL EPERM ESRCH")
-async def setpgid(t: Task, pid: Pid, pgid: Pid) -> None:
+async def setpgid(t: Task, pid: Pid, pgid: Int) -> None:
     """Put the caller, or a child that has not called execve, into a process group (man 2 setpgid)."""
     caller = t.process
     pid = pid or caller.pid

@@ -48,6 +48,7 @@ from syscalls.abi.flags import (
     MAP_FIXED,
     MAP_FIXED_NOREPLACE,
     MAP_GROWSDOWN,
+    MAP_HUGETLB,
     MAP_LOCKED,
     MAP_NORESERVE,
     MAP_POPULATE,
@@ -155,6 +156,8 @@ async def mmap(
     if file is not None and offset + length >= 1 << 63:
         raise SysError(EOVERFLOW)
     shared = _is_shared(flags)
+    if flags & MAP_HUGETLB:
+        t.server.unsupported("mmap: MAP_HUGETLB", t)
     kept = (flags & _KEPT_FLAGS & ~(MAP_SHARED | MAP_PRIVATE)) | (MAP_SHARED if shared else MAP_PRIVATE)
     if file is None or (file.inode.attr.rdev == _ZERO_DEVICE and not isinstance(file, RegularFile)):
         await _check_overcommit(t, length, prot, flags)

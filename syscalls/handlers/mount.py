@@ -192,6 +192,8 @@ async def _new(t: Task, kind: bytes | None, source: bytes, at: Path, flags: int,
         t.server.unsupported(f"mount: file system type {kind.decode(errors='replace')}", t)
         raise SysError(ENODEV)
     given = found.options(options)
+    for option in sorted(_given(options).keys() & _IN_VAIN):
+        t.server.unsupported(f"mount: option {option.decode()} of {kind.decode()}", t)
     name = kind.decode()
     _check_mountpoint(t, at)
     if found.single and at.dentry is at.mount.root and at.mount.fs.kind == name:
@@ -202,6 +204,10 @@ async def _new(t: Task, kind: bytes | None, source: bytes, at: Path, flags: int,
 
 
 # -- file system types ------------------------------------------------------------------------------------
+
+
+_IN_VAIN = frozenset((b"size", b"nr_blocks", b"nr_inodes", b"hidepid", b"subset"))
+"""Options that are taken and change nothing."""
 
 
 class _Options(NamedTuple):

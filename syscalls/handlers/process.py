@@ -71,7 +71,7 @@ async def wait4(
     wstatus: Annotated[Out[int], Shown("wait_status")],
     options: WaitFlags,
     ru: Annotated[Out[Rusage], Shown("wait_rusage")],
-) -> int:
+) -> Pid:
     """Wait for a child to end, stop or continue (man 2 wait4)."""
     if options & _U32 & ~_WAIT4_OPTIONS:
         raise SysError(EINVAL)

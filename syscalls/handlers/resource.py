@@ -333,6 +333,8 @@ def _check_policy(t: Task, task: Task, policy: int, priority: int, reset_on_fork
         raise SysError(EINVAL)
     if not t.creds.capable(CAP_SYS_NICE):
         _check_unprivileged(t, task, policy, priority, reset_on_fork, nice)
+    if policy in _REALTIME and policy != task.sched_policy:
+        t.server.unsupported("real-time scheduling", t)
 
 
 def _check_unprivileged(

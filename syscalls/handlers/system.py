@@ -270,7 +270,7 @@ async def set_robust_list(
 async def get_robust_list(
     t: Task,
     pid: Pid,
-    head_ptr: Annotated[Out[int], Shown("addresses")],
+    head_ptr: Annotated[Out[int], Shown("stored_address")],
     sizep: Annotated[Out[int], Shown("ulongs")],
 ) -> None:
     """The robust list of a thread (man 2 get_robust_list)."""

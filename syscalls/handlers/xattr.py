@@ -96,6 +96,7 @@ async def _change(t: Task, place: Path, name: bytes) -> None:
     needed = CAP_SETFCAP if name == b"security.capability" else CAP_SYS_ADMIN
     if name.startswith(b"security.") and not t.creds.capable(needed):
         raise SysError(EPERM)
+    t.server.unsupported("extended attributes", t)
     raise SysError(EOPNOTSUPP)
 
 

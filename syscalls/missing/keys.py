@@ -24,7 +24,7 @@ def request_key(type: UserStr, description: UserStr, callout_info: UserStr, dest
 @missing
 def keyctl(
     operation: Annotated[int, Arg("s32", "choice", "KEYCTL_")],
-    arg2: Annotated[int, Arg(None, "keyctl", "2")],
+    arg2: Annotated[int, Arg(None, "keyctl", "2", "out")],
     arg3: Annotated[int, Arg(None, "keyctl", "3", "out")],
     arg4: Annotated[int, Arg(None, "keyctl", "4", "out")],
     arg5: Annotated[int, Arg(None, "keyctl", "5", "out")],

@@ -92,7 +92,6 @@ Protection = Annotated[int, Arg(None, "flags", "PROT_")]
 RemapFlags = Annotated[int, Arg(None, "remap_flags", "MAP_")]
 SwapFlags = Annotated[int, Arg("u32", "swap_flags", "SWAP_FLAG_")]
 SecretFlags = Annotated[int, _bits("MEMFD_secret")]
-MemfdFlags = Annotated[int, Arg("u32", "memfd_flags", "MFD_")]
 
 # Modules, quotas, keys and namespaces
 UnloadFlags = Annotated[int, _bits("MODULE_delete")]

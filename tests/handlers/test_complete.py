@@ -10,7 +10,7 @@ import pytest
 
 from syscalls.abi import errno as errnos
 from syscalls.abi.errno import errno_name
-from syscalls.registry import TABLE, Syscall
+from syscalls.registry import PARTIAL, TABLE, Syscall
 from tests.handlers.cases import pointers_of
 from tests.handlers.modules import cases, names_of, never, pointer_cases, proofs, unfaulted
 
@@ -51,6 +51,48 @@ def test_errors_raised_in_the_handler_are_declared(call: Syscall) -> None:
         and isinstance(node.args[0], ast.Name)
     }
     assert raised - set(call.errors) == set()
+
+
+SILENT = {
+    "fgetxattr": "who asks for an attribute is told what Linux says when there is none",
+    "flistxattr": "an empty list, as Linux has of files without attributes",
+    "getxattr": "as fgetxattr",
+    "ioprio_set": "a hint",
+    "lgetxattr": "as fgetxattr",
+    "listxattr": "as flistxattr",
+    "llistxattr": "as flistxattr",
+    "mlockall": "nothing is ever swapped out, so that memory is locked anyway",
+}
+"""Partial calls that record nothing, with the reason."""
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS if call.support == PARTIAL], ids=lambda call: call.name)
+def test_what_a_partial_call_lacks_is_recorded(call: Syscall) -> None:
+    assert records(call) != bool(SILENT.get(call.name))
+
+
+def records(call: Syscall) -> bool:
+    """Whether a handler, or a function of its module that it uses, records what is missing."""
+    tree = ast.parse(inspect.getsource(inspect.getmodule(call.handler)))  # type: ignore[arg-type]
+    bodies: dict[str, ast.AST] = {}
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            bodies[node.name] = node
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            bodies.update({target.id: node for target in targets if isinstance(target, ast.Name)})
+    seen, waiting = set(), [call.handler.__name__]
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name not in bodies:
+            continue
+        seen.add(name)
+        for node in ast.walk(bodies[name]):
+            if isinstance(node, ast.Attribute) and node.attr == "unsupported":
+                return True
+            if isinstance(node, ast.Name):
+                waiting.append(node.id)
+    return False
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)

@@ -161,12 +161,11 @@ def task(memory: tuple[tuple[int, bytes], ...] = (), tid: int = 1) -> Any:
     return SimpleNamespace(mem=Memory(memory), tid=tid, server=SimpleNamespace(tasks={}), files=None)
 
 
-def show(item: Item) -> str:
-    """The line of a call here."""
+def called(item: Item) -> tuple[Any, list[str], list[str]]:
+    """A call of a file, as it is when it has ended, and its texts of both ends."""
     from linuxemu.messages import TrapFrame
     from linuxemu.trace import formats
-    from linuxemu.trace.call import PAGE, Call, NotResident
-    from linuxemu.trace.text import Layout, TextLog
+    from linuxemu.trace.call import Call
     from syscalls import handlers
     from syscalls.abi.numbers import X86_64
 
@@ -176,22 +175,38 @@ def show(item: Item) -> str:
     rdi, rsi, rdx, r10, r8, r9 = item.words
     frame = TrapFrame._make([0] * 18)._replace(rdi=rdi, rsi=rsi, rdx=rdx, r10=r10, r8=r8, r9=r9)
     call = Call(task(item.memory), plans.of(X86_64[item.name]), frame, style)
+    early = texts(call, call.plan.entry)
+    call.result = item.result
+    return call, early, texts(call, call.plan.exit)
 
-    def texts(phase: Any) -> list[str]:
-        while True:
-            try:
-                return list(phase(call))
-            except NotResident as miss:
-                if BASE <= miss.addr < END:
-                    raise LookupError(f"{miss.addr:#x} is there") from miss
-                call.unreadable = {*(call.unreadable or ()), miss.addr // PAGE}
 
+def texts(call: Any, phase: Any) -> list[str]:
+    """What a formatter says once it knows which pages are missing, as `Tracer` asks it."""
+    from linuxemu.trace.call import PAGE, NotResident
+
+    while True:
+        try:
+            found = list(phase(call))
+        except NotResident as miss:
+            if BASE <= miss.addr < END:
+                raise LookupError(f"{miss.addr:#x} is there") from miss
+            call.unreadable = {*(call.unreadable or ()), miss.addr // PAGE}
+            call.partial = call.partial or {}
+        else:
+            call.partial = None
+            return found
+
+
+def show(item: Item) -> str:
+    """The line of a call here."""
+    from linuxemu.trace.text import Layout, TextLog
+
+    call, early, late = called(item)
     lines: list[str] = []
     out: Any = SimpleNamespace(write=lambda tid, text: lines.append(text), close=lambda: None)
     log = TextLog(out, Layout(pids="", column=0), None, frozenset(), lambda: 0)
-    log.enter(call, texts(call.plan.entry))
-    call.result = item.result
-    log.leave(call, texts(call.plan.exit))
+    log.enter(call, early)
+    log.leave(call, late)
     return "".join(lines).rstrip("\n")
 
 

@@ -210,6 +210,35 @@ def test_styles(case: tuple[Any, ...]) -> None:
 def test_pointers_are_not_followed_without_verbose() -> None:
     vector = At(iovec((BAD, 3)))
     assert line("writev", 3, vector, 1, verbose=False) == "writev(3, 0x10000, 1) = 0"
+    assert line("writev", 3, vector, 0, verbose=False) == "writev(3, [], 0) = 0"
+    assert line("write", 3, b"abc", 3, verbose=False) == 'write(3, "abc", 3) = 0'
+    assert line("read", 3, Filled(b"abc"), 3, result=3, verbose=False) == 'read(3, "abc", 3) = 3'
     assert line("sendfile", 4, 3, At(q(2)), 5, verbose=False) == "sendfile(4, 3, 0x10000, 5) = 0"
     assert line("pipe", At(bytes(8)), verbose=False) == "pipe(0x10000) = 0"
     assert line("openat2", 3, X, At(bytes(24)), 24, verbose=False) == 'openat2(3, "x", 0x10100, 24) = 0'
+
+
+def test_what_stands_of_a_call_that_waits() -> None:
+    """The comma behind the last argument is there only if others come behind it."""
+    from linuxemu.trace.text import Layout, TextLog
+    from syscalls.abi.structs import Flock
+    from tests.trace.files_rig import Lines, call_of
+
+    for name, args, expected in (
+        ("read", (3, At(b""), 5), "read(3, "),
+        ("write", (3, At(b"hello"), 5), 'write(3, "hello", 5'),
+        ("sendfile", (4, 3, At(q(2)), 5), "sendfile(4, 3, [2]"),
+        ("sendfile", (4, 3, 0, 5), "sendfile(4, 3, NULL, "),
+        ("fcntl", (3, 7, At(Flock(1, 0, 1, 2, 99).pack())),
+         "fcntl(3, F_SETLKW, {l_type=F_WRLCK, l_whence=SEEK_SET, l_start=1, l_len=2}"),
+        ("fcntl", (3, 5, At(bytes(32))), "fcntl(3, F_GETLK, "),
+        ("ioctl", (3, 0x5409, 1), "ioctl(3, TCSBRK, 1"),
+        ("ioctl", (3, 0x5401, At(b"")), "ioctl(3, TCGETS, "),
+        ("ioctl", (3, 0x8913, At(b"lo")), 'ioctl(3, SIOCGIFFLAGS, {ifr_name="lo"'),
+    ):  # fmt: skip
+        call, _ = call_of(name, *args)
+        out = Lines()
+        log = TextLog(out, Layout(column=0), None, frozenset(), lambda: 0)
+        log.enter(call, call.plan.entry(call))
+        log.blocks(call)
+        assert out.text == expected

@@ -48,16 +48,12 @@ _A = TypeVar("_A", bound=After)
 
 
 def shows(*names: str) -> Callable[[_F], _F]:
-    """Register a formatter.
-
-    Raises:
-        ValueError: there is one of that name.
-    """
+    """Register a formatter; a name that is taken raises ValueError."""
 
     def register(formatter: _F) -> _F:
         for name in names:
             if name in FORMATS:
-                raise ValueError(f"two formats are called {name}")
+                raise ValueError(f"format {name} is registered twice")
             FORMATS[name] = formatter
         return formatter
 

@@ -81,6 +81,12 @@ def number(call: Call, value: int, arg: Arg) -> str:
     return str(value)
 
 
+@shows("hex")
+def hex_number(call: Call, value: int, arg: Arg) -> str:
+    """A register in hexadecimal, 0 without a prefix."""
+    return hexadecimal(value & _MASK)
+
+
 @shows("flags")
 def some_flags(call: Call, value: int, arg: Arg) -> str:
     """Flags of a table of `syscalls.abi.flags`."""

@@ -43,6 +43,14 @@ def some_bits(call: Call, value: int, arg: Arg) -> str:
     return bits(call, value, arg.table)
 
 
+def worded(call: Call, number: object, text: str) -> str:
+    """A value that is not spelled in hexadecimal: as text, as a number, or as both."""
+    style = call.style.constants
+    if style == "raw":
+        return str(number)
+    return f"{number} /* {text} */" if style == "verbose" else text
+
+
 def pointed(call: Call, addr: int, arg: Arg, size: int, show: Callable[[bytes], str]) -> str:
     """What stands in the `size` bytes at a pointer; the pointer where they are not to be shown, or unreadable."""
     data = call.read(addr, size) if follows(call, addr, arg) else None
@@ -84,11 +92,12 @@ def octal(value: int) -> str:
     return f"0{value:o}".zfill(3)
 
 
-def sigset(mask: int) -> str:
+def sigset(call: Call, mask: int) -> str:
     """A set of signals by name, as what is missing where that is shorter."""
     inverted = mask.bit_count() >= _SIGNALS * 2 // 3
     shown = mask ^ (1 << _SIGNALS) - 1 if inverted else mask
-    names = [signal_name(signo).removeprefix("SIG") for signo in range(1, 65) if shown >> signo - 1 & 1]
+    found = [signo for signo in range(1, 65) if shown >> signo - 1 & 1]
+    names = [worded(call, signo, signal_name(signo).removeprefix("SIG")) for signo in found]
     return f"{'~' if inverted else ''}[{' '.join(names)}]"
 
 
@@ -96,12 +105,12 @@ def sigset_at(call: Call, addr: int, arg: Arg, size: int) -> str:
     """A set of signals in memory; one of another size than the kernel's is not shown."""
     if size != 8:
         return address(call, addr)
-    return pointed(call, addr, arg, 8, lambda data: sigset(int.from_bytes(data, "little")))
+    return pointed(call, addr, arg, 8, lambda data: sigset(call, int.from_bytes(data, "little")))
 
 
 def timespec(data: bytes) -> str:
-    """A struct timespec; strace shows nanoseconds as an unsigned number."""
-    return f"{{{fields(data, '<qQ', 'tv_sec tv_nsec')}}}"
+    """A struct timespec."""
+    return f"{{{fields(data, '<qq', 'tv_sec tv_nsec')}}}"
 
 
 @shows("timeout")

@@ -23,7 +23,7 @@ def target(call: Call, fd: int) -> str:
     file = opened(call.t, fd)
     if file is None or "path" not in call.style.fds:
         return ""
-    text = escaped(file_name(file))
+    text = escaped(file_name(file), call.style.hex_strings)
     attr = file.inode.attr
     kind = _DEVICES.get(file.inode.kind)
     if kind is not None and "dev" in call.style.fds:
@@ -37,7 +37,7 @@ def cwd(call: Call) -> str:
     place = call.t.fs.cwd
     if "path" not in call.style.fds:
         return ""
-    return f"<{escaped(_name(place))}{' (deleted)' if place.dentry.deleted else ''}>"
+    return f"<{escaped(_name(place), call.style.hex_strings)}{' (deleted)' if place.dentry.deleted else ''}>"
 
 
 def opened(t: Task, fd: int) -> File | None:
@@ -60,11 +60,11 @@ def _name(path: Path) -> bytes:
     return path_name(path, path._replace(mount=mount, dentry=mount.root))[0]
 
 
-def escaped(name: bytes) -> str:
-    """A name within angle brackets."""
+def escaped(name: bytes, hex_strings: str = "") -> str:
+    """A name within angle brackets, in hexadecimal as -x and -xx say."""
     from linuxemu.trace.formats.strings import quote
 
-    text = quote(name)[1:-1]
+    text = quote(name, hex_strings)[1:-1]
     if "<" not in text and ">" not in text:
         return text
     parts = []

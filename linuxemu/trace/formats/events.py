@@ -14,6 +14,7 @@ from linuxemu.trace.formats.choices import (
     pointed,
     sigset_at,
     timespec,
+    worded,
 )
 from linuxemu.trace.formats.signals import siginfo
 from linuxemu.trace.formats.strings import bytes_at
@@ -47,13 +48,15 @@ def signal_set(call: Call, addr: int, arg: Arg) -> str:
 
 @shows("siginfo_pointer")
 def siginfo_pointer(call: Call, addr: int, arg: Arg) -> str:
+    """A pointer to a siginfo_t."""
+    return pointed(call, addr, arg, 128, siginfo_text)
+
+
+def siginfo_text(data: bytes) -> str:
     """A siginfo_t."""
     from syscalls.objects.siginfo import SigInfo
 
-    def show(data: bytes) -> str:
-        return siginfo(SigInfo.from_user(int.from_bytes(data[:4], "little", signed=True), data))
-
-    return pointed(call, addr, arg, 128, show)
+    return siginfo(SigInfo.from_user(int.from_bytes(data[:4], "little", signed=True), data))
 
 
 # -- fanotify ----------------------------------------------------------------------------------------------------
@@ -71,8 +74,8 @@ def fanotify_flags(call: Call, value: int, arg: Arg) -> str:
 def fanotify_dir(call: Call, value: int, arg: Arg) -> str:
     """A directory's descriptor, AT_FDCWD or none."""
     if value == -1:
-        return "FAN_NOFD"
-    return "AT_FDCWD" if value == AT_FDCWD else fd(call, value)
+        return worded(call, value, "FAN_NOFD")
+    return worded(call, value, "AT_FDCWD") if value == AT_FDCWD else fd(call, value)
 
 
 # -- futexes -----------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from linuxemu.trace.formats import changes, shows
 from linuxemu.trace.formats.basic import address, array, fd, flags, follows, hexadecimal, mode, table
 from linuxemu.trace.formats.strings import bytes_at, quote
 from linuxemu.trace.formats.tables import unknown
-from syscalls.abi.flags import __O_TMPFILE, O_ACCMODE, O_CREAT
+from syscalls.abi.flags import O_ACCMODE, O_CREAT, O_DIRECTORY, O_TMPFILE
 from syscalls.abi.structs import Iovec, OpenHow
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _ACCESS = {0: "O_RDONLY", 1: "O_WRONLY", 2: "O_RDWR", 3: "O_ACCMODE"}
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
-_HAS_MODE = O_CREAT | __O_TMPFILE
+_HAS_MODE = O_CREAT | O_TMPFILE & ~O_DIRECTORY
 _PAGE = 4096
 
 
@@ -113,7 +113,7 @@ def beyond(call: Call, addr: int, known: int, size: int) -> str:
 @shows("iov")
 def iov(call: Call, addr: int, arg: Arg) -> str:
     """An array of struct iovec: with the data that is written, or that was read."""
-    if not addr or not call.plan.verbose:
+    if not addr or (not call.plan.verbose and call.argument(arg.length)):
         return address(call, addr)
     filled = arg.direction == "out"
     return iovecs(call, addr, call.argument(arg.length), call.argument("result") if filled else None)

@@ -116,7 +116,7 @@ def _extended(call: Call, addr: int, extents: bool) -> str:
 
 
 def _label(call: Call, addr: int) -> str:
-    found = call.cstr(addr, _LABEL_MAX - 1) if addr and call.plan.verbose else None
+    found = call.cstr(addr, _LABEL_MAX - 1) if addr else None
     if found is None:
         return address(call, addr)
     return text(call, *found) if found[1] else quote(found[0][: call.style.string_limit]) + "..."

@@ -156,7 +156,7 @@ def _list_after(call: Call, addr: int) -> str:
 
 
 def _bridge(call: Call, addr: int) -> str:
-    return string(call, addr, _STRING) if call.plan.verbose else address(call, addr)
+    return string(call, addr, _STRING)
 
 
 changes_it(_asks_name, _answers_name, 0x8910)

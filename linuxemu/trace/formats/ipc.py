@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
 from linuxemu.trace.formats.basic import address, flag_names, hexadecimal
-from linuxemu.trace.formats.choices import bits, choice, elements, fields, octal, pointed
+from linuxemu.trace.formats.choices import bits, choice, elements, fields, octal, pointed, worded
 from linuxemu.trace.formats.signals import signal_name
 from linuxemu.trace.formats.strings import bytes_at
 from syscalls.abi import tables
@@ -53,7 +53,7 @@ def get_flags(call: Call, value: int, arg: Arg) -> str:
 def command(call: Call, value: int, arg: Arg) -> str:
     """What to do, with the mark of the newer structures."""
     if value & _IPC_64:
-        return f"IPC_64|{choice(call, value & ~_IPC_64, arg.table)}"
+        return f"{choice(call, _IPC_64, 'IPC_64')}|{choice(call, value & ~_IPC_64, arg.table)}"
     return choice(call, value, arg.table)
 
 
@@ -195,7 +195,7 @@ def notification(call: Call, addr: int, arg: Arg) -> str:
         number = value & 0xFFFF_FFFF
         number -= (number >> 31) << 32
         kind = tables.table("SIGEV_").names.get(how)
-        signal = signal_name(signo) if kind != "SIGEV_NONE" else str(signo)
+        signal = worded(call, signo, signal_name(signo)) if kind != "SIGEV_NONE" else str(signo)
         text = (
             f"{{sigev_value={{sival_int={number}, sival_ptr={address(call, value)}}}, sigev_signo={signal}, "
             f"sigev_notify={choice(call, how & 0xFFFF_FFFF, 'SIGEV_')}"

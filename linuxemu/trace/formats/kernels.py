@@ -65,7 +65,7 @@ def which_entry(call: Call, addr: int, arg: Arg) -> None:
     """Which entry it became stands behind the result."""
     data = call.read(addr, 4) if addr and call.plan.verbose and not call.failed else None
     if data is not None:
-        call.aux = f"entry_number={_entry(data)}"
+        call.aux = f"entry_number={int.from_bytes(data, 'little')}"
 
 
 @shows("get_user_desc")

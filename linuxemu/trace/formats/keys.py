@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
 from linuxemu.trace.formats.basic import address, hexadecimal
-from linuxemu.trace.formats.choices import bits, choice, fields, pointed
+from linuxemu.trace.formats.choices import ELEMENTS, bits, choice, elements, fields, pointed, worded
 from linuxemu.trace.formats.strings import bytes_at, string
 from linuxemu.trace.formats.vectors import vectors
 from syscalls.abi.errno import errno_name
@@ -26,7 +26,7 @@ def keyring(call: Call, value: int, arg: Arg | None = None) -> str:
     value &= 0xFFFF_FFFF
     value -= (value >> 31) << 32
     name = table("KEY_SPEC_").names.get(value)
-    return name or str(value)
+    return worded(call, value, name) if name else str(value)
 
 
 @shows("keyctl")
@@ -78,15 +78,18 @@ def _permissions(call: Call, value: int, arg: Arg) -> str:
 def _default(call: Call, value: int, arg: Arg) -> str:
     value &= 0xFFFF_FFFF
     number = value - ((value >> 31) << 32)
-    return choice(call, number, "KEY_REQKEY_DEFL_")
+    name = table("KEY_REQKEY_DEFL_").names.get(number)
+    return worded(call, number, name) if name else choice(call, number, "KEY_REQKEY_DEFL_")
 
 
 def _error(call: Call, value: int, arg: Arg) -> str:
     value &= 0xFFFF_FFFF
-    return errno_name(value) if 0 < value < 134 else str(value)
+    return worded(call, value, errno_name(value)) if 0 < value < 134 else str(value)
 
 
 def _vectors(call: Call, value: int, arg: Arg) -> str:
+    if not call.plan.verbose:
+        return address(call, value)
     return vectors(call, value, call.args[int(arg.table)])
 
 
@@ -114,7 +117,8 @@ def _kdf(call: Call, value: int, arg: Arg) -> str:
             text += f", __spare=[{', '.join(hexadecimal(number) for number in spare)}]"
         return f"{{{text}}}"
 
-    return _given(call, value, arg, 56, show)
+    data = call.read(value, 56) if value else None
+    return show(data) if data is not None else address(call, value)
 
 
 def _pkey_params(call: Call, value: int, arg: Arg) -> str:
@@ -137,10 +141,23 @@ def _pkey_signature(call: Call, value: int, arg: Arg) -> str:
 
 
 def _pkey_data(call: Call, value: int, offset: int) -> str:
-    data = call.read(call.args[1] + offset, 4) if call.args[1] else None
+    data = call.read(call.args[1] + offset, 4) if call.args[1] and call.plan.verbose else None
     if data is None or not value:
         return address(call, value)
     return bytes_at(call, value, int.from_bytes(data, "little"))
+
+
+def _capabilities(call: Call, value: int, arg: Arg) -> str:
+    """What the kernel can do with keys: flags, byte by byte."""
+    if call.failed or not value or not call.plan.verbose:
+        return address(call, value)
+    position = iter(range(ELEMENTS))
+
+    def show(data: bytes) -> str:
+        at = next(position)
+        return bits(call, data[0], f"KEYCTL_CAPS{at}_") if at < 2 else hexadecimal(data[0])
+
+    return elements(call, value, min(call.args[int(arg.table)], call.argument("result")), 1, show)
 
 
 def _address(call: Call, value: int, arg: Arg) -> str:
@@ -181,6 +198,6 @@ _OPERATIONS: dict[int, tuple[Callable[[Call, int, Arg], str], ...]] = {
     _VERIFY: (_pkey_params, string, _pkey_input, _pkey_signature),
     29: (keyring, string, string),
     30: (keyring, keyring, keyring, _move),
-    31: (_result, _number),
+    31: (_capabilities, _number),
 }
 """By operation what shows each of its arguments."""

@@ -130,7 +130,9 @@ def received_messages(call: Call, addr: int, arg: Arg) -> str:
         filled = int.from_bytes(data[_SIZE : _SIZE + 4], "little")
         return f"{{msg_hdr={_text(call, _message(data), filled, int(next(rooms, '0')))}, msg_len={filled}}}"
 
-    return elements(call, addr, min(call.argument("result"), call.argument(arg.length)), _MANY_SIZE, show)
+    count, room = call.argument("result"), call.argument(arg.length)
+    text = elements(call, addr, min(count, room), _MANY_SIZE, show)
+    return f"{text[:-1]}, ...]" if count > room and text.endswith("]") else text
 
 
 @shows("receive_timeout")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import before, shows
 from linuxemu.trace.formats.basic import AT_FDCWD, address, fd, follows
-from linuxemu.trace.formats.choices import bits, choice, pointed
+from linuxemu.trace.formats.choices import bits, choice, pointed, worded
 from linuxemu.trace.formats.strings import path, quote, string
 from syscalls.abi.tables import table
 
@@ -58,7 +58,7 @@ def fsconfig_aux(call: Call, value: int, arg: Arg) -> str:
     """A length, or the directory that a path starts at."""
     command = call.argument("cmd")
     if command in (_PATH, _PATH_EMPTY):
-        return "AT_FDCWD" if value == AT_FDCWD else fd(call, value)
+        return worded(call, value, "AT_FDCWD") if value == AT_FDCWD else fd(call, value)
     return fd(call, value) if command == _FD else str(value)
 
 
@@ -71,7 +71,7 @@ def mount_attr(call: Call, addr: int, arg: Arg) -> str:
 
     def show(data: bytes) -> str:
         given, cleared, propagation, userns = struct.unpack("<4Q", data)
-        kind = choice(call, propagation, "MS_propagation") if propagation else "0 /* MS_??? */"
+        kind = choice(call, propagation, "MS_propagation")
         if userns >> 63:
             namespace = str(userns)
         else:

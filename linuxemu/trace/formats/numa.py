@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
-from linuxemu.trace.formats.basic import address, flags, named
+from linuxemu.trace.formats.basic import address, flags, hexadecimal, named
 from linuxemu.trace.formats.choices import bits, choice, elements, pointed
 from syscalls.abi.errno import errno_name
 from syscalls.abi.tables import table
@@ -24,7 +24,7 @@ _MAP_TYPE = 0xF
 def memory_policy(call: Call, value: int, arg: Arg) -> str:
     """A policy with flags."""
     kind, rest = value & ~_MODE_FLAGS, value & _MODE_FLAGS
-    if kind not in table("MPOL_").names:
+    if kind not in table("MPOL_").names or call.style.constants == "raw":
         return bits(call, value, "MPOL_F_mode")
     text = choice(call, kind, "MPOL_")
     return f"{text}|{bits(call, rest, 'MPOL_F_mode')}" if rest else text
@@ -101,6 +101,8 @@ def swap_flags(call: Call, value: int, arg: Arg) -> str:
 @shows("remap_flags")
 def remap_flags(call: Call, value: int, arg: Arg) -> str:
     """Flags of mmap(2), the kind of mapping first."""
+    if call.style.constants == "raw":
+        return hexadecimal(value & 0xFFFF_FFFF)
     kind, huge = value & _MAP_TYPE, value >> _HUGE_SHIFT & _HUGE_MASK
     rest = value & 0xFFFF_FFFF & ~(_MAP_TYPE | _HUGE_MASK << _HUGE_SHIFT)
     parts = [named(call, kind, table("MAP_kinds").names, "MAP_???")]

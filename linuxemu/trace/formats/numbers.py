@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
-from linuxemu.trace.formats.basic import address, array, follows, hexadecimal, user
+from linuxemu.trace.formats.basic import address, array, follows, user
 from linuxemu.trace.formats.signals import signal_name
 from syscalls.abi import flags as constants
 
@@ -48,12 +48,6 @@ def filled(call: Call, addr: int, size: int, show: Callable[[int], str]) -> str:
     return address(call, addr) if call.failed or not call.plan.verbose else pointed(call, addr, size, show)
 
 
-@shows("hex")
-def in_hex(call: Call, value: int, arg: Arg) -> str:
-    """A register in hexadecimal, 0 without a prefix."""
-    return hexadecimal(value & _U64)
-
-
 @shows("unsigned")
 def unsigned(call: Call, value: int, arg: Arg) -> str:
     """An int that the kernel takes for an unsigned one."""
@@ -79,8 +73,8 @@ def ulongs(call: Call, addr: int, arg: Arg) -> str:
     return pointed(call, addr, 8, str) if follows(call, addr, arg) else address(call, addr)
 
 
-@shows("addresses")
-def addresses(call: Call, addr: int, arg: Arg) -> str:
+@shows("stored_address")
+def stored_address(call: Call, addr: int, arg: Arg) -> str:
     """A pointer to an address."""
     if not follows(call, addr, arg):
         return address(call, addr)

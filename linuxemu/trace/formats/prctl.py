@@ -25,6 +25,7 @@ _U32, _U64 = 0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF
 _COMM_LEN = 16
 _PID = Arg("s32", "pid")
 _STRING = Arg(None, "str")
+_TGID = 1
 _SECCOMP_STRICT, _SECCOMP_FILTER = 1, 2
 _VL_BITS = 0xFFFF
 _TAG_SHIFT, _TAG_MASK, _TCF_MASK = 3, 0x7FFF8, 6
@@ -161,6 +162,7 @@ _FILLED: dict[int, tuple[int, Show]] = {
     constants.PR_GET_TID_ADDRESS: (8, address),
 }
 """What the kernel stores where the second argument points to: its size, and how it is shown."""
+_LATE = {*_FILLED, constants.PR_GET_NAME, constants.PR_SCHED_CORE}
 
 
 def _rest(call: Call, first: int) -> list[str]:
@@ -170,6 +172,8 @@ def _rest(call: Call, first: int) -> list[str]:
 def _prctl_entry(call: Call) -> list[str]:
     op, arg2 = call.args[0], call.args[1]
     head = [named(call, op & _U32, names.OPTIONS, "PR_???")]
+    if op not in _LATE:
+        call.separator = ""
     form = _FORMS.get(op)
     if form is not None:
         show, more = form
@@ -241,7 +245,8 @@ def _sched_core(call: Call, command: int) -> list[str]:
     if call.style.constants != "raw":
         text += f" /* {names.PID_TYPES.get(kind, 'PIDTYPE_???')} */"
     operation = named(call, command & _U32, names.SCHED_CORE, "PR_SCHED_CORE_???")
-    return [operation, pid(call, _s32(call.args[2]), _PID), text]
+    who = _s32(call.args[2])
+    return [operation, pid(call, who, _PID) if kind <= _TGID else str(who), text]
 
 
 def _vma(call: Call, what: int) -> list[str]:
@@ -317,7 +322,9 @@ def _arch_entry(call: Call) -> list[str]:
     op, value = call.args
     head = [named(call, op & _U32, names.ARCH_OPTIONS, "ARCH_???")]
     if op == constants.ARCH_GET_CPUID or op in _ARCH_GET or op in _ARCH_MASKS:
+        call.separator = "" if op == constants.ARCH_GET_CPUID else ", "
         return head
+    call.separator = ""
     text = hexadecimal(value)
     if op in _ARCH_FEATURE and call.style.constants != "raw":
         text += f" /* {names.FEATURES.get(value, 'XFEATURE_???')} */"

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
 from linuxemu.trace.formats.basic import address, hexadecimal
-from linuxemu.trace.formats.choices import bits, choice, fields, pointed
+from linuxemu.trace.formats.choices import bits, choice, fields, pointed, worded
 from linuxemu.trace.formats.strings import path
+from syscalls.abi.tables import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,12 @@ _BLOCK_NAMES = "dqb_bhardlimit dqb_bsoftlimit dqb_curspace dqb_ihardlimit dqb_is
 @shows("quota_command")
 def quota_command(call: Call, value: int, arg: Arg) -> str:
     """A command and whose quotas it is about."""
-    return f"QCMD({choice(call, value >> 8, 'Q_')}, {choice(call, value & 0xFF, 'QUOTA_types')})"
+    return worded(call, value, f"QCMD({_name(value >> 8, 'Q_')}, {_name(value & 0xFF, 'QUOTA_types')})")
+
+
+def _name(value: int, name: str) -> str:
+    names, unknown = table(name)
+    return names.get(value) or f"{hexadecimal(value)} /* {unknown} */"
 
 
 @shows("quota_special")
@@ -125,6 +131,10 @@ def _limits(call: Call, data: bytes) -> str:
     return f"{{{text}, {more}}}"
 
 
+def _state(call: Call, data: bytes) -> str:
+    return f"{{{fields(data, '<b', 'qs_version')}, ...}}"
+
+
 _Structures = dict[int, tuple[int, "Callable[[Call, bytes], str]"]]
 _GIVEN: _Structures = {
     _SET: (72, _block), _SETINFO: (24, _info), _XON: (4, _kinds), _XOFF: (4, _kinds), _XREMOVE: (4, _owners),
@@ -132,6 +142,6 @@ _GIVEN: _Structures = {
 }  # fmt: skip
 _TAKEN: _Structures = {
     _GET: (72, _block), _GETNEXT: (72, _next_block), _GETINFO: (24, _info), _GETFMT: (4, _format),
-    _XGET: (112, _limits), _XGETNEXT: (112, _limits),
+    _XGET: (112, _limits), _XGETNEXT: (112, _limits), _XSTAT: (80, _state), _XSTATV: (160, _state),
 }  # fmt: skip
 """By command the size of what it takes and gives, and what shows it."""

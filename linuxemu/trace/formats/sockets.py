@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import before, shows
-from linuxemu.trace.formats.basic import address, fd, flag_names, flags, follows, hexadecimal
+from linuxemu.trace.formats.basic import address, fd, flags, follows, hexadecimal
 from linuxemu.trace.formats.choices import bits, choice, hex_list, macs, pointed
 from linuxemu.trace.formats.strings import quote
 from syscalls.abi.tables import table
@@ -32,12 +32,8 @@ def socket_type(call: Call, value: int, arg: Arg) -> str:
     """A socket's type with flags for its descriptor."""
     names, unknown = table("SOCK_flags")
     kind, rest = value & _TYPE_MASK, value & ~_TYPE_MASK
-    if kind not in table("SOCK_").names or call.style.constants == "raw":
+    if kind not in table("SOCK_").names:
         return flags(call, value, names, unknown)
-    if call.style.constants == "verbose":
-        found, left = flag_names(rest, names)
-        text = "|".join([table("SOCK_").names[kind], *found, *([hexadecimal(left)] if left else [])])
-        return f"{hexadecimal(value)} /* {text} */"
     text = choice(call, kind, "SOCK_")
     return f"{text}|{flags(call, rest, names, unknown)}" if rest else text
 

@@ -188,7 +188,7 @@ def utimbuf(call: Call, value: Utimbuf) -> str:
 @shows("cwd")
 def cwd(call: Call, addr: int, arg: Arg) -> str:
     """The path that getcwd(2) stores."""
-    if not follows(call, addr, arg):
+    if not addr or call.failed:
         return address(call, addr)
     found = call.cstr(addr, min(call.argument("result"), 4096))
     return address(call, addr) if found is None else quote(found[0], call.style.hex_strings)

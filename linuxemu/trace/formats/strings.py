@@ -116,7 +116,8 @@ def strings(call: Call, addr: int) -> str:
     """An array of strings that ends with NULL, such as the arguments of execve(2); 4096 of them with -v."""
     if not addr:
         return "NULL"
-    parts: list[str] = []
+    parts: list[str] = [] if call.partial is None else call.partial.setdefault(addr, [])
+    addr += 8 * len(parts)
     limit = call.style.string_limit if call.plan.abbrev else ARRAY_MAX
     while True:
         word = call.read(addr, 8)

@@ -88,6 +88,7 @@ def _syslog_entry(call: Call) -> list[str]:
     head = f"{action} /* {_ACTIONS.get(action, 'SYSLOG_ACTION_???')} */"
     if action in _FILLS:
         return [head]
+    call.separator = ""
     if action == constants.SYSLOG_ACTION_CONSOLE_LEVEL:
         return [head, address(call, addr), f"{length} /* {_LEVELS.get(length, 'LOGLEVEL_???')} */"]
     return [head] if action in _ACTIONS else [head, address(call, addr), str(length)]

@@ -12,7 +12,6 @@ from linuxemu.trace.formats.ioctls import (
     gives,
     nothing,
     number,
-    peek,
     pointed,
     process,
     structure,
@@ -93,7 +92,7 @@ def _lines(call: Call, addr: int) -> str:
 
 
 def _character(call: Call, addr: int) -> str:
-    data = peek(call, addr, 1)
+    data = call.read(addr, 1) if addr else None
     return text(call, data) if data is not None else address(call, addr)
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import FORMATS, shows
 from linuxemu.trace.formats.basic import address, fd, hexadecimal
-from linuxemu.trace.formats.choices import bits, choice, fields, hex_list, pointed, sigset_at
-from linuxemu.trace.formats.events import siginfo_pointer
+from linuxemu.trace.formats.choices import bits, choice, elements, fields, hex_list, pointed, sigset_at
+from linuxemu.trace.formats.events import siginfo_pointer, siginfo_text
 from linuxemu.trace.formats.filters import program
 from syscalls.abi.tables import table
 
@@ -133,6 +133,13 @@ def _fp_registers(call: Call, addr: int, arg: Arg) -> str:
     return pointed(call, addr, arg, 512, show)
 
 
+def _signals(call: Call, addr: int, arg: Arg) -> str:
+    """Signals that wait, as many as there were."""
+    if call.failed or not addr or not call.plan.verbose:
+        return address(call, addr)
+    return elements(call, addr, call.argument("result"), 128, siginfo_text)
+
+
 def _vector(call: Call, addr: int, arg: Arg) -> str:
     def show(data: bytes) -> str:
         base, length = struct.unpack("<QQ", data)
@@ -152,6 +159,7 @@ _DATA = {
     _PEEKTEXT: _word, _PEEKDATA: _word, _PEEKUSER: _word, _GETREGS: _registers, _SETREGS: _registers,
     _GETFPREGS: _fp_registers, _SETFPREGS: _fp_registers, _GETEVENTMSG: _message, _GETSIGINFO: siginfo_pointer,
     _SETSIGINFO: siginfo_pointer, _GETREGSET: _vector, _SETREGSET: _vector, _GETSIGMASK: _mask, _SETSIGMASK: _mask,
+    _PEEKSIGINFO: _signals,
 }  # fmt: skip
 """By request what shows the data that a pointer points to."""
 

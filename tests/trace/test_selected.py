@@ -1,0 +1,33 @@
+"""Calls about some paths (-P), and the data that calls carry (-e read, -e write)."""
+
+from __future__ import annotations
+
+from linuxemu.trace import api
+
+
+def lines(options: str, script: str, **machine: object) -> list[str]:
+    return api.run(["sh", "-c", script], f"-qq {options}", form="text", **machine).lines
+
+
+def test_calls_about_a_path_and_descriptors_of_it() -> None:
+    shown = lines("-P /etc/passwd", "read line < /etc/passwd; read line < /etc/group")
+    assert shown[0].startswith('openat(AT_FDCWD, "/etc/passwd", O_RDONLY')
+    assert any(line.startswith("read(0, ") for line in shown)
+    assert not any("group" in line or line.startswith("execve") for line in shown)
+
+
+def test_a_relative_path_counts_from_the_working_directory() -> None:
+    shown = lines("-P passwd", "cd /; read line < /etc/passwd", cwd="/etc")
+    assert shown[0].startswith('openat(AT_FDCWD, "/etc/passwd", O_RDONLY')
+
+
+def test_the_program_itself_is_a_path() -> None:
+    assert lines("-P /bin/sh -e trace=execve", "true")[0].startswith('execve("/bin/sh", ["sh", "-c", "true"]')
+
+
+def test_data_read_and_written_are_dumped() -> None:
+    shown = lines("-e trace=read,write -e read=0 -e write=1", "read line; echo $line", stdin=b"ab\n")
+    at = next(n for n, line in enumerate(shown) if line.startswith('write(1, "ab\\n", 3)'))
+    assert shown[at + 1] == " | 00000  61 62 0a                                          ab.              |"
+    reads = [n for n, line in enumerate(shown) if line.startswith("read(0, ")]
+    assert all(shown[n + 1].startswith(" | 00000  ") for n in reads)

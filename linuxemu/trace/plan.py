@@ -17,8 +17,27 @@ if TYPE_CHECKING:
     from linuxemu.trace.call import Call
 
 NAMES = {number: name for name, number in X86_64.items()}
+X32 = 0x4000_0000
+"""Bit of the numbers of the x32 calls, which this Linux (as most) has not; strace has their names all the same."""
+_X32_FIRST = 512
+_X32_OWN = (
+    13, 15, 16, 19, 20, 45, 46, 47, 59, 101, 127, 128, 129, 131, 222, 244, 246, 247, 273, 274, 278, 279, 295, 296, 297,
+    299, 307, 310, 311, 54, 55, 206, 209, 322, 327, 328,
+)  # fmt: skip
+"""The calls that x32 has at numbers of its own, from 512 on."""
+_NOT_X32 = frozenset((*_X32_OWN, 134, 156, 174, 177, 178, 180, 205, 211, 214, 215, 236))
 _RAW = Arg(None, "hex")
 _WORD = Arg(None, "int")
+
+
+def _known(number: int) -> tuple[int, str]:
+    """The call whose name and arguments a number is shown with, and what strace puts behind the name."""
+    if not number & X32 or number >> 31:
+        return number, ""
+    number &= ~X32
+    if _X32_FIRST <= number < _X32_FIRST + len(_X32_OWN):
+        return _X32_OWN[number - _X32_FIRST], ""
+    return number, "#64" if number in _NOT_X32 else ""
 
 
 class Plan:
@@ -41,9 +60,10 @@ class Plan:
         self, number: int, raw: bool = False, abbrev: bool = True, verbose: bool = True, silent: bool = False
     ) -> None:
         self.number = number
-        self.raw, self.abbrev, self.verbose = raw, abbrev, verbose
-        self.name = NAMES.get(number) or f"syscall_{number:#x}"
-        declared = signature_of(number)
+        known, mark = _known(number)
+        self.raw, self.abbrev, self.verbose = raw or bool(mark), abbrev, verbose
+        self.name = NAMES[known] + mark if known in NAMES else f"syscall_{number:#x}"
+        declared = signature_of(known)
         self.arguments = declared.arguments() if declared is not None else [(f"arg{n}", _RAW) for n in range(1, 7)]
         """Name and `Arg` of each argument."""
         self.result = declared.result() if declared is not None else _WORD
@@ -110,7 +130,10 @@ class Plan:
         if not arguments:
             return formats.nothing
         if self.raw:
-            return lambda call: [formats.raw(call.args[position]) for position, _ in arguments]
+            if arguments[-1][1].format == "hidden":
+                arguments = arguments[:-1]
+            registers = [registry.ARGUMENT_INDEX[position] for position, _ in arguments]
+            return lambda call: [formats.raw(call.frame[register]) for register in registers]
         parts = [(position, arg, formats.of(arg)) for position, arg in arguments]
         if twice:
             position, arg, _ = parts[0]
@@ -164,7 +187,8 @@ class Plans:
         plan = self._made.get(number)
         if plan is None:
             sets = self._raw, self._abbrev, self._verbose
-            raw, abbrev, verbose = (number in numbers or number not in NAMES for numbers in sets)
+            known, _ = _known(number)
+            raw, abbrev, verbose = (known in numbers or known not in NAMES for numbers in sets)
             plan = Plan(number, raw, abbrev, verbose, self._silent)
             if number in NAMES:  # a program could make up any number of others
                 self._made[number] = plan

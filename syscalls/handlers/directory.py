@@ -243,9 +243,6 @@ async def renameat2(
         raise SysError(EINVAL)
     if flags & RENAME_EXCHANGE and flags & (RENAME_NOREPLACE | RENAME_WHITEOUT):
         raise SysError(EINVAL)
-    if flags & RENAME_WHITEOUT:
-        t.server.unsupported("renameat2: RENAME_WHITEOUT", t)
-        raise SysError(EINVAL)
     await _rename(t, olddirfd, oldpath, newdirfd, newpath, flags)
 
 

@@ -13,7 +13,7 @@ from syscalls.handlers.poll import deadline_after, read_sigmask, with_sigmask
 from syscalls.objects.epoll import EpollFile, Report
 from syscalls.objects.polling import anonymous_inode
 from syscalls.registry import syscall
-from syscalls.types import Count, EpollFlags, EpollOp, Fd, In, Int, Out, Shown, Sigset, Size
+from syscalls.types import Count, EpollFlags, EpollOp, EpollSigset, Fd, In, Int, Out, Shown, Size
 
 if TYPE_CHECKING:
     from syscalls.objects.task import Task
@@ -120,7 +120,7 @@ async def epoll_pwait(
     events: Annotated[Out[EpollEvent], Count("result")],
     maxevents: Int,
     timeout: Int,
-    sigmask: Sigset,
+    sigmask: EpollSigset,
     sigsetsize: Size,
 ) -> int:
     """epoll_wait under another signal mask (man 2 epoll_pwait)."""
@@ -134,8 +134,8 @@ async def epoll_pwait2(
     epfd: Fd,
     events: Annotated[Out[EpollEvent], Count("result")],
     maxevents: Int,
-    timeout: In[Timespec],
-    sigmask: Sigset,
+    timeout: Annotated[In[Timespec], Shown("epoll_timeout")],
+    sigmask: EpollSigset,
     sigsetsize: Size,
 ) -> int:
     """The same with a timeout in nanoseconds (man 2 epoll_pwait2)."""

@@ -136,7 +136,7 @@ async def _setfl(t: Task, fd: int, file: File, arg: int) -> int:
     if arg & O_DIRECT and file.inode.kind not in (S_IFREG, S_IFIFO):
         raise SysError(EINVAL)
     if (arg ^ file.flags) & O_ASYNC and file.wait_queues():
-        set_async(t, file, arg & O_ASYNC != 0)
+        set_async(t, fd, file, arg & O_ASYNC != 0)
     file.flags = file.flags & ~_SETTABLE | arg & _SETTABLE
     return 0
 
@@ -191,15 +191,13 @@ async def _setown_ex(t: Task, fd: int, file: File, arg: int) -> int:
 
 
 async def _getsig(t: Task, fd: int, file: File, arg: int) -> int:
-    return 0
+    return file.owner_signal
 
 
 async def _setsig(t: Task, fd: int, file: File, arg: int) -> int:
     if arg > _NSIG:
         raise SysError(EINVAL)
-    if arg:
-        t.server.unsupported("fcntl: F_SETSIG", t)
-        raise SysError(EINVAL)
+    file.owner_signal = arg
     return 0
 
 

@@ -59,7 +59,7 @@ async def ioctl(t: Task, fd: Fd, op: IoctlOp, argp: IoctlArg) -> IoctlResult:
     if op == FIOASYNC:
         on = await t.mem.u32(argp) != 0
         if on != bool(file.flags & O_ASYNC):
-            set_async(t, file, on)
+            set_async(t, fd, file, on)
         return 0
     if op == FIOQSIZE:
         return await _fioqsize(t, file, argp)

@@ -25,13 +25,14 @@ from syscalls.errors import SysError
 from syscalls.objects.rseq import RSEQ_ALIGN, Registration, register, unregister
 from syscalls.registry import syscall
 from syscalls.types import (
-    Hex32,
+    Hex,
     InOut,
     MembarrierCommand,
     MembarrierCpu,
     MembarrierFlags,
     MembarrierResult,
     Shown,
+    u32,
 )
 
 if TYPE_CHECKING:
@@ -55,8 +56,9 @@ _REGISTRATIONS = {
 
 
 @syscall("rseq", errors="EBUSY EFAULT EINVAL EPERM")
-async def rseq(t: Task, rseq: Annotated[InOut[Rseq], Shown("hex")], rseq_len: Hex32, flags: Hex32, sig: Hex32) -> None:
+async def rseq(t: Task, rseq: Annotated[InOut[Rseq], Shown("hex")], rseq_len: Hex, flags: Hex, sig: Hex) -> None:
     """Register the struct through which a thread has restartable sequences, or take it back (man 2 rseq)."""
+    rseq_len, flags, sig = u32(rseq_len), u32(flags), u32(sig)
     wanted, found = Registration(rseq, rseq_len, sig), t.rseq
     if flags & ~RSEQ_FLAG_UNREGISTER:
         raise SysError(EINVAL)

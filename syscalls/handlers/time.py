@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from syscalls.objects.task import Task
 
 _NS = 1_000_000_000
+_LAST_ID = 0x7FFF_FFFF
 _KERNEL_TICK_NS = 4_000_000
 """A period of the timer interrupt, 250 Hz: the resolution of the coarse clocks."""
 _USER_TICK_NS = 10_000_000
@@ -415,7 +416,7 @@ async def timer_create(
     if cpu_id is None and clockid not in _SLEEPABLE and clockid not in _NO_RTC:
         raise SysError(EINVAL)
     process = t.process
-    number = max(process.posix_timers, default=-1) + 1
+    number = _new_id(process)
     if event is None:
         event = Sigevent(number, SIGALRM, SIGEV_SIGNAL, 0)
     timer = PosixTimer(number, clockid, _notify_target(t, event), event.sigev_signo, event.sigev_value)
@@ -429,6 +430,15 @@ async def timer_create(
         timer.owner = _cpu_owner(t, cpu_id)
         timer.timer = IntervalTimer(port, _cpu_now(t, cpu_id), timer.expired, is_cpu_clock=True)
     process.posix_timers[number] = timer
+
+
+def _new_id(process: Process) -> int:
+    """The next free timer id; it is used up even if the timer is not made in the end."""
+    number = process.next_timer_id
+    while number in process.posix_timers:
+        number = number + 1 & _LAST_ID
+    process.next_timer_id = number + 1 & _LAST_ID
+    return number
 
 
 def _notify_target(t: Task, event: Sigevent) -> Process | Task | None:

@@ -10,6 +10,7 @@ from syscalls.missing.types import (
     Advice,
     Hex,
     KeyRights,
+    LongMemoryPolicy,
     MemoryPolicy,
     NodeMask,
     PageMove,
@@ -67,7 +68,7 @@ def process_mrelease(pidfd: Fd, flags: Hex) -> int:
 
 @missing
 def mbind(
-    addr: Address, len: ULong, mode: MemoryPolicy, nodemask: NodeMask, maxnode: ULong, flags: PolicyMove
+    addr: Address, len: ULong, mode: LongMemoryPolicy, nodemask: NodeMask, maxnode: ULong, flags: PolicyMove
 ) -> int:
     """Say on which nodes memory shall be: man 2 mbind."""
 
@@ -111,7 +112,7 @@ def move_pages(
 
 
 @missing
-def pkey_alloc(flags: Hex, access_rights: KeyRights) -> int:
+def pkey_alloc(flags: Raw, access_rights: KeyRights) -> int:
     """Get a protection key: man 2 pkey_alloc."""
 
 

@@ -26,7 +26,7 @@ from syscalls.missing.types import (
     SocketType,
 )
 from syscalls.signatures import missing
-from syscalls.types import Count, Fd, In, Int, Out, Shown, Size, UInt
+from syscalls.types import Count, Fd, In, Int, Out, Shown, Size, UInt, ULong
 
 
 @missing
@@ -35,7 +35,7 @@ def socket(domain: Family, type: SocketType, protocol: Protocol) -> Fd:
 
 
 @missing
-def socketpair(domain: Family, type: SocketType, protocol: Protocol, sv: FdPair) -> int:
+def socketpair(domain: Family, type: SocketType, protocol: ULong, sv: FdPair) -> int:
     """Make two connected sockets: man 2 socketpair."""
 
 

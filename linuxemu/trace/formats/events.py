@@ -137,7 +137,7 @@ def _iocb(call: Call, data: bytes, whole: bool) -> str:
     if rw:
         parts.append(f"aio_rw_flags={_rw_flags(call, rw)}")
     parts.append(f"aio_lio_opcode={_opcode(call, opcode)}")
-    if priority or (whole and how & 2):
+    if priority or how & 2:
         parts.append(f"aio_reqprio={_priority(priority & 0xFFFF) if how & 2 else priority}")
     parts.append(f"aio_fildes={fd(call, _signed(number))}")
     if whole:

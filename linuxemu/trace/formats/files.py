@@ -95,10 +95,11 @@ def open_how(call: Call, addr: int, arg: Arg) -> str:
 def beyond(call: Call, addr: int, known: int, size: int) -> str:
     """What a structure has behind its known part: its bytes unless all are 0, ??? if it cannot be read.
 
-    At most a page of it, as the kernel takes no more.
+    At most a page of it is looked at, as the kernel takes no more.
     """
-    if size <= known or size > _PAGE:
+    if size <= known:
         return ""
+    size = min(size, _PAGE)
     data = call.read(addr + known, size - known)
     if data is None:
         return ", ???"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
-from linuxemu.trace.formats.basic import address, hexadecimal, named, plain_struct
+from linuxemu.trace.formats.basic import address, hexadecimal, named
 from linuxemu.trace.formats.numbers import listed
+from linuxemu.trace.formats.times import time_values
 from syscalls.abi.flags import FUTEX_BITSET_MATCH_ANY
 from syscalls.abi.structs import Timespec
 
@@ -96,8 +97,7 @@ _POSITIONS = {"futex_val": 0, "futex_timeout": 1, "futex_uaddr2": 2, "futex_val3
 
 def timeout(call: Call, addr: int) -> str:
     """A pointer to a point in time or a duration."""
-    data = call.read(addr, Timespec.SIZE) if addr and call.plan.verbose else None
-    return address(call, addr) if data is None else plain_struct(call, Timespec.unpack(data))
+    return time_values(call, addr, Timespec)
 
 
 def wake_op(call: Call, value: int) -> str:

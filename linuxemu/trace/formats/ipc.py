@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
-from linuxemu.trace.formats.basic import address, hexadecimal
+from linuxemu.trace.formats.basic import address, flag_names, hexadecimal
 from linuxemu.trace.formats.choices import bits, choice, elements, fields, octal, pointed, worded
 from linuxemu.trace.formats.signals import signal_name
 from linuxemu.trace.formats.strings import bytes_at
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _RMID, _SET, _STAT = 0, 1, 2
 _IPC_64 = 0x100
 _CREAT = 0o100
-_TMPFILE = 0o20000000
 _HUGE_SHIFT, _HUGE_MASK = 26, 63
 _PERMISSIONS = 0o777
 
@@ -42,9 +41,12 @@ def get_flags(call: Call, value: int, arg: Arg) -> str:
         huge = value >> _HUGE_SHIFT & _HUGE_MASK
         value &= ~(_HUGE_MASK << _HUGE_SHIFT)
         parts = [f"{huge}<<SHM_HUGE_SHIFT"] if huge else []
-    if value:
-        parts.insert(0, bits(call, value, arg.table))
-    return "|".join([*parts, mode])
+    if not value:
+        return "|".join([*parts, mode])
+    known, _ = flag_names(value, tables.table(arg.table).names)
+    if not known and not parts:
+        return f"{hexadecimal(value)}{mode}"  # strace forgets what should stand between them
+    return "|".join([bits(call, value, arg.table), *parts, mode])
 
 
 @shows("ipc_command")
@@ -162,24 +164,24 @@ def mqoctal(call: Call, value: int, arg: Arg) -> str | None:
 
 @shows("mq_open_attr")
 def mq_open_attr(call: Call, addr: int, arg: Arg) -> str | None:
-    """The attributes of a queue, if one may be made."""
-    return mq_attr(call, addr, arg) if _makes(call) else None
+    """The attributes of a queue, if one may be made; its flags are a number here."""
+    return _attributes(call, addr, arg, hexadecimal) if _makes(call) else None
 
 
 def _makes(call: Call) -> bool:
-    return bool(call.argument("oflag") & (_CREAT | _TMPFILE))
+    return bool(call.argument("oflag") & _CREAT)
 
 
 @shows("mq_attr")
 def mq_attr(call: Call, addr: int, arg: Arg) -> str:
     """A struct mq_attr."""
+    return _attributes(call, addr, arg, lambda how: bits(call, how, "MQ_flags"))
 
+
+def _attributes(call: Call, addr: int, arg: Arg, flags: Callable[[int], str]) -> str:
     def show(data: bytes) -> str:
-        how = int.from_bytes(data[:8], "little")
-        return (
-            f"{{mq_flags={bits(call, how, 'MQ_flags')}, "
-            f"{fields(data[8:], '<qqq', 'mq_maxmsg mq_msgsize mq_curmsgs')}}}"
-        )
+        how = flags(int.from_bytes(data[:8], "little"))
+        return f"{{mq_flags={how}, {fields(data[8:], '<qqq', 'mq_maxmsg mq_msgsize mq_curmsgs')}}}"
 
     return pointed(call, addr, arg, 32, show)
 

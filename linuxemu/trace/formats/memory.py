@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from linuxemu.trace.formats import shows
 from linuxemu.trace.formats.basic import address, array, flag_names, flags, follows, hexadecimal, named
 from linuxemu.trace.formats.numbers import listed
-from syscalls.abi.flags import MAP_HUGE_MASK, MAP_HUGE_SHIFT, MAP_TYPE, MREMAP_FIXED
+from syscalls.abi.flags import MAP_HUGE_MASK, MAP_HUGE_SHIFT, MAP_TYPE, MREMAP_FIXED, MREMAP_MAYMOVE
 
 if TYPE_CHECKING:
     from linuxemu.trace.call import Call
     from syscalls.types import Arg
 
 _PAGE_SHIFT = 12
+_FIXED = MREMAP_MAYMOVE | MREMAP_FIXED
 _U64 = 0xFFFF_FFFF_FFFF_FFFF
 _HUGE = MAP_HUGE_MASK << MAP_HUGE_SHIFT
 _TYPES = {0: "MAP_FILE", **listed("MAP_", "SHARED PRIVATE SHARED_VALIDATE")}
@@ -58,8 +59,8 @@ def msync_flags(call: Call, value: int, arg: Arg) -> str:
 
 @shows("mremap_address")
 def mremap_address(call: Call, value: int, arg: Arg) -> str | None:
-    """The new address, which counts with MREMAP_FIXED only."""
-    return address(call, value) if call.argument("flags") & MREMAP_FIXED else None
+    """The new address, which counts with MREMAP_MAYMOVE and MREMAP_FIXED only."""
+    return address(call, value) if call.argument("flags") & _FIXED == _FIXED else None
 
 
 @shows("residence")

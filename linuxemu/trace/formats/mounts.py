@@ -48,4 +48,6 @@ def mount_type(call: Call, addr: int, arg: Arg) -> str:
 @shows("mount_data")
 def mount_data(call: Call, addr: int, arg: Arg) -> str:
     """The options of a file system; an address where they are not looked at."""
-    return address(call, addr) if _flags(call) & _NO_DATA else string(call, addr, arg)
+    value = _flags(call)
+    unused = value & _NO_DATA and not value & constants.MS_REMOUNT
+    return address(call, addr) if unused else string(call, addr, arg)

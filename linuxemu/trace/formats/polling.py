@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import after, shows, shows_struct
 from linuxemu.trace.formats.basic import ARRAY_MAX, address, array, fd, flags, named, struct
+from linuxemu.trace.formats.signals import sigset
 from linuxemu.trace.formats.times import time_values
 from syscalls.abi.structs import EpollEvent, Pollfd, Timespec, Timeval
 
@@ -29,6 +30,8 @@ _EPOLL = {
 _EPOLL_CREATE = {0x80000: "EPOLL_CLOEXEC"}
 _EPOLL_CTL = {1: "EPOLL_CTL_ADD", 2: "EPOLL_CTL_DEL", 3: "EPOLL_CTL_MOD"}
 _EPOLL_CTL_DEL = 2
+_MOST_READABLE = 1 << 20
+"""Bits of a set that have to be there for any of it to be shown."""
 _MOST_DESCRIPTORS = 1 << 16
 """Bits of a set that are looked at: a program could claim to have any number."""
 
@@ -90,10 +93,11 @@ def _left(call: Call, name: str, kind: type[Timespec] | type[Timeval]) -> list[s
 
 def _members(call: Call, addr: int, count: int) -> list[int] | None:
     """The members of a set of `count` descriptors, of at most 65,536; None if it cannot be read."""
-    count = min(count, _MOST_DESCRIPTORS)
-    data = call.read(addr, (count + 63) // 64 * 8)
+    data = call.read(addr, (min(count, _MOST_READABLE) + 63) // 64 * 8)
     if data is None:
         return None
+    count = min(count, _MOST_DESCRIPTORS)
+    data = data[: (count + 63) // 64 * 8]
     found = [8 * at + bit for at, byte in enumerate(data) if byte for bit in range(8) if byte >> bit & 1]
     return [member for member in found if member < count]
 
@@ -157,6 +161,18 @@ def epoll_flags(call: Call, value: int, arg: Arg) -> str:
 def epoll_op(call: Call, value: int, arg: Arg) -> str:
     """What epoll_ctl(2) is to do."""
     return named(call, value, _EPOLL_CTL, "EPOLL_CTL_???")
+
+
+@shows("epoll_timeout")
+def epoll_timeout(call: Call, addr: int, arg: Arg) -> str:
+    """The timeout of epoll_pwait2(2), which strace looks at when the call has ended, and only if it has not failed."""
+    return address(call, addr) if call.failed else struct(call, addr, arg)
+
+
+@shows("epoll_sigset")
+def epoll_sigset(call: Call, addr: int, arg: Arg) -> str:
+    """The signal mask of epoll_pwait(2), with which strace does the same."""
+    return address(call, addr) if call.failed else sigset(call, addr, arg)
 
 
 @shows("epoll_change")

@@ -20,6 +20,10 @@ from syscalls.abi.flags import (
     S_ISGID,
     S_ISUID,
     S_ISVTX,
+    STATX_ATIME,
+    STATX_BTIME,
+    STATX_CTIME,
+    STATX_MTIME,
     UTIME_NOW,
     UTIME_OMIT,
 )
@@ -36,6 +40,7 @@ _KINDS = {
 _SPECIAL = ((S_ISUID, "S_ISUID"), (S_ISGID, "S_ISGID"), (S_ISVTX, "S_ISVTX"))
 _DT = table("DT_")
 _DIRENT = Struct("<QqH")
+_STATX_TIMES = (("atime", STATX_ATIME), ("btime", STATX_BTIME), ("ctime", STATX_CTIME), ("mtime", STATX_MTIME))
 _ENTRIES = 4096
 _LIST = 1 << 20
 
@@ -123,7 +128,9 @@ def statx(call: Call, value: Statx) -> str:
 def _statx_rest(call: Call, value: Statx, attributes: dict[int, str]) -> str:
     parts = ["", f"stx_blocks={value.stx_blocks}"]
     parts.append(f"stx_attributes_mask={flags(call, value.stx_attributes_mask, attributes, 'STATX_ATTR_???')}")
-    for name in ("atime", "btime", "ctime", "mtime"):
+    for name, known in _STATX_TIMES:
+        if not value.stx_mask & known:
+            continue
         moment: StatxTimestamp = getattr(value, f"stx_{name}")
         comment = date(moment.tv_sec, moment.tv_nsec)
         parts.append(f"stx_{name}={{tv_sec={moment.tv_sec}, tv_nsec={moment.tv_nsec}}}{comment}")

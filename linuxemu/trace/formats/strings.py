@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
 from linuxemu.trace.formats.basic import ARRAY_MAX, address
+from syscalls.abi.flags import XATTR_SIZE_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +83,22 @@ def buffer(call: Call, addr: int, arg: Arg) -> str:
     if not addr or (arg.direction == "out" and call.failed):
         return address(call, addr)
     return bytes_at(call, addr, call.argument(arg.length))
+
+
+@shows("xattr_value")
+def xattr_value(call: Call, addr: int, arg: Arg) -> str:
+    """A buffer that may be a string: a NUL at the end of what is shown is left out, and so is what follows it.
+
+    One that is longer than any value may be is not shown.
+    """
+    if call.argument(arg.length) > XATTR_SIZE_MAX:
+        return address(call, addr)
+    shown = buffer(call, addr, arg)
+    count = min(call.argument(arg.length), call.style.string_limit)
+    if not shown.startswith('"') or count <= 0:
+        return shown
+    data = call.read(addr, count) or b""
+    return quote(data[:-1], call.style.hex_strings) if data.endswith(b"\0") else shown
 
 
 def bytes_at(call: Call, addr: int, count: int) -> str:

@@ -1,6 +1,8 @@
 /* Pointers to nothing, to half of what is wanted, and numbers that no call takes. */
 #include "calls.h"
 
+static int epoll;
+
 static void with(void *p) {
     sys(open, p, 0);
     sys(openat, AT_FDCWD, p, 0);
@@ -59,7 +61,7 @@ static void with(void *p) {
     sys(select, -1, p, p, p, p);
     sys(pselect6, -1, p, p, p, p, p);
     sys(epoll_ctl, -1, 1, 0, p);
-    sys(epoll_wait, -1, p, 1, 0);
+    sys(epoll_wait, epoll, p, 1, 0);
     sys(rt_sigaction, SIGUSR1, p, p, 8);
     sys(rt_sigprocmask, SIG_BLOCK, p, p, 8);
     sys(rt_sigpending, p, 8);
@@ -110,6 +112,7 @@ static void with(void *p) {
 int main(void) {
     sys(close, 1);
     sys(openat, AT_FDCWD, "f", O_RDWR | O_CREAT, 0600);
+    epoll = sys(epoll_create1, 0);
     with(NULL);
     with(BAD);
     with(HIGH);

@@ -23,7 +23,7 @@ int main(void) {
     sys(getrlimit, RLIMIT_FSIZE, &limit);
     limit = (struct rlimit){1000, RLIM_INFINITY};
     sys(prlimit64, 0, RLIMIT_CPU, NULL, &limit);
-    sys(prlimit64, 0, RLIMIT_FSIZE, &limit, NULL);
+    CHILD(sys(setresuid, 1000, 1000, 1000); sys(prlimit64, 0, RLIMIT_FSIZE, &limit, NULL));
     limit = (struct rlimit){1000, 1500};
     sys(prlimit64, 0, RLIMIT_FSIZE, &limit, &limit);
     sys(prlimit64, 999999, RLIMIT_CPU, NULL, NULL);

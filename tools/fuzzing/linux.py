@@ -102,7 +102,7 @@ class Syscalls(Target):
 
     name = "syscalls"
     unit = "system calls"
-    limit_s = 240.0
+    limit_s = 120.0
     per_case = _PER_CASE
 
     def __init__(self) -> None:

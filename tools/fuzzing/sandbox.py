@@ -40,7 +40,7 @@ class Sandbox:
             path.chmod(0o666)
         (self.read_only / "out").symlink_to(outside / "kept")
         self.renew()
-        self._before = self._state()
+        self.look()
 
     def renew(self) -> None:
         """Make the writable directory as it was in the beginning."""
@@ -51,6 +51,10 @@ class Sandbox:
         (self.writable / "file").chmod(0o666)
         (self.writable / "out").symlink_to(self._base / "outside/kept")
         (self.writable / "up").symlink_to("../outside")
+
+    def look(self) -> None:
+        """Take what is there now for what must stay."""
+        self._before = self._state()
 
     def changes(self) -> Iterator[Failure]:
         """What differs from the beginning outside of the writable directory."""

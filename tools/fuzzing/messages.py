@@ -1,0 +1,220 @@
+"""Target `messages`: bytes that may be messages, and messages to every server."""
+
+from __future__ import annotations
+
+import inspect
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from linuxemu import messages
+from linuxemu.errors import RpcError
+from tools.fuzzing.mutate import decoded, encoded, mutated
+from tools.fuzzing.target import Case, Failure, Target, failure_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from random import Random
+
+    from linuxemu.kernel import Kernel
+    from linuxemu.messages import Message
+    from linuxemu.session import Session
+
+_MEMORY_MIB = 32
+_PER_CASE = 120
+_BYTES_PER_CASE = 30
+_NUMBERS = (0, 1, 2, 3, 4, 5, 8, 16, 255, 4095, 4096, 65536, 1 << 20, 1 << 31, (1 << 31) - 1, -1, -2, 1 << 40, 1 << 63)
+_NUMBERS += ((1 << 63) - 1, (1 << 64) - 1, -(1 << 63))
+_NAMES = (b"", b".", b"..", b"/", b"a", b"file", b"dir", b"a/b", b"\0", b"\xff", b"a" * 255, b"a" * 256, b"x" * 5000)
+
+
+
+class Messages(Target):
+    """Random messages."""
+
+    name = "messages"
+    limit_s = 30.0
+
+    def open(self) -> None:
+        """Make the directories of the file servers."""
+        self._folder = tempfile.TemporaryDirectory(prefix="linuxemu-fuzz-")
+        base = Path(self._folder.name)
+        for name in ("read", "write"):
+            (base / name / "dir").mkdir(parents=True)
+            (base / name / "file").write_text("text\n" * 2000)
+        self._classes = _classes()
+        self._failures: list[Failure] = []
+
+    def close(self) -> None:
+        """Remove them."""
+        self._folder.cleanup()
+
+    def cases(self, random: Random, count: int) -> Iterator[Case]:
+        """Systems that get messages one after the other, and packed messages that are damaged."""
+        while count > 0:
+            yield {"seed": random.getrandbits(32), "first": 0, "count": _PER_CASE}
+            count -= _PER_CASE
+            for _ in range(_BYTES_PER_CASE):
+                yield {"data": encoded(self._packed(random))}
+                count -= 1
+
+    def _packed(self, random: Random) -> bytes:
+        message = _message(random, random.choice(self._classes), [])
+        data = message.pack(1, 0x1000)
+        return mutated(random, data, [data], 32)
+
+    def run(self, case: Case) -> int:
+        """Unpack one, or send several."""
+        if "data" in case:
+            _unpack(decoded(case["data"]))
+            return 1
+        return self._send(case)
+
+    def _send(self, case: Case) -> int:
+        """Boot, send all of them, let everything settle, and shut down."""
+        from random import Random
+
+        base = Path(self._folder.name)
+        session = _boot(base)
+        kernel = session.kernel
+        try:
+            servers = [tid for tid, task in kernel.tasks.items() if task.server is not None]
+            random = Random(case["seed"])
+            sender = _Sender(kernel)
+            for number in range(case["first"] + case["count"]):
+                drawn = Random(random.getrandbits(64))
+                if number >= case["first"]:
+                    sender.send(drawn.choice(servers), _message(drawn, drawn.choice(self._classes), sender.numbers))
+            kernel.timers.add(session.now_ns() + 10**9, kernel.stop)
+            kernel.run()
+        finally:
+            session.close()
+            self._failures += [failure_of(error, "in a server") for error in kernel.errors]
+        return int(case["count"])
+
+    def check(self) -> Iterator[Failure]:
+        """Defects that the kernel recorded."""
+        found, self._failures = self._failures, []
+        yield from found
+
+    def smaller(self, case: Case) -> Iterator[Case]:
+        """Fewer messages."""
+        if "data" in case:
+            return
+        first, count = case["first"], case["count"]
+        part = count // 2
+        while part:
+            yield {**case, "count": count - part}
+            yield {**case, "first": first + part, "count": count - part}
+            part //= 2
+
+
+class _Sender:
+    """A task that sends without waiting for one reply before the next message."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        from linuxemu.kernel import Server
+
+        self._kernel = kernel
+        server = Server()
+        kernel.add_server(server)
+        self._port = server.port
+        self.numbers: list[int] = []
+        """Handles and the like that servers have given."""
+
+    def send(self, server: int, message: Message) -> None:
+        """Send, and let the reply come whenever it comes."""
+        self._kernel.spawn(self._call(server, message))
+
+    async def _call(self, server: int, message: Message) -> None:
+        try:
+            reply = await self._port.call(server, message)
+        except RpcError:
+            return
+        if reply is not None:
+            self.numbers += [value for value in reply if isinstance(value, int)][:4]
+            del self.numbers[:-64]
+
+
+def _boot(base: Path) -> Session:
+    """A session with a file server of every kind, and nobody who uses it."""
+    from linuxemu.servers.fs.hostfs import HostFs
+    from linuxemu.servers.fs.memfs import MemFs
+    from linuxemu.session import Console, Session
+
+    session = Session(_MEMORY_MIB, True, 1, None, None)
+    session.add_base_servers()
+    session.start_linux(Console(b"input", "capture", "capture"), None)
+    lower = session.add(HostFs(str(base / "read"), writable=False), "lower")
+    session.add(HostFs(str(base / "write"), writable=True), "/rw")
+    session.add(MemFs(lower=lower, now_ns=session.realtime_ns), "/")
+    session.add(MemFs(now_ns=session.realtime_ns), "tmpfs")
+    return session
+
+
+def _classes() -> list[type[Message]]:
+    """Every message that there is."""
+    found: list[type[Message]] = []
+    scopes: list[Any] = [messages]
+    while scopes:
+        for value in vars(scopes.pop()).values():
+            if not inspect.isclass(value) or value.__module__ != messages.__name__:
+                continue
+            if issubclass(value, messages.Message):
+                if value is not messages.Message and value.NAME:
+                    found.append(value)
+            else:
+                scopes.append(value)
+    return sorted(found, key=lambda message: message.ID)
+
+
+def _message(random: Random, kind: type[Message], numbers: list[int]) -> Message:
+    """A message with fields of any value that their types can have."""
+    return kind(*(_value(random, name, numbers) for _, name in kind.FIELDS))
+
+
+def _value(random: Random, kind: str, numbers: list[int]) -> Any:
+    base, _, suffix = kind.partition("[")
+    if base == "str":
+        return random.choice(_NAMES).replace(b"\0", b"").decode("utf-8", "surrogateescape")
+    if base == "bytes":
+        return random.choice(_NAMES) if random.random() < 0.7 else random.randbytes(random.randrange(3000))
+    if suffix and base in ("uint8", "char"):
+        return random.randbytes(int(suffix[:-1]))
+    if suffix:
+        return tuple(_value(random, base, numbers) for _ in range(int(suffix[:-1])))
+    if base == "trap_frame":
+        return messages.TrapFrame(*(_number(random, numbers) & (1 << 64) - 1 for _ in range(18)))
+    if base == "hv_frame":
+        return messages.HvFrame(*(_number(random, numbers) & (1 << 64) - 1 for _ in range(17)), random.randrange(256))
+    return _fitting(base, _number(random, numbers))
+
+
+def _number(random: Random, numbers: list[int]) -> int:
+    if numbers and random.random() < 0.5:
+        return random.choice(numbers)
+    return random.choice(_NUMBERS) if random.random() < 0.8 else random.getrandbits(64)
+
+
+def _fitting(base: str, value: int) -> int | bool:
+    """The value cut to what a type holds."""
+    from linuxemu.idl.layout import BUILTINS
+
+    kind = BUILTINS[base]
+    if kind.format == "?":
+        return bool(value & 1)
+    bits = 8 * kind.size
+    value &= (1 << bits) - 1
+    return value - (1 << bits) if kind.format.islower() and value >> (bits - 1) else value
+
+
+def _unpack(data: bytes) -> None:
+    """As it comes from another process: a message, or a ValueError, and the same bytes again."""
+    length = int.from_bytes(data[16:24], "little")
+    for payload in (None, b"", b"x\0y", bytes(length % 5000)):
+        try:
+            message = messages.unpack(data, payload)
+        except ValueError:
+            continue
+        again = type(message).unpack(message.pack(), message.ool())
+        assert again == message, "a message becomes another on its way"

@@ -6,6 +6,8 @@ import argparse
 import resource
 import sys
 import time
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -123,7 +125,8 @@ class Run:
         target = self._target
         found = []
         try:
-            with limit(target.limit_s):
+            # What a machine reports of its defects at its end is reported by the target.
+            with limit(target.limit_s), redirect_stderr(StringIO()):
                 self.done += target.run(case)
         except (Exception, Hang) as error:  # noqa: BLE001 (whatever comes is what is looked for)
             found.append(failure_of(error))

@@ -155,8 +155,7 @@ class Syscalls(Target):
             binds=[Bind(str(box.read_only), "/ro"), Bind(str(box.writable), "/rw", rw=True)],
             memory_mib=_MEMORY_MIB,
             timeout_s=self.limit_s / 2,
-            seed=1,
-            **{"observe": witness, **more},
+            **{"seed": 1, "observe": witness, **more},
         )
         return machine.run(argv)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from linuxemu.kernel import Kernel
+    from linuxemu.kernel.task import Task
     from linuxemu.messages import Message
     from linuxemu.session import Session
 
@@ -78,19 +79,26 @@ class Messages(Target):
         session = _boot(base)
         kernel = session.kernel
         try:
-            servers = [tid for tid, task in kernel.tasks.items() if task.server is not None]
+            servers = [task for task in kernel.tasks.values() if task.server is not None]
             random = Random(case["seed"])
             sender = _Sender(kernel)
             for number in range(case["first"] + case["count"]):
                 drawn = Random(random.getrandbits(64))
                 if number >= case["first"]:
-                    sender.send(drawn.choice(servers), _message(drawn, drawn.choice(self._classes), sender.numbers))
+                    self._send_one(drawn, sender, drawn.choice(servers))
             kernel.timers.add(session.now_ns() + 10**9, kernel.stop)
             kernel.run()
         finally:
             session.close()
             self._failures += [failure_of(error, "in a server") for error in kernel.errors]
         return int(case["count"])
+
+    def _send_one(self, random: Random, sender: _Sender, task: Task) -> None:
+        """Mostly what the server knows, now and then anything else."""
+        assert task.server is not None
+        known = sorted(task.server.table, key=lambda message: message.ID)
+        kind = random.choice(known if random.random() < 0.9 else self._classes)
+        sender.send(task.tid, _message(random, kind, sender.numbers))
 
     def check(self) -> Iterator[Failure]:
         """Defects that the kernel recorded."""

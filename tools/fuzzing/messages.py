@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from linuxemu import messages
 from linuxemu.errors import RpcError
+from linuxemu.messages import fsx
 from tools.fuzzing.mutate import decoded, encoded, mutated
 from tools.fuzzing.target import Case, Failure, Target, failure_of
 
@@ -26,8 +27,15 @@ _PER_CASE = 120
 _BYTES_PER_CASE = 30
 _NUMBERS = (0, 1, 2, 3, 4, 5, 8, 16, 255, 4095, 4096, 65536, 1 << 20, 1 << 31, (1 << 31) - 1, -1, -2, 1 << 40, 1 << 63)
 _NUMBERS += ((1 << 63) - 1, (1 << 64) - 1, -(1 << 63))
-_NAMES = (b"", b".", b"..", b"/", b"a", b"file", b"dir", b"a/b", b"\0", b"\xff", b"a" * 255, b"a" * 256, b"x" * 5000)
+_NAMES = (b"a", b"b", b"c", b"file", b"dir", b"a", b"b", b"", b".", b"..", b"/", b"a/b", b"\0", b"\xff", b"a" * 255, b"a" * 256, b"x" * 5000)
 
+
+
+_KEPT = 8
+_SAME = {"parent": "ino", "newparent": "ino"}
+"""Fields of requests that mean what replies call otherwise."""
+
+Given: TypeAlias = dict[str, list[int]]
 
 
 class Messages(Target):
@@ -60,7 +68,7 @@ class Messages(Target):
                 count -= 1
 
     def _packed(self, random: Random) -> bytes:
-        message = _message(random, random.choice(self._classes), [])
+        message = _message(random, random.choice(self._classes), {})
         data = message.pack(1, 0x1000)
         return mutated(random, data, [data], 32)
 
@@ -82,10 +90,13 @@ class Messages(Target):
             servers = [task for task in kernel.tasks.values() if task.server is not None]
             random = Random(case["seed"])
             sender = _Sender(kernel)
+            for task in servers:
+                if fsx.Root in task.server.table:
+                    sender.send(task.tid, fsx.Root())
             for number in range(case["first"] + case["count"]):
                 drawn = Random(random.getrandbits(64))
                 if number >= case["first"]:
-                    self._send_one(drawn, sender, drawn.choice(servers))
+                    self._send_one(drawn, sender, drawn.choice(servers[-4:] if drawn.random() < 0.5 else servers))
             kernel.timers.add(session.now_ns() + 10**9, kernel.stop)
             kernel.run()
         finally:
@@ -98,7 +109,7 @@ class Messages(Target):
         assert task.server is not None
         known = sorted(task.server.table, key=lambda message: message.ID)
         kind = random.choice(known if random.random() < 0.9 else self._classes)
-        sender.send(task.tid, _message(random, kind, sender.numbers))
+        sender.send(task.tid, _message(random, kind, sender.given(task.tid, kind)))
 
     def check(self) -> Iterator[Failure]:
         """Defects that the kernel recorded."""
@@ -127,8 +138,11 @@ class _Sender:
         server = Server()
         kernel.add_server(server)
         self._port = server.port
-        self.numbers: list[int] = []
-        """Handles and the like that servers have given."""
+        self._given: dict[tuple[int, str], list[int]] = {}
+
+    def given(self, server: int, kind: type[Message]) -> Given:
+        """For each field what the server has answered in fields of this name: handles, inodes, tasks."""
+        return {name: self._given.get((server, _SAME.get(name, name)), []) for name, _ in kind.FIELDS}
 
     def send(self, server: int, message: Message) -> None:
         """Send, and let the reply come whenever it comes."""
@@ -139,9 +153,11 @@ class _Sender:
             reply = await self._port.call(server, message)
         except RpcError:
             return
-        if reply is not None:
-            self.numbers += [value for value in reply if isinstance(value, int)][:4]
-            del self.numbers[:-64]
+        for (name, _), value in zip(reply.FIELDS if reply is not None else (), reply or ()):
+            if isinstance(value, int):
+                kept = self._given.setdefault((server, name), [])
+                kept.append(value)
+                del kept[:-_KEPT]
 
 
 def _boot(base: Path) -> Session:
@@ -176,12 +192,12 @@ def _classes() -> list[type[Message]]:
     return sorted(found, key=lambda message: message.ID)
 
 
-def _message(random: Random, kind: type[Message], numbers: list[int]) -> Message:
+def _message(random: Random, kind: type[Message], given: Given) -> Message:
     """A message with fields of any value that their types can have."""
-    return kind(*(_value(random, name, numbers) for _, name in kind.FIELDS))
+    return kind(*(_value(random, kind_of_field, given.get(name, [])) for name, kind_of_field in kind.FIELDS))
 
 
-def _value(random: Random, kind: str, numbers: list[int]) -> Any:
+def _value(random: Random, kind: str, given: list[int]) -> Any:
     base, _, suffix = kind.partition("[")
     if base == "str":
         return random.choice(_NAMES).replace(b"\0", b"").decode("utf-8", "surrogateescape")
@@ -190,17 +206,19 @@ def _value(random: Random, kind: str, numbers: list[int]) -> Any:
     if suffix and base in ("uint8", "char"):
         return random.randbytes(int(suffix[:-1]))
     if suffix:
-        return tuple(_value(random, base, numbers) for _ in range(int(suffix[:-1])))
+        return tuple(_value(random, base, given) for _ in range(int(suffix[:-1])))
     if base == "trap_frame":
-        return messages.TrapFrame(*(_number(random, numbers) & (1 << 64) - 1 for _ in range(18)))
+        return messages.TrapFrame(*(_number(random, given) & (1 << 64) - 1 for _ in range(18)))
     if base == "hv_frame":
-        return messages.HvFrame(*(_number(random, numbers) & (1 << 64) - 1 for _ in range(17)), random.randrange(256))
-    return _fitting(base, _number(random, numbers))
+        return messages.HvFrame(*(_number(random, given) & (1 << 64) - 1 for _ in range(17)), random.randrange(256))
+    return _fitting(base, _number(random, given))
 
 
-def _number(random: Random, numbers: list[int]) -> int:
-    if numbers and random.random() < 0.5:
-        return random.choice(numbers)
+def _number(random: Random, given: list[int]) -> int:
+    if given and random.random() < 0.85:
+        return random.choice(given)
+    if random.random() < 0.4:
+        return random.randrange(20)
     return random.choice(_NUMBERS) if random.random() < 0.8 else random.getrandbits(64)
 
 

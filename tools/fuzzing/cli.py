@@ -19,7 +19,7 @@ from tools.fuzzing.interfaces import Interfaces
 from tools.fuzzing.linux import Syscalls, Trace
 from tools.fuzzing.messages import Messages
 from tools.fuzzing.programs import Programs
-from tools.fuzzing.target import Case, Failure, Target, failure_of
+from tools.fuzzing.target import Case, Failure, FuzzError, Target, failure_of
 from tools.fuzzing.watch import Growth, Hang, limit
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class Run:
 def _replay(path: Path) -> int:
     name, case, failure = store.load(path)
     if name not in TARGETS:
-        raise store.FuzzError(f"{path}: there is no target {name!r}")
+        raise FuzzError(f"{path}: there is no target {name!r}")
     target = TARGETS[name]()
     target.open()
     try:

@@ -266,7 +266,7 @@ static u64 process(u64 *state, int root)
     default: value = C3(NR_getpid, 0, 0, 0); break;
     }
     /* The process that watches over all others stays alive. */
-    return root && ((int)value == 1 || (int)value == -1) ? 0 : value;
+    return root && (int)value && (int)value >= -2 && (int)value <= 2 ? 0 : value;
 }
 
 static u64 known(u64 *state, const struct call *call, int i)
@@ -432,6 +432,7 @@ static void print(u64 value)
     do
         text[--at] = '0' + value % 10;
     while (value /= 10);
+    C3(NR_write, 1, "\nmade ", 6);
     C3(NR_write, 1, text + at, sizeof text - at);
 }
 

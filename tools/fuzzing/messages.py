@@ -25,13 +25,17 @@ if TYPE_CHECKING:
 _MEMORY_MIB = 32
 _PER_CASE = 120
 _BYTES_PER_CASE = 30
-_NUMBERS = (0, 1, 2, 3, 4, 5, 8, 16, 255, 4095, 4096, 65536, 1 << 20, 1 << 31, (1 << 31) - 1, -1, -2, 1 << 40, 1 << 63)
+_NUMBERS: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 8, 16, 255, 4095, 4096, 65536, 1 << 20, 1 << 31, (1 << 31) - 1, -1, -2, 1 << 40, 1 << 63)
 _NUMBERS += ((1 << 63) - 1, (1 << 64) - 1, -(1 << 63))
-_NAMES = (b"a", b"b", b"c", b"file", b"dir", b"a", b"b", b"", b".", b"..", b"/", b"a/b", b"\0", b"\xff", b"a" * 255, b"a" * 256, b"x" * 5000)
+_NAMES: tuple[bytes, ...] = (b"a", b"b", b"c", b"file", b"dir", b"a", b"b", b"", b".", b"..", b"/", b"a/b", b"\0", b"\xff")
+_NAMES += (b"a" * 255, b"a" * 256, b"x" * 5000)
 
 
 
 _KEPT = 8
+"""Answered numbers of one kind that are remembered."""
+_FILE_SERVERS = 4
+"""The last servers of a system, which get half of the messages."""
 _SAME = {"parent": "ino", "newparent": "ino"}
 """Fields of requests that mean what replies call otherwise."""
 
@@ -91,12 +95,13 @@ class Messages(Target):
             random = Random(case["seed"])
             sender = _Sender(kernel)
             for task in servers:
-                if fsx.Root in task.server.table:
+                if task.server is not None and fsx.Root in task.server.table:
                     sender.send(task.tid, fsx.Root())
             for number in range(case["first"] + case["count"]):
                 drawn = Random(random.getrandbits(64))
                 if number >= case["first"]:
-                    self._send_one(drawn, sender, drawn.choice(servers[-4:] if drawn.random() < 0.5 else servers))
+                    to = drawn.choice(servers[-_FILE_SERVERS:] if drawn.random() < 0.5 else servers)
+                    self._send_one(drawn, sender, to)
             kernel.timers.add(session.now_ns() + 10**9, kernel.stop)
             kernel.run()
         finally:
@@ -107,7 +112,7 @@ class Messages(Target):
     def _send_one(self, random: Random, sender: _Sender, task: Task) -> None:
         """Mostly what the server knows, now and then anything else."""
         assert task.server is not None
-        known = sorted(task.server.table, key=lambda message: message.ID)
+        known = [kind for kind in self._classes if kind in task.server.table]
         kind = random.choice(known if random.random() < 0.9 else self._classes)
         sender.send(task.tid, _message(random, kind, sender.given(task.tid, kind)))
 
@@ -210,7 +215,7 @@ def _value(random: Random, kind: str, given: list[int]) -> Any:
     if base == "trap_frame":
         return messages.TrapFrame(*(_number(random, given) & (1 << 64) - 1 for _ in range(18)))
     if base == "hv_frame":
-        return messages.HvFrame(*(_number(random, given) & (1 << 64) - 1 for _ in range(17)), random.randrange(256))
+        return messages.HvFrame._make([*(_number(random, given) & (1 << 64) - 1 for _ in range(17)), random.randrange(256)])
     return _fitting(base, _number(random, given))
 
 

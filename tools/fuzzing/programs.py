@@ -38,7 +38,7 @@ _FLAGS = (
 _AT_ONCE = 64
 """Files that one guest executes."""
 _EVERY = 8
-"""One of so many groups is executed."""
+"""For each file that is executed so many are only read."""
 _HEADERS = 64 + 10 * 56
 
 
@@ -57,10 +57,11 @@ class Programs(Syscalls):
     def cases(self, random: Random, count: int) -> Iterator[Case]:
         """Single files, and now and then a group of them for a guest."""
         while count > 0:
-            for _ in range(_AT_ONCE * _EVERY):
-                yield {"data": encoded(self._damaged(random))}
             yield {"files": [encoded(self._damaged(random)) for _ in range(_AT_ONCE)]}
-            count -= _AT_ONCE * (_EVERY + 1)
+            count -= _AT_ONCE
+            for _ in range(min(_AT_ONCE * _EVERY, count)):
+                yield {"data": encoded(self._damaged(random))}
+                count -= 1
 
     def _damaged(self, random: Random) -> bytes:
         data = mutated(random, random.choice(self._seeds), self._seeds, _HEADERS)
@@ -108,7 +109,7 @@ def _compile(folder: Path) -> list[bytes]:
     found = []
     for flags in _FLAGS:
         words = [compiler, "-nostdlib", "-O1", "-x", "c", *flags, "-o", str(made), "-"]
-        done = subprocess.run(words, input=_SOURCE, capture_output=True, text=True)
+        done = subprocess.run(words, input=_SOURCE, capture_output=True, text=True, check=False)
         if done.returncode:
             raise FuzzError(f"gcc cannot compile a program: {done.stderr.strip().splitlines()[-1]}")
         found.append(made.read_bytes())

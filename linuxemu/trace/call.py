@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linuxemu.arch.x86_64 import USER_END
 from linuxemu.trace import formats
 from linuxemu.trace.tampering import KERNEL_ERRORS
 from syscalls.abi.errno import errno_name
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from syscalls.objects.task import Task
 
 PAGE = 4096
+_MOST_MISSES = 128
+"""Texts begin anew after each page that is brought in. After so many, what is not there counts as unreadable: a program
+that points to ever more places must not keep its tracer busy."""
 _RESTARTS = {
     Restart.SYS: "ERESTARTSYS (To be restarted if SA_RESTART is set)",
     Restart.NOHAND: "ERESTARTNOHAND (To be restarted if no handler)",
@@ -71,6 +75,7 @@ class Call:
         "hidden",
         "injected",
         "mem",
+        "misses",
         "note",
         "partial",
         "plan",
@@ -126,6 +131,8 @@ class Call:
         """What it asked for that is not there."""
         self.unreadable: set[int] | None = None
         """Pages that cannot be read, by number."""
+        self.misses = 0
+        """How often a page had to be brought in for its texts."""
         self.begin_ns = 0
         self.busy_ns = 0
         """How long it was served until it had to wait, 0 if it never had to."""
@@ -182,7 +189,8 @@ class Call:
         data = self.mem.resident(addr, n)
         if len(data) < n:
             at = addr + len(data)
-            if self.unreadable is None or at // PAGE not in self.unreadable:
+            known = self.unreadable is not None and at // PAGE in self.unreadable
+            if not known and at < USER_END and self.misses < _MOST_MISSES:
                 raise NotResident(at)
         return data
 

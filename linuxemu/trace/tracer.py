@@ -199,6 +199,7 @@ class Tracer:
                 await self._bring_in(call, miss)
 
     async def _bring_in(self, call: Call, miss: NotResident) -> None:
+        call.misses += 1
         try:
             await call.mem.read_some(miss.addr, 1)
         except (SysError, RpcError):

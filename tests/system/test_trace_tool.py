@@ -324,7 +324,7 @@ def test_counts_are_strace_s(tmp_path: Path) -> None:
     (tmp_path / "p.c").write_text(COUNTED)
     program = str(tmp_path / "p")
     subprocess.run(["gcc", "-static", "-w", "-o", program, f"{program}.c"], check=True)
-    tables = ("-c -U calls,errors,name -S name", "-qfcU name,calls -S name", "-cz -Scalls -Ucalls", "-c -e trace=none")
+    tables = ("-c -U calls,errors,name -S name", "-qfcU name,calls -S name", "-cz -Sname -Ucalls", "-c -e trace=none")
     for options in tables:
         native = subprocess.run(["strace", *options.split(), program], capture_output=True, text=True)
         assert trace(*options.split(), "--host-root", program) == (0, "", native.stderr), options

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
-from posixpath import join, normpath
 from typing import TYPE_CHECKING
 
-from linuxemu.trace.formats.descriptors import file_name, opened
+from linuxemu.errors import RpcError
+from linuxemu.trace.formats.descriptors import file_name, opened, place_name
+from syscalls.abi.flags import AT_FDCWD
+from syscalls.errors import SysError
 from syscalls.signatures import signature_of
-from syscalls.vfs.mount import path_name
+from syscalls.vfs.walk import lookup
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
@@ -29,35 +31,35 @@ class Paths:
     """The paths that calls are to be about.
 
     Args:
-        paths: of the command line; relative ones count from the first program's working directory.
+        paths: of the command line.
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
-        self._given = {path.encode("utf-8", "surrogateescape") for path in paths}
-        self._paths: set[bytes] | None = None
+        self._given = [path.encode("utf-8", "surrogateescape") for path in paths]
+        self._paths = set(self._given)
+
+    async def resolve(self, t: Task) -> None:
+        """Find what the paths lead to. As with strace it counts when the trace begins; what is not there yet stays.
+
+        Args:
+            t: the first program's task; relative paths count from its working directory.
+        """
+        for path in self._given:
+            try:
+                self._paths.add(place_name(await lookup(t, AT_FDCWD, path)))
+            except (SysError, RpcError):
+                pass
 
     def __call__(self, call: Call) -> bool:
         """Whether a call that begins names one of the paths, literally, or has a descriptor of one of the files.
 
         The file that open(2) is about to open counts by its name. Raises NotResident.
         """
-        return matches(call, self._whole(call.t))
+        return matches(call, self._paths)
 
-    def names(self, t: Task, path: bytes) -> bool:
-        """Whether a path is one of them.
-
-        Args:
-            t: the first program's task.
-            path: what it is about to run.
-        """
-        return path in self._whole(t)
-
-    def _whole(self, t: Task) -> set[bytes]:
-        """The paths as given, and absolute."""
-        if self._paths is None:
-            cwd = path_name(t.fs.cwd, t.fs.root)[0]
-            self._paths = self._given | {normpath(join(cwd, path)) for path in self._given}
-        return self._paths
+    def __contains__(self, path: bytes) -> bool:
+        """Whether a path is one of them."""
+        return path in self._paths
 
 
 def matches(call: Call, paths: Container[bytes]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from linuxemu.trace.clock import time_stamp
+from linuxemu.trace.formats.pids import command
 from linuxemu.trace.formats.siginfos import siginfo, signal_name
 from linuxemu.trace.logs import Log
 from linuxemu.trace.style import Style
@@ -34,7 +35,7 @@ class Layout(NamedTuple):
         spent: digits of the time that a call took (-T), -1 for none.
         pointer: the instruction pointer stands in front (-i).
         number: the call's number stands in front (-n).
-        exits: ends of tasks are shown.
+        exits: exit statuses are shown.
         attached: new tasks are announced.
         superseded: threads that become leaders by execve are shown.
     """
@@ -165,7 +166,7 @@ class TextLog(Log):
     def signaled(self, t: Task, info: SigInfo) -> None:
         """See `linuxemu.trace.logs.Log`."""
         if info.signo in self._signals:
-            self._event(t, f"--- {signal_name(info.signo)} {siginfo(info, self._style)} ---")
+            self._event(t, f"--- {signal_name(info.signo)} {siginfo(info, self._style, t)} ---")
 
     def stopped(self, t: Task, signo: int) -> None:
         """See `linuxemu.trace.logs.Log`."""
@@ -184,12 +185,11 @@ class TextLog(Log):
     def exited(self, t: Task, status: int) -> None:
         """See `linuxemu.trace.logs.Log`."""
         signo = status & 0x7F
-        if not self._layout.exits:
-            pass
-        elif signo:
+        if signo:
             core = " (core dumped)" if status & _CORE_DUMPED else ""
-            self._event(t, f"+++ killed by {signal_name(signo)}{core} +++")
-        else:
+            if signo in self._signals:
+                self._event(t, f"+++ killed by {signal_name(signo)}{core} +++")
+        elif self._layout.exits:
             self._event(t, f"+++ exited with {status >> 8 & 0xFF} +++")
         self._tasks.discard(t.tid)
         self._numbers.pop(t.tid, None)
@@ -237,10 +237,11 @@ class TextLog(Log):
     def _leader(self, t: Task, call: Call | None, tid: int = 0) -> str:
         tid = tid or t.tid
         if self._always:
-            head = f"{tid:<5} "
+            head = f"{tid:<5}{command(t, tid) if self._style.pids else ''} "
         elif self._layout.pids:
             self._tasks.add(tid)
-            head = f"[pid {tid:5}] " if len(self._tasks) > 1 else ""
+            many = len(self._tasks) > 1
+            head = f"[pid {tid:5}{command(t, tid) if self._style.pids else ''}] " if many else ""
         else:
             head = ""
         return head if self._plain else head + self._times(t, call)

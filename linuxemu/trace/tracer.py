@@ -209,7 +209,9 @@ class Tracer:
     async def started(self, t: Task, path: bytes, argv: Sequence[bytes], envp: Sequence[bytes]) -> None:
         """See `syscalls.objects.tracing.Tracer`."""
         t.tracer = self
-        if not self._shows(_EXECVE) or (self._about is not None and not self._about.names(t, path)):
+        if self._about is not None:
+            await self._about.resolve(t)
+        if not self._shows(_EXECVE) or (self._about is not None and path not in self._about):
             return
         from linuxemu.trace.formats.strings import path_text, words
 

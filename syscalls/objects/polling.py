@@ -32,6 +32,7 @@ from syscalls.objects.siginfo import SigInfo
 from syscalls.vfs.virtual import VirtualInode
 
 _ANON_INO = 1
+_PAGE = 4096
 _BAND_IN = POLLIN | POLLRDNORM
 _BAND_OUT = POLLOUT | POLLWRNORM | POLLWRBAND
 _WITH_OWN_CODES = (SIGILL, SIGFPE, SIGSEGV, SIGBUS, SIGTRAP, SIGCHLD, SIGSYS)
@@ -51,7 +52,9 @@ def anonymous_inode(t: Task) -> Inode:
     On Linux they all share one; here each has its own, with the same number, mode and owner.
     """
     fs = t.server.devices.anonfs
-    return VirtualInode(fs, 0o600, ino=_ANON_INO, uid=0, gid=0)
+    inode = VirtualInode(fs, 0o600, ino=_ANON_INO, uid=0, gid=0)
+    inode.attr = inode.attr._replace(blksize=_PAGE)
+    return inode
 
 
 class RemoteFile(File):

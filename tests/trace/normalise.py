@@ -3,8 +3,11 @@
 - A process is called by its place in the tree: `<1>` is the first, `<1.2>` the second that it made. Pids are
   replaced where a call or a field has one, never elsewhere.
 - An address inside of a mapping, of the heap or of the stack is said relative to it: `map2+0x10`, in the order in which
-  mappings were made. Addresses inside of the program itself are the same everywhere and stay.
-- What the kernel tells of the day (times, inodes, devices, random bytes) is `N`; zero stays zero.
+  mappings were made. Addresses inside of the program itself are the same everywhere and stay. What malloc(3) gives is
+  `heap`: it depends on all that was allocated before (the C library notes the vDSO, if there is one).
+- What the kernel tells of the day (times, inodes, devices, random bytes) is `N`; zero stays zero. So are the size of a
+  directory (with its blocks), and what a machine is called.
+- The names of a directory are in order.
 - SIGCHLD comes when the child ends, whatever its parent is doing then: it stands after the call that reaps the child.
 """
 
@@ -51,6 +54,7 @@ _FIELDS = (
     (re.compile(r"\b(st_ino|stx_ino|d_ino|d_off|stx_mnt_id)=\w+"), r"\1=N"),
     (re.compile(r"\b(st_dev|stx_dev_major|stx_dev_minor)=(makedev\([^)]*\)|\w+)"), r"\1=N"),
     (re.compile(r"\b(si_[us]time)=\d+(?: /\*[^*]*\*/)?"), r"\1=N"),
+    (re.compile(r"\b(st_mode=S_IFDIR\|[^{}]*?, )(?:st_blocks=\d+, )?st_size=\d+"), r"\1st_size=N"),
     # File systems and mounts differ, and so do schedulers.
     (re.compile(r"\b(stx_attributes_mask|f_flags)=[\w|]+"), r"\1=N"),
     (re.compile(r"\bf_fsid=\{val=\[\w+, \w+\]\}"), "f_fsid=N"),
@@ -61,6 +65,8 @@ _FIELDS = (
     (re.compile(r"\b(st_[amc]time)=\d{10} /\*[^*]*\*/, st_[amc]time_nsec=\d+"), r"\1=N"),
     (re.compile(r"\b(stx_[abcm]time)=\{tv_sec=\d{10}, tv_nsec=\d+\}(?: /\*[^*]*\*/)?"), r"\1=N"),
 )
+_MACHINE = re.compile(r'\b(nodename|release|version)="[^"]*"')
+_ENTRY = re.compile(r"\{d_ino=[^{}]*\}")
 _INODE = re.compile(r"\b(pipe|socket):\[(\d+)\]")
 _ADDRESS = re.compile(r"\b0x[0-9a-f]{4,12}\b")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -75,6 +81,13 @@ class Region(NamedTuple):
 
     name: str
     where: range
+    known: int = 1 << 64
+    """So many bytes at its beginning are the same in each run."""
+
+    def say(self, value: int, exactly: bool) -> str:
+        """An address in it."""
+        offset = value - self.where.start
+        return f"{self.name}+{offset:#x}" if offset and (exactly or offset < self.known) else self.name
 
 
 def normalise(text: str) -> dict[str, list[str]]:
@@ -169,6 +182,10 @@ class _Process:
                     arguments[place] = numbers.sub("N", arguments[place])
         if call.name == "getrandom" and arguments[:1] and arguments[0].startswith('"'):
             arguments[0] = '"random"' + ("..." if arguments[0].endswith("...") else "")
+        if call.name == "uname":
+            arguments[0] = _MACHINE.sub(r'\1="N"', arguments[0])
+        if call.name in {"getdents", "getdents64"}:
+            arguments[1] = _in_order(arguments[1])
         result = _LEFT.sub("left {N}", call.result)
         if call.name in COUNTED_RESULTS:
             result = _NUMBER.sub("N", result)
@@ -176,20 +193,20 @@ class _Process:
 
     def _common(self, text: str) -> str:
         """What holds in every line: fields of structures, inodes of pipes, addresses."""
-        return _INODE.sub(self.trace.inode, _outside_strings(text, self._fields))
+        exactly = text.startswith("brk(")
+        return _INODE.sub(self.trace.inode, _outside_strings(text, lambda part: self._fields(part, exactly)))
 
-    def _fields(self, text: str) -> str:
+    def _fields(self, text: str, exactly: bool) -> str:
         text = _PID_FIELD.sub(lambda m: f"{m[1]}={m[2]}{self.trace.pid(m[3])}", text)
         for pattern, new in _FIELDS:
             text = pattern.sub(new, text)
-        return _ADDRESS.sub(lambda m: self._address(int(m[0], 16), m[0]), text)
+        return _ADDRESS.sub(lambda m: self._address(int(m[0], 16), m[0], exactly), text)
 
-    def _address(self, value: int, text: str) -> str:
+    def _address(self, value: int, text: str, exactly: bool) -> str:
         for region in reversed(self.regions):
             # One behind the end is how ends are said.
             if value in region.where or value == region.where.stop:
-                offset = value - region.where.start
-                return f"{region.name}+{offset:#x}" if offset else region.name
+                return region.say(value, exactly)
         return "STACK" if value in STACK else text
 
     def _note_regions(self, call: Call) -> None:
@@ -200,7 +217,10 @@ class _Process:
         if call.name == "brk":
             heap = next((region for region in self.regions if region.name == "heap"), None)
             where = range(heap.where.start if heap else start, start)
-            self.regions = [region for region in self.regions if region.name != "heap"] + [Region("heap", where)]
+            # What the C library takes before malloc(3) begins: its thread's own memory, in a static program.
+            known = heap.known if heap and heap.where else len(where)
+            self.regions = [region for region in self.regions if region.name != "heap"]
+            self.regions.append(Region("heap", where, known))
         elif call.name in {"mmap", "mremap"}:
             length = int(call.arguments[1 if call.name == "mmap" else 2], 0)
             number = sum(region.name.startswith("map") for region in self.regions) + 1
@@ -282,6 +302,12 @@ def _made(call: Call | None) -> int | None:
     if call is not None and call.name in CREATORS and call.result.isdigit():
         return int(call.result)
     return None
+
+
+def _in_order(text: str) -> str:
+    """The entries of a directory, in the order of their names."""
+    entries = sorted(_ENTRY.findall(text), key=lambda entry: entry.partition("d_name=")[2])
+    return _ENTRY.sub(lambda _: entries.pop(0), text)
 
 
 def _outside_strings(text: str, change: Callable[[str], str]) -> str:

@@ -21,6 +21,23 @@ def test_a_relative_path_counts_from_the_working_directory() -> None:
     assert shown[0].startswith('openat(AT_FDCWD, "/etc/passwd", O_RDONLY')
 
 
+def test_what_a_path_leads_to_when_the_trace_begins() -> None:
+    script = "read line < link; : > new; ln -s /etc/group link2; read line < link2"
+    shown = lines("-P link -P new -P link2", f"cd /tmp; ln -s /etc/passwd link; exec sh -c '{script}'", cwd="/tmp")
+    assert [line for line in shown if line.startswith("read")] == []
+    assert [line.partition(",")[2].partition(",")[0] for line in shown if "openat" in line] == [
+        ' "link"', ' "new"', ' "link2"'
+    ]  # fmt: skip
+    shown = lines("-P /bin/../etc//passwd", "read line < /etc/passwd")
+    assert any(line.startswith("read(0, ") for line in shown)
+
+
+def test_ends_by_signals_that_are_not_shown() -> None:
+    assert lines("-e trace=none", "kill $$")[-1] == "+++ killed by SIGTERM +++"
+    assert lines("-e trace=none -e signal=none", "kill $$") == []
+    assert lines("-e trace=none -e signal=!TERM", "kill -INT $$")[-1] == "+++ killed by SIGINT +++"
+
+
 def test_the_program_itself_is_a_path() -> None:
     assert lines("-P /bin/sh -e trace=execve", "true")[0].startswith('execve("/bin/sh", ["sh", "-c", "true"]')
 

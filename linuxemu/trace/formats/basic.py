@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from linuxemu.trace.formats import STRUCTS, shows
 from linuxemu.trace.formats.descriptors import cwd, target
+from linuxemu.trace.formats.pids import pid_text
 from linuxemu.trace.formats.tables import listed, unknown
 from syscalls.abi import flags as constants
 from syscalls.abi import structs
@@ -120,11 +121,7 @@ def user(call: Call, value: int, arg: Arg) -> str:
 @shows("pid")
 def pid(call: Call, value: int, arg: Arg) -> str:
     """A process or thread id, with the command's name under -Y."""
-    if call.style.pids and value > 0:
-        task = call.t.server.tasks.get(value)
-        if task is not None:
-            return f"{value}<{task.comm.decode(errors='replace')}>"
-    return str(value)
+    return pid_text(call.t, value, call.style)
 
 
 @shows("fd")

@@ -37,7 +37,7 @@ def cwd(call: Call) -> str:
     place = call.t.fs.cwd
     if "path" not in call.style.fds:
         return ""
-    return f"<{escaped(_name(place), call.style.hex_strings)}{' (deleted)' if place.dentry.deleted else ''}>"
+    return f"<{escaped(place_name(place), call.style.hex_strings)}{' (deleted)' if place.dentry.deleted else ''}>"
 
 
 def opened(t: Task, fd: int) -> File | None:
@@ -50,10 +50,11 @@ def opened(t: Task, fd: int) -> File | None:
 
 def file_name(file: File) -> bytes:
     """What /proc/pid/fd says of a file, from the root of everything, without a word on its removal."""
-    return file.proc_name() if file.path is None else _name(file.path)
+    return file.proc_name() if file.path is None else place_name(file.path)
 
 
-def _name(path: Path) -> bytes:
+def place_name(path: Path) -> bytes:
+    """A place from the root of everything."""
     mount = path.mount
     while mount.parent is not None:
         mount = mount.parent

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows, shows_struct
-from linuxemu.trace.formats.basic import address, fd, flags, follows, named, pid, plain_struct, user
-from linuxemu.trace.formats.numbers import listed, signal
+from linuxemu.trace.formats.basic import address, fd, flags, follows, named, pid, plain_struct
+from linuxemu.trace.formats.numbers import listed
+from linuxemu.trace.formats.siginfos import siginfo_text
 from linuxemu.trace.formats.signals import signal_name
 from linuxemu.trace.formats.strings import strings
 from syscalls.abi import flags as constants
-from syscalls.abi.errno import errno_name
-from syscalls.abi.flags import P_PGID, P_PIDFD, SIGCHLD
+from syscalls.abi.flags import P_PGID, P_PIDFD
 from syscalls.abi.structs import Rusage
 from syscalls.types import Arg
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _U32 = 0xFFFF_FFFF
 _NSIG = 64
-_CLK_TCK = 100
 _PAGE = 4096
 _MOST_VARIABLES = 1 << 16
 _PID = Arg("s32", "pid")
@@ -42,13 +41,6 @@ _EVENTS = {
     128: "PTRACE_EVENT_STOP",
 }
 _WAIT_IDS = listed("P_", "ALL PID PGID PIDFD")
-_CODES = {
-    constants.SI_USER: "SI_USER",
-    constants.SI_QUEUE: "SI_QUEUE",
-    constants.SI_TKILL: "SI_TKILL",
-    constants.SI_KERNEL: "SI_KERNEL",
-    **listed("CLD_", "EXITED KILLED DUMPED TRAPPED STOPPED CONTINUED"),
-}
 _EXECVEAT_FLAGS = listed("AT_", "SYMLINK_NOFOLLOW REMOVEDIR SYMLINK_FOLLOW NO_AUTOMOUNT EMPTY_PATH")
 
 
@@ -137,36 +129,7 @@ def wait_info(call: Call, addr: int, arg: Arg) -> str:
     if not follows(call, addr, arg):
         return address(call, addr)
     data = call.read(addr, 128)
-    return address(call, addr) if data is None else _child_info(call, data)
-
-
-def _child_info(call: Call, data: bytes) -> str:
-    def at(offset: int, size: int = 4, signed: bool = True) -> int:
-        return int.from_bytes(data[offset : offset + size], "little", signed=signed)
-
-    signo, errno, code = at(0), at(4), at(8)
-    if not signo:
-        return "{}"
-    parts = [f"si_signo={signal(call, signo)}", f"si_code={_code(call, signo, code)}"]
-    if errno:
-        parts.append(f"si_errno={errno_name(errno)}")
-    parts += [f"si_pid={pid(call, at(16), _PID)}", f"si_uid={user(call, at(20, signed=False), _UID)}"]
-    if signo != SIGCHLD:
-        parts += [f"si_int={at(24)}", f"si_ptr={address(call, at(24, 8, False))}"]
-    elif code > 0:
-        status = at(24)
-        shown = str(status) if code == constants.CLD_EXITED else signal(call, status)
-        parts += [f"si_status={shown}", f"si_utime={_ticks(at(32, 8))}", f"si_stime={_ticks(at(40, 8))}"]
-    return f"{{{', '.join(parts)}}}"
-
-
-def _code(call: Call, signo: int, code: int) -> str:
-    known = signo == SIGCHLD or code <= 0 or code == constants.SI_KERNEL
-    return named(call, code, _CODES if known else {}, "")
-
-
-def _ticks(count: int) -> str:
-    return f"{count} /* {count / _CLK_TCK:.2f} s */" if count else "0"
+    return address(call, addr) if data is None else siginfo_text(data, call.style, call.t)
 
 
 # -- programs ---------------------------------------------------------------------------------------------

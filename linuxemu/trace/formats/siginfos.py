@@ -6,6 +6,7 @@ from functools import cache
 from struct import unpack_from
 from typing import TYPE_CHECKING
 
+from linuxemu.trace.formats.pids import pid_text
 from linuxemu.trace.style import Style
 from syscalls.abi.errno import errno_name
 from syscalls.abi.flags import (
@@ -27,6 +28,7 @@ from syscalls.abi.flags import (
 
 if TYPE_CHECKING:
     from syscalls.objects.siginfo import SigInfo
+    from syscalls.objects.task import Task
 
 _SIGNALS = names("SIG")
 _AUDIT_ARCH_X86_64 = 0xC000_003E
@@ -62,13 +64,19 @@ def signal_value(signo: int, style: Style) -> str:
     return f"{signo} /* {name} */" if style.constants == "verbose" and 0 < signo <= _RTMAX else name
 
 
-def siginfo(info: SigInfo, style: Style = _PLAIN) -> str:
-    """What a signal carries, in braces."""
-    return siginfo_text(info.pack(), style)
+def siginfo(info: SigInfo, style: Style = _PLAIN, t: Task | None = None) -> str:
+    """What a signal carries, in braces; see `siginfo_text`."""
+    return siginfo_text(info.pack(), style, t)
 
 
-def siginfo_text(raw: bytes, style: Style) -> str:
-    """The 128 bytes of a siginfo_t."""
+def siginfo_text(raw: bytes, style: Style, t: Task | None = None) -> str:
+    """A siginfo_t in braces.
+
+    Args:
+        raw: its 128 bytes.
+        style: the look of values.
+        t: a task of the system, whose processes are shown by name under -Y.
+    """
     signo, error, code = unpack_from("<iii", raw)
     if not signo:
         return "{}"
@@ -76,7 +84,7 @@ def siginfo_text(raw: bytes, style: Style) -> str:
     if error:
         name = errno_name(error) if 0 < error < 4096 and style.constants != "raw" else ""
         parts.append(f"si_errno={name if name.startswith('E') else error & 0xFFFF_FFFF}")
-    parts += _fields(signo, code, raw, style)
+    parts += _fields(signo, code, raw, style, t)
     return "{" + ", ".join(parts) + "}"
 
 
@@ -102,9 +110,9 @@ def _value(value: int, table: dict[int, str], style: Style, comment: str = "") -
     return f"{number} /* {name} */" if style.constants == "verbose" else name
 
 
-def _fields(signo: int, code: int, raw: bytes, style: Style) -> list[str]:
+def _fields(signo: int, code: int, raw: bytes, style: Style, t: Task | None) -> list[str]:
     if code in (SI_USER, SI_TKILL):
-        return _source(raw)
+        return _source(raw, style, t)
     if code == SI_TIMER:
         timer, overrun = unpack_from("<ii", raw, 16)
         shown = f"{timer & 0xFFFF_FFFF:#x}" if timer else "0"
@@ -112,16 +120,16 @@ def _fields(signo: int, code: int, raw: bytes, style: Style) -> list[str]:
     if code == SI_SIGIO:
         return _band(raw)
     if code < 0:
-        return _source(raw) + _sigval(raw, always=False)
-    return _kernel_fields(signo, code, raw, style)
+        return _source(raw, style, t) + _sigval(raw, always=False)
+    return _kernel_fields(signo, code, raw, style, t)
 
 
-def _kernel_fields(signo: int, code: int, raw: bytes, style: Style) -> list[str]:
+def _kernel_fields(signo: int, code: int, raw: bytes, style: Style, t: Task | None) -> list[str]:
     if signo == SIGCHLD:
         status, utime, stime = unpack_from("<i4xqq", raw, 24)
         shown = str(status) if code == CLD_EXITED else signal_value(status, style)
         times = [f"si_utime={ticks(utime, style)}", f"si_stime={ticks(stime, style)}"]
-        return [*_source(raw), f"si_status={shown}", *times]
+        return [*_source(raw, style, t), f"si_status={shown}", *times]
     if signo in (SIGILL, SIGFPE, SIGSEGV, SIGBUS, SIGTRAP):
         return _fault(signo, code, raw)
     if signo == SIGIO:
@@ -129,12 +137,13 @@ def _kernel_fields(signo: int, code: int, raw: bytes, style: Style) -> list[str]
     if signo == SIGSYS:
         return _system_call(raw, style)
     pid, uid = unpack_from("<iI", raw, 16)
-    return (_source(raw) if pid or uid else []) + _sigval(raw, always=False)
+    return (_source(raw, style, t) if pid or uid else []) + _sigval(raw, always=False)
 
 
-def _source(raw: bytes) -> list[str]:
+def _source(raw: bytes, style: Style, t: Task | None) -> list[str]:
     pid, uid = unpack_from("<iI", raw, 16)
-    return [f"si_pid={pid}", f"si_uid={uid}"]
+    shown = pid_text(t, pid, style) if t is not None else pid
+    return [f"si_pid={shown}", f"si_uid={-1 if uid == 0xFFFF_FFFF else uid}"]
 
 
 def _sigval(raw: bytes, always: bool = True) -> list[str]:

@@ -129,7 +129,7 @@ def stack_t(call: Call, value: StackT) -> str:
 def siginfo_at(call: Call, addr: int, arg: Arg) -> str:
     """A pointer to a siginfo_t."""
     data = call.read(addr, _SIGINFO_SIZE) if follows(call, addr, arg) else None
-    return siginfo_text(data, call.style) if data is not None else address(call, addr)
+    return siginfo_text(data, call.style, call.t) if data is not None else address(call, addr)
 
 
 # -- calls that are not shown argument by argument ------------------------------------------------------------
@@ -154,7 +154,8 @@ def _timed_wait_exit(call: Call) -> list[str]:
     if not uinfo or not call.plan.verbose:
         return []
     data = call.read(uinfo, _SIGINFO_SIZE) if not call.failed else None
-    return [siginfo_text(data, call.style) if data is not None else address(call, uinfo), *_timed_wait_rest(call)]
+    text = siginfo_text(data, call.style, call.t) if data is not None else address(call, uinfo)
+    return [text, *_timed_wait_rest(call)]
 
 
 def _sigreturn(call: Call) -> list[str]:

@@ -1,12 +1,12 @@
 # Patterns: what a shell reads of directories.
-touch b.txt a.txt c.dat
 mkdir sub
 touch sub/inner.txt
-echo *.txt
 echo */*
-echo no*such
 cd sub
 echo *
 cd ..
 rm -r sub
+touch b.txt a.txt c.dat
+echo *.txt
+echo no*such
 echo [ab].*

@@ -3,7 +3,7 @@ umask 022
 mkdir -p directory/inner
 cd directory
 ls
-ls -a
+ls -A
 ls -F
 echo content > inner/file
 chmod 4751 inner/file

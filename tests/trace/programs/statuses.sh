@@ -13,6 +13,8 @@ printf '#!/nothere\n' > bad; chmod 755 bad
 ./bad; echo $?
 test -f script && echo file
 [ -d script ] || echo no directory
+touch -d @1000000 script
 test script -nt directory; echo $?
+test directory -nt script; echo $?
 ! true; echo $?
 exit 7

@@ -138,10 +138,7 @@ class TextLog(Log):
         self._out.write(call.t.tid, text)
 
     def _show_beginning(self, call: Call) -> None:
-        line = self._line
-        if call.plan.late and not line.endswith("("):
-            line = self._line = line + call.separator
-            call.separator = ""
+        line = self._line = _begun(call, self._line)
         self._out.write(call.t.tid, line[self._written :])
         self._written = len(line)
 
@@ -200,7 +197,7 @@ class TextLog(Log):
         rest = "" if call.plan.decoded else " <unfinished ...>"
         if self._shows is not None:
             if self._shows(call):
-                self._end(call, call.note + rest, 0)
+                self._end(call, _begun(call, call.held) + rest, 0)
         elif self._call is call:
             if rest and self._written == 0:
                 self._show_beginning(call)
@@ -237,7 +234,7 @@ class TextLog(Log):
     def _leader(self, t: Task, call: Call | None, tid: int = 0) -> str:
         tid = tid or t.tid
         if self._always:
-            head = f"{tid:<5}{command(t, tid) if self._style.pids else ''} "
+            head = f"{tid}{command(t, tid)} " if self._style.pids else f"{tid:<5} "
         elif self._layout.pids:
             self._tasks.add(tid)
             many = len(self._tasks) > 1
@@ -266,6 +263,14 @@ class TextLog(Log):
             gone = call is None and t.exit_status is not None
             head += f"[{'?' * 16}] " if gone else f"[{(call or t).frame.rip:016x}] "
         return head
+
+
+def _begun(call: Call, line: str) -> str:
+    """The line of a call that goes on later, with what stands before the arguments to come."""
+    if call.plan.late and not line.endswith("("):
+        line += call.separator
+        call.separator = ""
+    return line
 
 
 def _below(call: Call) -> Iterator[str]:

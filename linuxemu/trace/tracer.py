@@ -218,9 +218,15 @@ class Tracer:
         plan = self._plans.of(_EXECVE)
         call = Call(t, plan, t.frame._replace(rax=_EXECVE), self._style)
         call.begin_ns = call.end_ns = self._now_ns()
-        end = t.frame.rsp + 8 * (len(argv) + 2)
-        environment = words(call, envp) if not plan.abbrev else f"{end:#x} /* {_count(len(envp))} */"
-        self.log.enter(call, [path_text(call, path), words(call, argv), environment])
+        begin = t.frame.rsp + 8
+        end = begin + 8 * (len(argv) + 1)
+        if not plan.verbose:
+            arrays = [f"{begin:#x}", f"{end:#x}"]
+        elif plan.abbrev:
+            arrays = [words(call, argv), f"{end:#x} /* {_count(len(envp))} */"]
+        else:
+            arrays = [words(call, argv), words(call, envp)]
+        self.log.enter(call, [path_text(call, path), *arrays])
         call.result = 0
         self.log.leave(call, [])
 

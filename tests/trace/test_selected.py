@@ -38,6 +38,18 @@ def test_ends_by_signals_that_are_not_shown() -> None:
     assert lines("-e trace=none -e signal=!TERM", "kill -INT $$")[-1] == "+++ killed by SIGINT +++"
 
 
+def test_calls_that_end_in_certain_ways() -> None:
+    def shown(status: str) -> list[str]:
+        script = "read line < /; /bin/true; kill -KILL $$"
+        return lines(f"-f -e signal=none -a 1 -e trace=exit_group,kill,read -e status={status}", script)
+
+    assert shown("unfinished") == ["[pid     3] exit_group(0) = ?", "kill(2, SIGKILL) = ?"]
+    (failed,) = shown("failed")
+    assert failed.startswith("read(0, 0x")
+    assert failed.endswith(", 1) = -1 EISDIR (Is a directory)")
+    assert shown("unavailable") == []
+
+
 def test_the_program_itself_is_a_path() -> None:
     assert lines("-P /bin/sh -e trace=execve", "true")[0].startswith('execve("/bin/sh", ["sh", "-c", "true"]')
 

@@ -152,6 +152,8 @@ class Tracing:
 
     def _has_status(self, call: Call) -> bool:
         """Whether -e status wants a call that has ended. One that a signal interrupted has failed."""
+        if call.detached:
+            return "detached" in self._options.status
         if call.result is None and not call.restart:
             return "unfinished" in self._options.status
         return ("failed" if call.failed else "successful") in self._options.status

@@ -127,6 +127,10 @@ class TextLog(Log):
         self._end(call, head, written)
 
     def _end(self, call: Call, head: str, written: int) -> None:
+        if call.detached:
+            self._out.write(call.t.tid, f"{head[written:]} <detached ...>\n")
+            self._forget(call.t.tid)
+            return
         head += ")"
         width = self._layout.column
         line = f"{head:<{width}}= {call.result_text()}" if len(head) < width else f"{head} = {call.result_text()}"
@@ -188,9 +192,12 @@ class TextLog(Log):
                 self._event(t, f"+++ killed by {signal_name(signo)}{core} +++")
         elif self._layout.exits:
             self._event(t, f"+++ exited with {status >> 8 & 0xFF} +++")
-        self._tasks.discard(t.tid)
-        self._numbers.pop(t.tid, None)
-        self._out.ended(t.tid)
+        self._forget(t.tid)
+
+    def _forget(self, tid: int) -> None:
+        self._tasks.discard(tid)
+        self._numbers.pop(tid, None)
+        self._out.ended(tid)
 
     def lost(self, call: Call) -> None:
         """See `linuxemu.trace.logs.Log`: what would have been shown at its end is marked as unfinished."""
@@ -210,12 +217,21 @@ class TextLog(Log):
     def attached(self, t: Task, child: Task) -> None:
         """See `linuxemu.trace.logs.Log`: the message comes in the middle of the call that made the task."""
         self._tasks.update((t.tid, child.tid))
+        self._tell(child.tid, "attached")
+
+    def detached(self, t: Task) -> None:
+        """See `linuxemu.trace.logs.Log`."""
+        self._tell(t.tid, "detached")
+        self._forget(t.tid)
+
+    def _tell(self, tid: int, what: str) -> None:
+        """A message of the tracer's own, in the middle of the open line."""
         if not self._layout.attached:
             return
         if self._call is not None and self._shows is None:
             self._out.write(self._call.t.tid, self._line[self._written :])
             self._written = len(self._line)
-        self._out.write(child.tid, f"strace: Process {child.tid} attached\n")
+        self._out.write(tid, f"strace: Process {tid} {what}\n")
 
     def _event(self, t: Task, text: str, tid: int = 0) -> None:
         if self._call is not None:

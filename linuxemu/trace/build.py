@@ -151,9 +151,11 @@ class Tracing:
         return log
 
     def _has_status(self, call: Call) -> bool:
-        """Whether -e status wants a call that has ended."""
-        if call.result is None:
-            return ("unfinished" if call.restart else "unavailable") in self._options.status
+        """Whether -e status wants a call that has ended. One that a signal interrupted has failed."""
+        if call.detached:
+            return "detached" in self._options.status
+        if call.result is None and not call.restart:
+            return "unfinished" in self._options.status
         return ("failed" if call.failed else "successful") in self._options.status
 
     def close(self) -> str:

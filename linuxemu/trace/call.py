@@ -33,6 +33,7 @@ _RESTARTS = {
 }
 _NONE: frozenset[int] = frozenset()
 # As errors, which only -e inject makes seen (include/linux/errno.h).
+_WORD = (1 << 64) - 1
 _RESTART_ERRORS = {512: Restart.SYS, 513: Restart.ALWAYS, 514: Restart.NOHAND, 516: Restart.BLOCK}
 
 
@@ -67,6 +68,7 @@ class Call:
         "before",
         "begin_ns",
         "busy_ns",
+        "detached",
         "dump",
         "end_ns",
         "forced",
@@ -115,6 +117,8 @@ class Call:
         self.separator = ", "
         """What stands between the texts of its beginning and those of its end. A formatter of the beginning makes it ""
         if its text goes on in the first one of the end (" => [5]"), or if nothing is left for the end."""
+        self.detached = False
+        """Whether the task is not traced any more since it."""
         self.before = ""
         """The name of the task's call before this one."""
         self.injected = ""
@@ -161,6 +165,8 @@ class Call:
             text = f"? {_RESTARTS[self.restart]}" if self.restart else "?"
             if not self.restart:
                 return text
+        elif self.plan.raw and not error:
+            text = f"{result & _WORD:#x}" if result else "0"
         elif error in _RESTART_ERRORS:
             text = f"? {_RESTARTS[_RESTART_ERRORS[error]]}"
         elif error:

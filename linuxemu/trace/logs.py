@@ -33,6 +33,9 @@ class Log:
     def attached(self, t: Task, child: Task) -> None:
         """A traced task has made another one that is traced, too."""
 
+    def detached(self, t: Task) -> None:
+        """A task is not traced any more; the call in which that happens ends afterwards, if it is watched."""
+
     def signaled(self, t: Task, info: SigInfo) -> None:
         """A task takes a signal."""
 
@@ -66,7 +69,7 @@ class SummaryLog(Log):
         self._summary = summary
         self._out = out
         self._wall_clock = wall_clock
-        for name in ("enter", "blocks", "lost", "attached", "signaled", "stopped", "superseded", "exited"):
+        for name in ("enter", "blocks", "lost", "attached", "detached", "signaled", "stopped", "superseded", "exited"):
             setattr(self, name, getattr(then, name))
 
     def leave(self, call: Call, parts: list[str]) -> None:

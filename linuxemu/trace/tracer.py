@@ -98,8 +98,9 @@ class Tracer:
 
     def watch(self, number: int, invoke: Invoke) -> Invoke:
         """See `syscalls.objects.tracing.Tracer`."""
+        unseen = self._unseen(invoke) if self._detach and number in EXECS else invoke
         if not self._shows(number):
-            return invoke
+            return unseen
         plan, style, now_ns = self._plans.of(number), self._style, self._now_ns
         about, leave, names, name = self._about, self._leave, self._names, plan.name
         special = self._tampering is not None or self._stack is not None
@@ -110,7 +111,7 @@ class Tracer:
             call = Call(t, plan, frame, style)
             call.before, names[t] = names.get(t, ""), name
             if about is not None and not await self._ask(call, about):
-                return await invoke(t, frame)
+                return await unseen(t, frame)
             injection = await self._prepare(call) if special else None
             try:
                 parts = plan.entry(call)
@@ -136,6 +137,17 @@ class Tracer:
 
         return traced
 
+    def _unseen(self, invoke: Invoke) -> Invoke:
+        """An execve that is not shown: it lets its task go all the same."""
+
+        async def unseen(t: Task, frame: TrapFrame) -> int | None:
+            result = await invoke(t, frame)
+            if t.tracer is self and not result:
+                self._let_go(t)
+            return result
+
+        return unseen
+
     async def _prepare(self, call: Call) -> Injection | None:
         """The stack, and what is to be done to the call."""
         if self._stack is not None:
@@ -159,9 +171,14 @@ class Tracer:
             parts = await self._texts(call, plan.exit, miss)
         if self._dump is not None:
             call.dump = await self._ask(call, self._dump)
-        self.log.leave(call, parts)
         if self._detach and plan.number in EXECS and call.result == 0:
-            call.t.tracer = None
+            call.detached = True
+            self._let_go(call.t)
+        self.log.leave(call, parts)
+
+    def _let_go(self, t: Task) -> None:
+        t.tracer = None
+        self.log.detached(t)
 
     async def _serve(self, call: Call, handler: Any) -> int:
         """The result of a handler, errors as negative numbers; the log hears of it if the handler has to wait."""
@@ -219,9 +236,15 @@ class Tracer:
         plan = self._plans.of(_EXECVE)
         call = Call(t, plan, t.frame._replace(rax=_EXECVE), self._style)
         call.begin_ns = call.end_ns = self._now_ns()
-        end = t.frame.rsp + 8 * (len(argv) + 2)
-        environment = words(call, envp) if not plan.abbrev else f"{end:#x} /* {_count(len(envp))} */"
-        self.log.enter(call, [path_text(call, path), words(call, argv), environment])
+        begin = t.frame.rsp + 8
+        end = begin + 8 * (len(argv) + 1)
+        if not plan.verbose:
+            arrays = [f"{begin:#x}", f"{end:#x}"]
+        elif plan.abbrev:
+            arrays = [words(call, argv), f"{end:#x} /* {_count(len(envp))} */"]
+        else:
+            arrays = [words(call, argv), words(call, envp)]
+        self.log.enter(call, [path_text(call, path), *arrays])
         call.result = 0
         self.log.leave(call, [])
 

@@ -175,10 +175,21 @@ class Call:
         elif self.forced and result < 0:
             text = str(result)
         else:
-            text = formats.of(self.plan.result)(self, result, self.plan.result) or ""
+            text = self._value_text(result)
         if self.aux:
             text += f" ({self.aux})"
         return f"{text} {self.injected}" if self.injected else text
+
+    def _value_text(self, result: int) -> str:
+        try:
+            return formats.of(self.plan.result)(self, result, self.plan.result) or ""
+        except Exception as error:
+            self.defect(error)
+            return str(result)
+
+    def defect(self, error: Exception) -> None:
+        """Record a defect of a formatter: the program goes on, and the tool says so at its end."""
+        self.t.server.oopses.append((f"the trace of {self.plan.name}{self.args}", error))
 
     def argument(self, name: str) -> int:
         """An argument by its name; "result" is the result."""

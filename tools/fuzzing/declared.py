@@ -32,27 +32,29 @@ _KINDS = {
 }
 _TIMES = ("Timespec", "Timeval", "Itimerspec", "Itimerval", "__kernel_timespec")
 _RARE = (
-    "exit", "exit_group", "pause", "rt_sigreturn", "rt_sigsuspend", "rt_sigtimedwait", "execve", "execveat", "vfork",
-    "close_range", "munmap", "setrlimit",
+    "exit", "exit_group", "pause", "rt_sigreturn", "rt_sigsuspend", "rt_sigtimedwait", "execve", "execveat",
+    "vfork", "close_range", "munmap", "setrlimit",
 )  # fmt: skip
 _OPENED = (
-    ("/dev/null", 2), ("/dev/zero", 2), ("/dev/full", 2), ("/dev/urandom", 0), ("/dev/tty", 2), ("/tmp/w", 0o200000),
-    ("/proc/self", 0o200000), ("/proc/self/mem", 2), ("/proc/self/maps", 0), ("/ro/file", 0), ("/rw/file", 2),
-    ("/rw", 0o200000), ("f", 0o2102), ("f", 0o10000000), ("/dev/ptmx", 2), ("/", 0o200000), ("/proc", 0o200000),
-    ("/proc/self/status", 0), ("/etc/passwd", 0),
+    ("/dev/null", 2), ("/dev/zero", 2), ("/dev/full", 2), ("/dev/urandom", 0), ("/dev/tty", 2),
+    ("/tmp/w", 0o200000), ("/proc/self", 0o200000), ("/proc/self/mem", 2), ("/proc/self/maps", 0),
+    ("/ro/file", 0), ("/rw/file", 2), ("/rw", 0o200000), ("f", 0o2102), ("f", 0o10000000), ("/dev/ptmx", 2),
+    ("/", 0o200000), ("/proc", 0o200000), ("/proc/self/status", 0), ("/etc/passwd", 0),
 )  # fmt: skip
 _PATHS = (
-    "", ".", "..", "/", "f", "g", "d", "d/f", "d/../f", "link", "loop", "loop/x", "/tmp", "/tmp/w/f", "//tmp///w", "f/x",
-    "/ro", "/ro/file", "/ro/dir/other", "/rw", "/rw/file", "/rw/new", "/rw/dir", "/rw/link", "/rw/../../../etc/passwd",
-    "/ro/out", "/rw/out", "/etc/passwd", "/fuzz", "/elf", "/dev", "/dev/null", "/dev/zero", "/dev/full", "/dev/random",
-    "/dev/tty", "/dev/console", "/dev/ptmx", "/dev/pts/0", "/dev/fd/3", "/dev/shm/x", "/dev/stdin", "/sys", "/sys/kernel",
-    "/proc", "/proc/1/mem", "/proc/self/fd/3", "/proc/self/fd/", "/proc/self/exe", "/proc/self/cwd/../f", "/proc/self/root",
-    "/proc/self/environ", "/proc/self/cmdline", "/proc/self/stat", "/proc/self/statm", "/proc/self/maps", "/proc/self/mem",
-    "/proc/self/mountinfo", "/proc/self/task", "/proc/self/limits", "/proc/self/comm", "/proc/self/fdinfo/3",
-    "/proc/self/oom_score_adj", "/proc/self/attr/current", "/proc/self/pagemap", "/proc/thread-self", "/proc/meminfo",
-    "/proc/stat", "/proc/cpuinfo", "/proc/uptime", "/proc/loadavg", "/proc/mounts", "/proc/sys/kernel/hostname",
-    "/proc/sys/vm/overcommit_memory", "/proc/sys/fs/pipe-max-size", "/proc/net/tcp", "/proc/kmsg", "/proc/2", "/proc/3/fd",
-    "tmpfs", "proc", "user.a", "system.posix_acl_access", "trusted.b", "security.c",
+    "", ".", "..", "/", "f", "g", "d", "d/f", "d/../f", "link", "loop", "loop/x", "/tmp", "/tmp/w/f",
+    "//tmp///w", "f/x", "/ro", "/ro/file", "/ro/dir/other", "/rw", "/rw/file", "/rw/new", "/rw/dir",
+    "/rw/link", "/rw/../../../etc/passwd", "/ro/out", "/rw/out", "/etc/passwd", "/fuzz", "/elf", "/dev",
+    "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/tty", "/dev/console", "/dev/ptmx",
+    "/dev/pts/0", "/dev/fd/3", "/dev/shm/x", "/dev/stdin", "/sys", "/sys/kernel", "/proc", "/proc/1/mem",
+    "/proc/self/fd/3", "/proc/self/fd/", "/proc/self/exe", "/proc/self/cwd/../f", "/proc/self/root",
+    "/proc/self/environ", "/proc/self/cmdline", "/proc/self/stat", "/proc/self/statm", "/proc/self/maps",
+    "/proc/self/mem", "/proc/self/mountinfo", "/proc/self/task", "/proc/self/limits", "/proc/self/comm",
+    "/proc/self/fdinfo/3", "/proc/self/oom_score_adj", "/proc/self/attr/current", "/proc/self/pagemap",
+    "/proc/thread-self", "/proc/meminfo", "/proc/stat", "/proc/cpuinfo", "/proc/uptime", "/proc/loadavg",
+    "/proc/mounts", "/proc/sys/kernel/hostname", "/proc/sys/vm/overcommit_memory",
+    "/proc/sys/fs/pipe-max-size", "/proc/net/tcp", "/proc/kmsg", "/proc/2", "/proc/3/fd", "tmpfs", "proc",
+    "user.a", "system.posix_acl_access", "trusted.b", "security.c",
 )  # fmt: skip
 
 

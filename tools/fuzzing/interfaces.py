@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).resolve().parent.parent.parent / "linuxemu"
 _TOKEN = re.compile(r"\w+|//[^\n]*|\"[^\"\n]*\"|->|\s+|.", re.DOTALL)
 _WORDS = (
-    "rpc", "oneway", "async", "enum", "type", "const", "namespace", "include", "{", "}", "(", ")", ";", ":", ",", "=",
-    "->", "[1]", "[0]", "[99999999999]", "[256]", "int", "uint8", "uint64", "str", "bytes", "task", "char", "trap_frame",
-    "hv_frame", "size", "vaddr", "0", "1", "0x7fffffff", "99999999999999999999", "-1", "a", "A", "_", "__init__", "class",
-    "None", "self", "None_", "ID", "pack", '"x.idl"', '"main.idl"', '"*.idl"', '"/"', '"\\0"', '""', "/// doc", '/// """',
-    "/// \\", "//", "ü", "\x00", "\ufeff",
+    "rpc", "oneway", "async", "enum", "type", "const", "namespace", "include", "{", "}", "(", ")", ";", ":",
+    ",", "=", "->", "[1]", "[0]", "[99999999999]", "[256]", "int", "uint8", "uint64", "str", "bytes", "task",
+    "char", "trap_frame", "hv_frame", "size", "vaddr", "0", "1", "0x7fffffff", "99999999999999999999", "-1",
+    "a", "A", "_", "__init__", "class", "None", "self", "None_", "ID", "pack", '"x.idl"', '"main.idl"',
+    '"*.idl"', '"/"', '"\\0"', '""', "/// doc", '/// """', "/// \\", "//", "ü", "\x00", "\ufeff",
 )  # fmt: skip
 _PIECE = 25
 """Lines of a definition that is damaged."""
@@ -73,7 +73,9 @@ class Interfaces(Target):
             interface = load(path, IdTable({}))
             compile(generate(interface), "main.py", "exec")
         except IdlError as error:
-            assert "\n" not in str(error), "an error of several lines"
+            lines = str(error).split("\n")
+            if len(lines) > 1:
+                raise AssertionError("an error of several lines") from error
         return 1
 
     def smaller(self, case: Case) -> Iterator[Case]:

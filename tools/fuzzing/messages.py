@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 _MEMORY_MIB = 32
 _PER_CASE = 120
 _BYTES_PER_CASE = 30
-_NUMBERS: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 8, 16, 255, 4095, 4096, 65536, 1 << 20, 1 << 31, (1 << 31) - 1, -1, -2, 1 << 40, 1 << 63)
-_NUMBERS += ((1 << 63) - 1, (1 << 64) - 1, -(1 << 63))
-_NAMES: tuple[bytes, ...] = (b"a", b"b", b"c", b"file", b"dir", b"a", b"b", b"", b".", b"..", b"/", b"a/b", b"\0", b"\xff")
-_NAMES += (b"a" * 255, b"a" * 256, b"x" * 5000)
-
-
-
+_NUMBERS = (
+    0, 1, 2, 3, 4, 5, 8, 16, 255, 4095, 4096, 65536, 1 << 20, 1 << 31, (1 << 31) - 1, -1, -2, 1 << 40, 1 << 63,
+    (1 << 63) - 1, (1 << 64) - 1, -(1 << 63),
+)  # fmt: skip
+_NAMES = (
+    b"a", b"b", b"c", b"file", b"dir", b"a", b"b", b"", b".", b"..", b"/", b"a/b", b"\0", b"\xff", b"a" * 255,
+    b"a" * 256, b"x" * 5000,
+)  # fmt: skip
 _KEPT = 8
 """Answered numbers of one kind that are remembered."""
 _FILE_SERVERS = 4
@@ -215,7 +216,8 @@ def _value(random: Random, kind: str, given: list[int]) -> Any:
     if base == "trap_frame":
         return messages.TrapFrame(*(_number(random, given) & (1 << 64) - 1 for _ in range(18)))
     if base == "hv_frame":
-        return messages.HvFrame._make([*(_number(random, given) & (1 << 64) - 1 for _ in range(17)), random.randrange(256)])
+        words = [_number(random, given) & (1 << 64) - 1 for _ in range(17)]
+        return messages.HvFrame._make([*words, random.randrange(256)])
     return _fitting(base, _number(random, given))
 
 

@@ -11,8 +11,10 @@ if TYPE_CHECKING:
 
     from tools.fuzzing.target import Case
 
-_NUMBERS: tuple[int, ...] = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x100, 0xFFF, 0x1000, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, 1 << 32, 1 << 47)
-_NUMBERS += ((1 << 63) - 1, 1 << 63, (1 << 64) - 1, (1 << 64) - 4096)
+_NUMBERS = (
+    0, 1, 2, 0x7F, 0x80, 0xFF, 0x100, 0xFFF, 0x1000, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, 1 << 32, 1 << 47,
+    (1 << 63) - 1, 1 << 63, (1 << 64) - 1, (1 << 64) - 4096,
+)  # fmt: skip
 _MOST = 6
 
 

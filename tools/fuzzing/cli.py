@@ -105,9 +105,9 @@ class Run:
                 for failure in self.attempt(case) + list(self._growth.after_case()):
                     self._report(case, failure)
                 now = time.monotonic()
-                if now - said > _SAY_EVERY_S and sys.stderr.isatty():
+                if now - said > _SAY_EVERY_S:
                     said = now
-                    print(f"{target.name}: {self.done} {target.unit}", file=sys.stderr)
+                    print(f"{target.name}: {self.done} {target.unit}", file=sys.stderr, flush=True)
                 if (seconds is not None and now - begin > seconds) or len(self._known) >= _MOST_DIFFERENT:
                     break
         finally:

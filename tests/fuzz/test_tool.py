@@ -5,12 +5,16 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tools.fuzzing import cli, store
+from syscalls.abi.numbers import X86_64
+from syscalls.registry import TABLE
+from tools.fuzzing import cli, declared, store
+from tools.fuzzing.linux import SOURCE
 from tools.fuzzing.mutate import encoded, mutated, shorter
 from tools.fuzzing.sandbox import Sandbox
 from tools.fuzzing.target import Case, Failure, Target
@@ -168,6 +172,19 @@ def test_changes_outside_of_the_sandbox(tmp_path: Path) -> None:
     finally:
         box.close()
     assert not box.root.exists()
+
+
+def test_the_guest_knows_every_call_and_every_kind_of_argument() -> None:
+    text = declared.header(pause_ns=5)
+    rows = re.findall(r'^    \{(\d+), [01], "(\w{6})"', text, re.MULTILINE)
+    numbers = [int(number) for number, _ in rows]
+    handled = [number for number in X86_64.values() if number in TABLE]
+    assert numbers[: len(handled)] == sorted(handled)
+    assert f"#define HANDLED {len(handled)}\n" in text
+    assert sorted(numbers) == sorted(set(numbers))
+    assert set(X86_64.values()) - set(numbers) == {n for n in X86_64.values() if n > declared.LAST_NUMBER}
+    known = set(re.findall(r"case '(\w)'", SOURCE.read_text())) | {"i"}
+    assert set("".join(kinds for _, kinds in rows)) <= known
 
 
 def test_damage_follows_from_the_seed() -> None:

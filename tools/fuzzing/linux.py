@@ -120,17 +120,21 @@ class Syscalls(Target):
         self._sandbox.close()
 
     def cases(self, random: Random, count: int) -> Iterator[Case]:
-        """Runs of all processes, each with a seed of its own."""
+        """Runs of all processes, each with a seed of its own; some pack all messages, some have the host's time."""
         while count > 0:
             calls = min(self.per_case, -(-count // (2 * _PROCESSES)))
-            yield {"seed": random.getrandbits(32), "first": 0, "count": calls, "processes": _PROCESSES}
+            case = {"seed": random.getrandbits(32), "first": 0, "count": calls, "processes": _PROCESSES}
+            yield {**case, "strict": random.random() < 0.2, "real": random.random() < 0.2}
             count -= calls * 2 * _PROCESSES
 
     def run(self, case: Case) -> int:
         """One run of the guest; how many calls it made."""
         witness = Witness()
         argv = ["/fuzz", *(str(case[name]) for name in ("seed", "first", "count", "processes"))]
-        result = self._machine(argv, witness)
+        more: dict[str, Any] = {"strict_ipc": case.get("strict", False)}
+        if case.get("real"):
+            more["seed"] = None
+        result = self._machine(argv, witness, **more)
         self._failures += witness.failures()
         if result.exit_status == _CLOSED:
             self._failures.append(Failure("hang", f"no end within {self.limit_s / 2} s", ""))
@@ -196,7 +200,7 @@ class Trace(Syscalls):
         tracing = Tracing(read(words)[0], form, True, Nowhere())
         observe = chain(witness, tracing.observe)
         try:
-            return super()._machine(argv, witness, observe=observe, trace=tracing.trace)
+            return super()._machine(argv, witness, **more, observe=observe, trace=tracing.trace)
         finally:
             tracing.close()
 

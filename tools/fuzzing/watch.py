@@ -53,13 +53,14 @@ class Growth:
     def __init__(self, most_mib: float) -> None:
         self.most_mib = most_mib
         self._cases = 0
-        self._base_mib = self._peak_mib = 0.0
+        self._base_mib = 0.0
         self._descriptors = _descriptors()
 
     @property
     def mib(self) -> float:
-        """Memory that was gained at most, MiB."""
-        return self._peak_mib
+        """Memory that was gained since the first cases, MiB."""
+        gc.collect()
+        return max(_resident_mib() - self._base_mib, 0.0) if self._base_mib else 0.0
 
     def after_case(self) -> Iterator[Failure]:
         """What has grown. Memory that grows once more is told once more only when it grows as much again."""
@@ -75,7 +76,6 @@ class Growth:
         if grown > self.most_mib:
             gc.collect()
             grown = _resident_mib() - self._base_mib
-        self._peak_mib = max(self._peak_mib, grown)
         if grown > self.most_mib:
             yield Failure("memory", f"memory has grown by {grown:.0f} MiB in {self._cases} cases")
             self._base_mib += grown

@@ -175,7 +175,7 @@ def test_changes_outside_of_the_sandbox(tmp_path: Path) -> None:
 
 
 def test_the_guest_knows_every_call_and_every_kind_of_argument() -> None:
-    text = declared.header(pause_ns=5)
+    text = declared.header()
     rows = re.findall(r'^    \{(\d+), [01], "(\w{6})"', text, re.MULTILINE)
     numbers = [int(number) for number, _ in rows]
     handled = [number for number in X86_64.values() if number in TABLE]

@@ -58,12 +58,8 @@ _PATHS = (
 )  # fmt: skip
 
 
-def header(*, pause_ns: int) -> str:
-    """The text of `calls.h`.
-
-    Args:
-        pause_ns: how long the guest's first process sleeps between two looks at the others, nanoseconds.
-    """
+def header() -> str:
+    """The text of `calls.h`."""
     from syscalls import handlers
     from syscalls.registry import TABLE
     from syscalls.signatures import signature_of
@@ -75,7 +71,6 @@ def header(*, pause_ns: int) -> str:
     rows = handled + [_row(call, pool) for call in others if call is not None]
     return "\n".join(
         [
-            f"#define PAUSE_NS {pause_ns}",
             f"#define HANDLED {len(handled)}",
             "struct call { int number, rare; char kinds[8]; int pool[6], pool_size[6]; };",
             "static const struct call calls[] = {",

@@ -1,8 +1,10 @@
 /* The program that makes generated system calls. It needs no C library: gcc -static -nostdlib.
 
-   guest SEED FIRST COUNT PROCESSES   each process has two threads, each of which makes the calls FIRST to FIRST+COUNT-1
-                                      of a stream of its own
-   guest run COUNT                    runs /elf/0 to /elf/COUNT-1, one after the other
+   guest SEED FIRST COUNT PROCESSES PAUSE
+        Each process has two threads, each of which makes the calls FIRST to FIRST+COUNT-1 of a stream of its own. The
+        first process sleeps so many nanoseconds between two looks at the others.
+   guest run COUNT
+        Runs /elf/000000 and so on, one after the other.
 
    A call depends on seed, stream and index only, so any part of a run can be made again. The first process makes no
    generated call: it waits, kills whoever does not come on, starts him again behind the call that he was in, and in the
@@ -376,7 +378,7 @@ static void make_call(u64 seed, u64 number_of_stream, u64 index)
         C3(NR_sched_yield, 0, 0, 0);
 }
 
-static u64 seed, first, count, processes;
+static u64 seed, first, count, processes, pause;
 
 static void go_on(u64 number)
 {
@@ -490,7 +492,7 @@ static void watch(void)
         }
         if (!busy)
             break;
-        pause_ns(PAUSE_NS);
+        pause_ns(pause);
     }
     end_all();
     u64 made = 0;
@@ -539,11 +541,12 @@ __attribute__((used)) static void begin(s64 *stack)
     char **words = (char **)(stack + 1);
     if (stack[0] == 3 && words[1][0] == 'r')
         run_files(value_of(words[2]));
-    else if (stack[0] == 5) {
+    else if (stack[0] == 6) {
         seed = value_of(words[1]);
         first = value_of(words[2]);
         count = value_of(words[3]);
         processes = value_of(words[4]);
+        pause = value_of(words[5]);
         C6(NR_mmap, SHARED, PAGE, 3, 0x31, -1, 0);
         if (processes <= STREAMS / 2)
             watch();

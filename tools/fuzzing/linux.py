@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from syscalls.server import LinuxServer
 
 SOURCE = Path(__file__).with_name("guest.c")
-PAUSE_NS = 1000
 
+_PAUSE_NS = 1000
+_REAL_PAUSE_NS = 3_000_000
+"""How long the guest's first process sleeps between two looks at the others, with virtual and the host's time."""
 _PER_CASE = 1000
 """Calls of one stream in one run."""
 _PROCESSES = 4
@@ -44,7 +46,7 @@ def build(folder: Path) -> Path:
     compiler = shutil.which("gcc")
     if compiler is None:
         raise FuzzError("no gcc to compile the guest with (Debian: apt-get install gcc)")
-    table = header(pause_ns=PAUSE_NS)
+    table = header()
     key = hashlib.sha256(table.encode() + SOURCE.read_bytes()).hexdigest()[:12]
     program = folder / f"guest-{key}"
     if program.exists():
@@ -113,7 +115,7 @@ class Syscalls(Target):
         """Make the sandbox and measure what a run without calls leaves."""
         self._sandbox = Sandbox(build(cache_dir()))
         self._baseline = {}
-        self._baseline = growth(self._machine(["/fuzz", "1", "0", "1", "1"], Witness()).stats)
+        self._baseline = growth(self._machine(["/fuzz", "1", "0", "1", "1", str(_PAUSE_NS)], Witness()).stats)
 
     def close(self) -> None:
         """Remove the sandbox."""
@@ -131,9 +133,10 @@ class Syscalls(Target):
         """One run of the guest; how many calls it made."""
         witness = Witness()
         argv = ["/fuzz", *(str(case[name]) for name in ("seed", "first", "count", "processes"))]
-        more: dict[str, Any] = {"strict_ipc": case.get("strict", False)}
-        if case.get("real"):
+        more: dict[str, Any] = {"strict_ipc": case["strict"]}
+        if case["real"]:
             more["seed"] = None
+        argv.append(str(_REAL_PAUSE_NS if case["real"] else _PAUSE_NS))
         result = self._machine(argv, witness, **more)
         self._failures += witness.failures()
         if result.exit_status == _CLOSED:

@@ -89,7 +89,7 @@ static u64 below(u64 *state, u64 limit)
 
 /* -- memory that arguments point to ------------------------------------------------------------------------------ */
 
-#define SHARED 0x10000000ul
+#define SHARED 0x6a5b4c3d0000ul /* no argument is likely to be this */
 #define ARENA 0x20000000ul     /* eight writable pages, and nothing behind them */
 #define ARENA_END (ARENA + 8 * PAGE)
 #define READ_ONLY 0x20010000ul /* one page */

@@ -57,7 +57,7 @@ RPCS: dict[str, str] = {
     "getrandom": "entropy.read",
     "gettimeofday": "clock.gettime",
     "getxattr": "fsx.getattr fsx.lookup fsx.readlink",
-    "ioctl": "console.get_winsize console.read console.set_winsize console.tcflush console.tcgets console.tcsets fsx.getattr",
+    "ioctl": "clock.gettime console.get_winsize console.read console.set_winsize console.tcflush console.tcgets console.tcsets fsx.getattr",
     "lchown": "fsx.getattr fsx.lookup fsx.readlink fsx.setattr",
     "lgetxattr": "fsx.getattr fsx.lookup fsx.readlink",
     "link": "fs.stat fsx.getattr fsx.link fsx.lookup fsx.readlink",

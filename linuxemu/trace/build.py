@@ -147,7 +147,7 @@ class Tracing:
         else:
             log = TextLog(self._out, layout_of(options), shows, options.signals, session.realtime_ns, style_of(options))
         if options.summary is not None:
-            log = SummaryLog(log, Summary(options.summary), self._out, shows, options.summary.wall_clock)
+            log = SummaryLog(log, Summary(options.summary), self._out, options.summary.wall_clock)
         return log
 
     def _has_status(self, call: Call) -> bool:

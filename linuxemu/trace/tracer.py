@@ -117,6 +117,8 @@ class Tracer:
                 parts = plan.entry(call)
             except NotResident as miss:
                 parts = await self._texts(call, plan.entry, miss)
+            except Exception as error:
+                parts = _undecoded(call, error)
             self.log.enter(call, parts)
             self._current[t] = call
             call.begin_ns = now_ns()
@@ -169,6 +171,8 @@ class Tracer:
             parts = plan.exit(call)
         except NotResident as miss:
             parts = await self._texts(call, plan.exit, miss)
+        except Exception as error:
+            parts = _undecoded(call, error)
         if self._dump is not None:
             call.dump = await self._ask(call, self._dump)
         if self._detach and plan.number in EXECS and call.result == 0:
@@ -203,9 +207,12 @@ class Tracer:
         """What a formatter says once the pages it needs are there."""
         call.partial = {}
         await self._bring_in(call, miss)
-        texts = await self._ask(call, show)
-        call.partial = None
-        return texts
+        try:
+            return await self._ask(call, show)
+        except Exception as error:
+            return _undecoded(call, error)
+        finally:
+            call.partial = None
 
     async def _ask(self, call: Call, question: Callable[[Call], _T]) -> _T:
         """The answer of a function that reads the task's memory, which is asked again when pages are missing."""
@@ -216,6 +223,7 @@ class Tracer:
                 await self._bring_in(call, miss)
 
     async def _bring_in(self, call: Call, miss: NotResident) -> None:
+        call.misses += 1
         try:
             await call.mem.read_some(miss.addr, 1)
         except (SysError, RpcError):
@@ -293,6 +301,12 @@ class Tracer:
             call.unsupported.append(what)
 
 
+def _undecoded(call: Call, error: Exception) -> list[str]:
+    """What is shown where a formatter failed: the arguments as numbers, or nothing more at the end."""
+    call.defect(error)
+    return [formats.raw(value) for value in call.args] if not call.ended else []
+
+
 def _count(n: int) -> str:
     return f"{n} var" if n == 1 else f"{n} vars"
 
@@ -308,7 +322,7 @@ def _go_on(handler: Coroutine[Any, Any, Any], waiter: Waiter) -> Generator[Waite
         except GeneratorExit:
             handler.close()
             raise
-        except BaseException as error:  # noqa: BLE001 - it is the handler's
+        except BaseException as error:
             step, value = handler.throw, error
         else:
             step = handler.send

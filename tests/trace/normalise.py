@@ -40,15 +40,15 @@ _PID_FIELD = re.compile(r"\b((?:si_|l_)?pid|sigev_notify_thread_id|parent_tid|ch
 _PID_COMMANDS = {"F_SETOWN", "F_GETOWN", "TIOCGPGRP", "TIOCSPGRP", "TIOCGSID"}
 
 # Arguments in which the kernel says what was used, and those in which it says a time or what it has counted.
-USED = {"wait4": (3,), "waitid": (4,), "getrusage": (1,), "times": (0,)}
+USED = {"wait4": (3,), "waitid": (4,), "getrusage": (1,), "times": (0,), "sysinfo": (0,)}
 COUNTED = {
     "clock_gettime": (1,), "gettimeofday": (0,), "time": (0,), "nanosleep": (1,), "clock_nanosleep": (3,),
-    "getitimer": (1,), "setitimer": (2,), "timer_gettime": (1,), "timer_settime": (3,), "sysinfo": (0,),
+    "getitimer": (1,), "setitimer": (2,), "timer_gettime": (1,), "timer_settime": (3,),
     "adjtimex": (0,), "clock_adjtime": (1,), "statfs": (1,), "fstatfs": (1,), "getcpu": (0, 1),
 }  # fmt: skip
 COUNTED_RESULTS = frozenset({"time", "times"})
 _NUMBER = re.compile(r"(?<![\w.])[1-9]\d*(?:\*\d+)?\b")
-_COUNT = re.compile(r"(?<![\w.])\d+\b")
+_COUNT = re.compile(r"(?<![\w.])\d+\b(?: /\*[^*]*\*/)?")
 _LEFT = re.compile(r"\bleft \{[^}]*\}")
 
 _FIELDS = (
@@ -56,6 +56,12 @@ _FIELDS = (
     (re.compile(r"\b(st_dev|stx_dev_major|stx_dev_minor)=(makedev\([^)]*\)|\w+)"), r"\1=N"),
     (re.compile(r"\b(si_[us]time)=\d+(?: /\*[^*]*\*/)?"), r"\1=N"),
     (re.compile(r"\b(st_mode=S_IFDIR\|[^{}]*?, )(?:st_blocks=\d+, )?st_size=\d+"), r"\1st_size=N"),
+    # File systems and mounts differ, and so do schedulers.
+    (re.compile(r"\b(stx_attributes_mask|f_flags)=[\w|]+"), r"\1=N"),
+    (re.compile(r"\bf_fsid=\{val=\[\w+, \w+\]\}"), "f_fsid=N"),
+    (re.compile(r"\|STATX_BTIME\b|\bstx_btime=\{[^}]*\}(?: /\*[^*]*\*/)?, "), ""),
+    (re.compile(r"(\bsched_policy=SCHED_OTHER, .*\bsched_runtime)=\d+"), r"\1=N"),
+    (re.compile(r"\b(sched_util_min|sched_util_max)=\d+"), r"\1=N"),
     # Times before 2002 were set by the program.
     (re.compile(r"\b(st_[amc]time)=\d{10} /\*[^*]*\*/, st_[amc]time_nsec=\d+"), r"\1=N"),
     (re.compile(r"\b(stx_[abcm]time)=\{tv_sec=\d{10}, tv_nsec=\d+\}(?: /\*[^*]*\*/)?"), r"\1=N"),
@@ -181,7 +187,7 @@ class _Process:
             arguments[0] = '"random"' + ("..." if arguments[0].endswith("...") else "")
         if call.name == "uname":
             arguments[0] = _MACHINE.sub(r'\1="N"', arguments[0])
-        if call.name == "getdents64":
+        if call.name in {"getdents", "getdents64"}:
             arguments[1] = _in_order(arguments[1])
         result = _LEFT.sub("left {N}", call.result)
         if call.name in COUNTED_RESULTS:

@@ -30,7 +30,8 @@ def test_the_program_goes_on(
 ) -> None:
     formats.load()
     monkeypatch.setitem(formats.FORMATS, name, broken)
-    found = api.run(["sh", "-c", "read name < /etc/hostname; echo $name"], f"-e trace={call} -e status=successful", form="text")
+    script = "read name < /etc/hostname; echo $name"
+    found = api.run(["sh", "-c", script], f"-e trace={call} -e status=successful", form="text")
     assert (found.result.exit_status, found.result.stdout) == (0, b"linuxemu\n")
     assert any(shown in line for line in found.lines)
     reported = capfd.readouterr().err

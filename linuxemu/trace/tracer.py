@@ -218,9 +218,15 @@ class Tracer:
         plan = self._plans.of(_EXECVE)
         call = Call(t, plan, t.frame._replace(rax=_EXECVE), self._style)
         call.begin_ns = call.end_ns = self._now_ns()
-        end = t.frame.rsp + 8 * (len(argv) + 2)
-        environment = words(call, envp) if not plan.abbrev else f"{end:#x} /* {_count(len(envp))} */"
-        self.log.enter(call, [path_text(call, path), words(call, argv), environment])
+        # Pointers are those of the new program's stack: nobody made the call.
+        first, end = t.frame.rsp + 8, t.frame.rsp + 8 * (len(argv) + 2)
+        arguments, environment = words(call, argv), words(call, envp)
+        if not plan.verbose or plan.raw:
+            arguments, environment = f"{first:#x}", f"{end:#x}"
+        elif plan.abbrev:
+            environment = f"{end:#x} /* {_count(len(envp))} */"
+        name = f"{t.frame.rsp:#x}" if plan.raw else path_text(call, path)
+        self.log.enter(call, [name, arguments, environment])
         call.result = 0
         self.log.leave(call, [])
 

@@ -127,7 +127,7 @@ class _Normaliser:
     def pid(self, text: str) -> str:
         """A number that is a pid, or minus one, as the name of its process."""
         sign, digits = ("-", text[1:]) if text.startswith("-") else ("", text)
-        name = self.names.get(int(digits)) if digits.isdigit() else None
+        name = self.names.get(int(digits, 0)) if re.fullmatch("0x[0-9a-f]+|0|[1-9][0-9]*", digits) else None
         return f"{sign}<{name}>" if name else text
 
     def inode(self, match: re.Match[str]) -> str:

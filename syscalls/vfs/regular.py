@@ -59,10 +59,10 @@ def size_allowed(t: Task, offset: int, length: int) -> int:
     limit = t.process.rlimits[RLIMIT_FSIZE][0]
     if offset + length > limit:
         if offset >= limit:
-            from syscalls.objects.siginfo import SigInfo
-            from syscalls.objects.signal import send_signal
+            from syscalls.objects.signal import send_signal, user_info
 
-            send_signal(t, SigInfo(SIGXFSZ))
+            # As if the process had sent it, as on Linux.
+            send_signal(t, user_info(t, SIGXFSZ))
             raise SysError(EFBIG)
         length = limit - offset
     return length

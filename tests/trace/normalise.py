@@ -35,6 +35,7 @@ PID_RESULTS = CREATORS | {
     "wait4", "getpid", "gettid", "getppid", "getpgrp", "getpgid", "getsid", "setsid", "set_tid_address",
 }  # fmt: skip
 REAPERS = frozenset({"wait4", "waitid"})
+_PID = re.compile(r"(-?)(0x[0-9a-f]+|0|[1-9]\d*)(<[^>]*>)?")
 _PID_FIELD = re.compile(r"\b((?:si_|l_)?pid|sigev_notify_thread_id|parent_tid|child_tid)=(\[?)(\d+)\b")
 _PID_COMMANDS = {"F_SETOWN", "F_GETOWN", "TIOCGPGRP", "TIOCSPGRP", "TIOCGSID"}
 
@@ -73,7 +74,9 @@ _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 STACK = range(0x7F00_0000_0000, 0x8000_0000_0000)
 
 # By name, or by number with -X.
-_CHILD_ENDED = re.compile(r"--- SIGCHLD \{.*si_code=(?:CLD_(?:EXITED|KILLED|DUMPED)|0x[123]\b).*, si_pid=(\d+),.* ---")
+_CHILD_ENDED = re.compile(
+    r"--- SIGCHLD \{.*si_code=(?:CLD_(?:EXITED|KILLED|DUMPED)|0x[123]\b).*, si_pid=(\d+)(<[^>]*>)?,.* ---"
+)
 
 
 class Region(NamedTuple):
@@ -125,10 +128,10 @@ class _Normaliser:
             self._name(child, f"{name}.{place}")
 
     def pid(self, text: str) -> str:
-        """A number that is a pid, or minus one, as the name of its process."""
-        sign, digits = ("-", text[1:]) if text.startswith("-") else ("", text)
-        name = self.names.get(int(digits, 0)) if re.fullmatch("0x[0-9a-f]+|0|[1-9][0-9]*", digits) else None
-        return f"{sign}<{name}>" if name else text
+        """A number that is a pid, or minus one, as the name of its process; a command's name behind it stays."""
+        found = _PID.fullmatch(text)
+        name = self.names.get(int(found[2], 0)) if found else None
+        return f"{found[1]}<{name}>{found[3] or ''}" if found and name else text
 
     def inode(self, match: re.Match[str]) -> str:
         """The inode of a pipe by its order of appearance."""
@@ -268,7 +271,8 @@ def _without_ends(lines: list[str]) -> tuple[list[str], dict[str, list[str]]]:
         if ended is None:
             rest.append(line)
             continue
-        told[ended[1]] = [line]
+        # Whether the command's name is still known then (-Y) is a matter of the moment, too.
+        told[ended[1]] = [line.replace(ended[2], "", 1) if ended[2] else line]
         if waiting and waiting[-1].startswith("rt_sigreturn("):
             waiting.pop()
             told[ended[1]].append("rt_sigreturn(...) = ...")
@@ -299,9 +303,8 @@ def _reaped(call: Call | None) -> str:
 
 def _made(call: Call | None) -> int | None:
     """The pid of the process or thread that a call made."""
-    if call is not None and call.name in CREATORS and call.result.isdigit():
-        return int(call.result)
-    return None
+    found = _PID.fullmatch(call.result) if call is not None and call.name in CREATORS else None
+    return int(found[2]) if found and not found[1] else None
 
 
 def _in_order(text: str) -> str:

@@ -67,9 +67,11 @@ def mremap_address(call: Call, value: int, arg: Arg) -> str | None:
 @shows("residence")
 def residence(call: Call, addr: int, arg: Arg) -> str:
     """The vector of mincore(2): one number a page, whose lowest bit counts; 4096 of them with -v."""
+    length = call.argument("length")
+    if addr and not length:
+        return "[]"
     if not follows(call, addr, arg):
         return address(call, addr)
-    length = call.argument("length")
     pages = (length >> _PAGE_SHIFT) + bool(length & (1 << _PAGE_SHIFT) - 1)
     return array(call, addr, pages, 1, lambda data: str(data[0] & 1))
 

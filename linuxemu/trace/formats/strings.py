@@ -102,6 +102,12 @@ def xattr_value(call: Call, addr: int, arg: Arg) -> str:
     return quote(data[:-1]) if data.endswith(b"\0") else shown
 
 
+@shows("xattr_list")
+def xattr_list(call: Call, addr: int, arg: Arg) -> str:
+    """Names of attributes, each with its NUL; not shown if only their length was asked for."""
+    return buffer(call, addr, arg) if call.argument("size") else address(call, addr)
+
+
 def bytes_at(call: Call, addr: int, count: int) -> str:
     """`count` bytes of memory as a string."""
     if count < 0:

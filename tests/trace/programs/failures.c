@@ -82,6 +82,11 @@ static void files(void) {
     sys(readlink, "/proc/self/nothere", b, -1);
     sys(getcwd, b, 1);
     sys(mincore, b + 1, 1, b);
+    sys(mincore, b, 0, b);
+    sys(mincore, 0x1000, 0, b);
+    sys(flistxattr, 3, b, 0);
+    sys(flistxattr, 3, b, 5);
+    sys(llistxattr, "f", NULL, 0);
     sys(poll, b, -1, 0);
     sys(poll, BAD, 0, 0);
 }

@@ -243,15 +243,17 @@ class Tracer:
         plan = self._plans.of(_EXECVE)
         call = Call(t, plan, t.frame._replace(rax=_EXECVE), self._style)
         call.begin_ns = call.end_ns = self._now_ns()
+        # Pointers are those of the new program's stack: nobody made the call.
         begin = t.frame.rsp + 8
         end = begin + 8 * (len(argv) + 1)
-        if not plan.verbose:
+        if not plan.verbose or plan.raw:
             arrays = [f"{begin:#x}", f"{end:#x}"]
         elif plan.abbrev:
             arrays = [words(call, argv), f"{end:#x} /* {_count(len(envp))} */"]
         else:
             arrays = [words(call, argv), words(call, envp)]
-        self.log.enter(call, [path_text(call, path), *arrays])
+        name = f"{t.frame.rsp:#x}" if plan.raw else path_text(call, path)
+        self.log.enter(call, [name, *arrays])
         call.result = 0
         self.log.leave(call, [])
 

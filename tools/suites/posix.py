@@ -1,0 +1,74 @@
+"""The Open POSIX Test Suite: small C programs, each for a sentence of the standard.
+
+They are about signals, threads, timers, clocks, memory maps, scheduling, semaphores, message queues and asynchronous
+I/O. Here each is a static program; those that only have to compile are left out, and so are the shell scripts, which
+say that another program tests their sentence too.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from tools.suites.suite import FAIL, HOME, PASS, SKIP, Suite, SuiteError, Unit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tools.suites.suite import Outcome
+
+_FOLDERS = ("conformance/interfaces", "conformance/behavior")
+_FLAGS = ("-static", "-s", "-w", "-O1", "-D_GNU_SOURCE")
+_LIBRARIES = ("-lpthread", "-lrt", "-lm")
+_MAIN = re.compile(rb"\bmain\s*\(")
+
+# The suite's own exit codes: passed, failed, unresolved, unsupported, untested.
+_RESULTS = {0: PASS, 4: SKIP, 5: SKIP}
+_TIMEOUT_S = 20.0
+
+
+class Posix(Suite):
+    """The Open POSIX Test Suite."""
+
+    name = "posix"
+    title = "Open POSIX Test Suite: signals, threads, timers, memory maps, scheduling"
+    package = "posixtestsuite"
+
+    def build(self, source: Path, programs: Path, root: Path, jobs: int) -> None:
+        """Compile every test that is a program; one that does not compile here is left out."""
+        if not (source / "include/posixtest.h").is_file():
+            raise SuiteError(f"{source} is no source of the Open POSIX Test Suite")
+        if not shutil.which("gcc"):
+            raise SuiteError("the Open POSIX Test Suite needs gcc")
+        home = root / HOME.lstrip("/")
+        files = [path for folder in _FOLDERS for path in sorted((source / folder).glob("*/[0-9]*.c"))]
+        programs_of = {path: home / path.parent.name / path.stem for path in files if _MAIN.search(path.read_bytes())}
+        for target in programs_of.values():
+            target.parent.mkdir(exist_ok=True)
+        with ThreadPoolExecutor(jobs) as pool:
+            built = sum(pool.map(lambda path: _compile(source, path, programs_of[path]), programs_of))
+        if not built:
+            raise SuiteError("none of the tests compiles: is there a static C library (Debian: libc6-dev)?")
+
+    def units(self, root: Path) -> list[Unit]:
+        """A unit for each program."""
+        home = root / HOME.lstrip("/")
+        paths = sorted(home.glob("*/[0-9]*"), key=lambda path: (path.parent.name, _numbers(path.name)))
+        names = [f"{path.parent.name}/{path.name}" for path in paths]
+        return [Unit(name, (f"{HOME}/{name}",), "/tmp", (), _TIMEOUT_S) for name in names]
+
+    def cases(self, unit: Unit, outcome: Outcome) -> dict[str, str]:
+        """One case, by the exit status."""
+        return {unit.name: _RESULTS.get(outcome.status, FAIL)}
+
+
+def _compile(source: Path, path: Path, target: Path) -> bool:
+    line = ["gcc", *_FLAGS, f"-I{source / 'include'}", f"-I{path.parent}", "-o", str(target), str(path), *_LIBRARIES]
+    return subprocess.run(line, capture_output=True, check=False).returncode == 0
+
+
+def _numbers(name: str) -> list[int]:
+    return [int(digits) for digits in re.findall(r"\d+", name)]

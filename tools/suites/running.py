@@ -1,0 +1,115 @@
+"""Runs a unit: natively in a private copy of the suite's root, and in linuxemu in an overlay of the same."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tools.suites.suite import ENVIRONMENT, Outcome, SuiteError
+
+if TYPE_CHECKING:
+    from tools.suites.suite import Unit
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+SLOWER = 6.0
+"""A guest gets at most so many times the time that a native run may take."""
+
+_TIMED_OUT = 124
+_MAX_OUTPUT = 4 << 20
+_GRACE_S = 20.0
+
+# In namespaces of its own: an overlay whose upper part is in memory, with the file systems that programs expect. The
+# unit is not the namespace's first process, for which signals are different; and all it leaves behind ends with that.
+_NATIVE = """\
+set -e
+mount -t tmpfs none "$2"
+mkdir "$2/upper" "$2/work" "$2/root"
+mount -t overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" none "$2/root"
+mount -t proc none "$2/root/proc"
+mount --rbind /dev "$2/root/dev"
+mount --rbind /sys "$2/root/sys"
+cd "$2/root"
+shift 2
+chroot . /bin/busybox sh -c "$1"
+exit $?
+"""
+
+
+def run_native(root: Path, unit: Unit) -> Outcome:
+    """Run a unit on the host's own kernel.
+
+    Args:
+        root: the suite's root file system, which is not changed.
+        unit: what to run.
+
+    Raises:
+        SuiteError: this host cannot make the namespaces for it.
+    """
+    words = " ".join(map(shlex.quote, unit.argv))
+    script = f"cd {shlex.quote(unit.cwd)} && {words}; exit $?"
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    with tempfile.TemporaryDirectory(prefix="conformance-") as scratch:
+        line = ["unshare", *user, "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child=KILL"]
+        line += ["sh", "-c", _NATIVE, "native", str(root), scratch, script]
+        return _run(line, {**ENVIRONMENT, **dict(unit.env)}, unit.timeout_s)
+
+
+def check_native(root: Path) -> None:
+    """Find out whether native runs are possible at all, so that their failure is not taken for a case's.
+
+    Raises:
+        SuiteError: they are not; the text says why.
+    """
+    from tools.suites.suite import Unit
+
+    try:
+        outcome = run_native(root, Unit("check", ("/bin/busybox", "echo", "here"), "/"))
+    except OSError as error:
+        raise SuiteError(f"native runs need unshare (util-linux): {error.strerror}") from None
+    if outcome.output != b"here\n":
+        text = outcome.output.decode("utf-8", "replace").strip()
+        raise SuiteError(f"native runs need namespaces, which this host does not give: {text}")
+
+
+def run_guest(root: Path, unit: Unit, engine: str, limit_s: float) -> Outcome:
+    """Run a unit in linuxemu.
+
+    Args:
+        root: the suite's root file system, which is not changed.
+        unit: what to run.
+        engine: the CPU engine.
+        limit_s: the limit of time.
+    """
+    line = [sys.executable, "-m", "linuxemu", "run", "--quiet", "--root", str(root), "--engine", engine]
+    line += ["--cwd", unit.cwd, "--timeout", f"{limit_s:g}"]
+    for name, value in {**ENVIRONMENT, **dict(unit.env)}.items():
+        line += ["--env", f"{name}={value}"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return _run([*line, "--", *unit.argv], environment, limit_s + _GRACE_S)
+
+
+def _run(line: list[str], env: dict[str, str], limit_s: float) -> Outcome:
+    """Runs a command in a session of its own; at its end nothing of it is left."""
+    start = time.monotonic()
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            line, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+        try:
+            status = process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            status = _TIMED_OUT
+        finally:
+            process.kill()
+            process.wait()
+        seconds = time.monotonic() - start
+        output.seek(0)
+        return Outcome(128 - status if status < 0 else status, output.read(_MAX_OUTPUT), seconds)
+

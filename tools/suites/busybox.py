@@ -33,7 +33,7 @@ _ENVIRONMENT = (
     ("SKIP_KNOWN_BUGS", "y"),
     ("VERBOSE", "1"),
 )
-_TIMEOUT_S = 120.0
+_TIMEOUT_S = 300.0
 
 # Leaves what the failed ones printed in the output.
 _SHELL_SCRIPT = './run-all "$1"; for f in *.fail; do [ ! -f "$f" ] || { echo "== $f"; cat "$f"; }; done; exit 0'

@@ -149,17 +149,18 @@ class _Run:
         prepared = prepare(self._suite, cache, source, options.jobs, _say)
         units = prepared.selected((*(options.only or ()), *(self._suite.slice if options.slice else ())))
         whole = len(units) == len(prepared.units)
-        running.check_native(prepared.root)
+        self._runner = running.Runner(prepared.root, options.engine)
+        self._runner.check()
         self._native = Store(prepared.folder / "native.jsonl", fresh=options.fresh or source is not None)
         here = f"{options.engine}-{program_version()}.jsonl"
         self._here = Store(prepared.folder / here, fresh=options.fresh or source is not None)
-        self._carry_out(prepared, units)
+        self._carry_out(units)
         return self._conclude(prepared, units, whole)
 
-    def _carry_out(self, prepared: Prepared, units: Sequence[Unit]) -> None:
+    def _carry_out(self, units: Sequence[Unit]) -> None:
         """Runs what has not run, several at a time, and prints the cases of a unit when it has."""
         with _bar(len(units)) as (step, write), ThreadPoolExecutor(max(self._options.jobs, 1)) as pool:
-            waiting = {pool.submit(self._unit, prepared, unit): unit for unit in units}
+            waiting = {pool.submit(self._unit, unit): unit for unit in units}
             try:
                 for done in as_completed(waiting):
                     unit, found = waiting[done], done.result()
@@ -171,12 +172,13 @@ class _Run:
                     step(unit.name)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
+                self._runner.stop()
                 raise
 
-    def _unit(self, prepared: Prepared, unit: Unit) -> list[Verdict]:
+    def _unit(self, unit: Unit) -> list[Verdict]:
         native = self._native.get(unit.name)
         if native is None:
-            native = self._keep(self._native, unit, running.run_native(prepared.root, unit))
+            native = self._keep(self._native, unit, self._runner.native(unit))
         self._seconds[0] += native.seconds
         if self._options.native:
             return verdict.judge_native(native)
@@ -189,7 +191,7 @@ class _Run:
         here = self._here.get(unit.name)
         if here is None:
             limit = min(running.SLOWER * unit.timeout_s, _LEAST_S + _TIMES * native.seconds)
-            here = self._keep(self._here, unit, running.run_guest(prepared.root, unit, self._options.engine, limit))
+            here = self._keep(self._here, unit, self._runner.guest(unit, limit))
         self._seconds[1] += here.seconds
         found = verdict.judge(native, here, self._known)
         self._outputs.update({one.case: here.output for one in found if one.unexpected})

@@ -9,12 +9,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from tools.suites.suite import ENVIRONMENT, Outcome, SuiteError
-
-if TYPE_CHECKING:
-    from tools.suites.suite import Unit
+from tools.suites.suite import ENVIRONMENT, Outcome, SuiteError, Unit
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -42,74 +38,87 @@ exit $?
 """
 
 
-def run_native(root: Path, unit: Unit) -> Outcome:
-    """Run a unit on the host's own kernel.
+class Runner:
+    """Runs the units of a suite, several at the same time if asked to from several threads.
 
     Args:
         root: the suite's root file system, which is not changed.
-        unit: what to run.
-
-    Raises:
-        SuiteError: this host cannot make the namespaces for it.
+        engine: the CPU engine of linuxemu.
     """
-    words = " ".join(map(shlex.quote, unit.argv))
-    script = f"cd {shlex.quote(unit.cwd)} && {words}; exit $?"
-    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    with tempfile.TemporaryDirectory(prefix="conformance-") as scratch:
-        line = ["unshare", *user, "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child=KILL"]
-        line += ["sh", "-c", _NATIVE, "native", str(root), scratch, script]
-        return _run(line, {**ENVIRONMENT, **dict(unit.env)}, unit.timeout_s)
 
+    def __init__(self, root: Path, engine: str) -> None:
+        self._root, self._engine = root, engine
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._stopped = False
 
-def check_native(root: Path) -> None:
-    """Find out whether native runs are possible at all, so that their failure is not taken for a case's.
+    def native(self, unit: Unit) -> Outcome:
+        """Run a unit on the host's own kernel.
 
-    Raises:
-        SuiteError: they are not; the text says why.
-    """
-    from tools.suites.suite import Unit
+        Raises:
+            SuiteError: this host cannot make the namespaces for it.
+        """
+        words = " ".join(map(shlex.quote, unit.argv))
+        script = f"cd {shlex.quote(unit.cwd)} && {words}; exit $?"
+        user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+        with tempfile.TemporaryDirectory(prefix="conformance-") as scratch:
+            line = ["unshare", *user, "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child=KILL"]
+            line += ["sh", "-c", _NATIVE, "native", str(self._root), scratch, script]
+            return self._run(line, {**ENVIRONMENT, **dict(unit.env)}, unit.timeout_s)
 
-    try:
-        outcome = run_native(root, Unit("check", ("/bin/busybox", "echo", "here"), "/"))
-    except OSError as error:
-        raise SuiteError(f"native runs need unshare (util-linux): {error.strerror}") from None
-    if outcome.output != b"here\n":
-        text = outcome.output.decode("utf-8", "replace").strip()
-        raise SuiteError(f"native runs need namespaces, which this host does not give: {text}")
+    def guest(self, unit: Unit, limit_s: float) -> Outcome:
+        """Run a unit in linuxemu.
 
+        Args:
+            unit: what to run.
+            limit_s: the limit of time.
+        """
+        line = [sys.executable, "-m", "linuxemu", "run", "--quiet", "--root", str(self._root)]
+        line += ["--engine", self._engine, "--cwd", unit.cwd, "--timeout", f"{limit_s:g}"]
+        for name, value in {**ENVIRONMENT, **dict(unit.env)}.items():
+            line += ["--env", f"{name}={value}"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        return self._run([*line, "--", *unit.argv], environment, limit_s + _GRACE_S)
 
-def run_guest(root: Path, unit: Unit, engine: str, limit_s: float) -> Outcome:
-    """Run a unit in linuxemu.
+    def check(self) -> None:
+        """Find out whether native runs are possible at all, so that their failure is not taken for a case's.
 
-    Args:
-        root: the suite's root file system, which is not changed.
-        unit: what to run.
-        engine: the CPU engine.
-        limit_s: the limit of time.
-    """
-    line = [sys.executable, "-m", "linuxemu", "run", "--quiet", "--root", str(root), "--engine", engine]
-    line += ["--cwd", unit.cwd, "--timeout", f"{limit_s:g}"]
-    for name, value in {**ENVIRONMENT, **dict(unit.env)}.items():
-        line += ["--env", f"{name}={value}"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return _run([*line, "--", *unit.argv], environment, limit_s + _GRACE_S)
-
-
-def _run(line: list[str], env: dict[str, str], limit_s: float) -> Outcome:
-    """Runs a command in a session of its own; at its end nothing of it is left."""
-    start = time.monotonic()
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            line, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
+        Raises:
+            SuiteError: they are not; the text says why.
+        """
         try:
-            status = process.wait(limit_s)
-        except subprocess.TimeoutExpired:
-            status = _TIMED_OUT
-        finally:
-            process.kill()
-            process.wait()
-        seconds = time.monotonic() - start
-        output.seek(0)
-        return Outcome(128 - status if status < 0 else status, output.read(_MAX_OUTPUT), seconds)
+            outcome = self.native(Unit("check", ("/bin/busybox", "echo", "here"), "/"))
+        except OSError as error:
+            raise SuiteError(f"native runs need unshare (util-linux): {error.strerror}") from None
+        if outcome.output != b"here\n":
+            text = outcome.output.decode("utf-8", "replace").strip()
+            raise SuiteError(f"native runs need namespaces, which this host does not give: {text}")
 
+    def stop(self) -> None:
+        """End what is running, and let nothing more begin."""
+        self._stopped = True
+        for process in list(self._running):
+            process.kill()
+
+    def _run(self, line: list[str], env: dict[str, str], limit_s: float) -> Outcome:
+        """A command in a session of its own; at its end nothing of it is left."""
+        if self._stopped:
+            raise SuiteError("stopped")
+        start = time.monotonic()
+        with tempfile.TemporaryFile() as output:
+            process = subprocess.Popen(
+                line, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+            self._running.add(process)
+            try:
+                status = process.wait(limit_s)
+            except subprocess.TimeoutExpired:
+                status = _TIMED_OUT
+            finally:
+                process.kill()
+                process.wait()
+                self._running.discard(process)
+            if self._stopped:
+                raise SuiteError("stopped")
+            seconds = time.monotonic() - start
+            output.seek(0)
+            return Outcome(128 - status if status < 0 else status, output.read(_MAX_OUTPUT), seconds)

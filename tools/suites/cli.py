@@ -144,7 +144,7 @@ class _Run:
     def run(self) -> int:
         """Everything, in order."""
         options = self._options
-        cache = Path(options.cache) if options.cache else _cache()
+        cache = Path(options.cache) if options.cache else cache_dir()
         source = Path(options.source) if options.source else None
         prepared = prepare(self._suite, cache, source, options.jobs, _say)
         units = prepared.selected((*(options.only or ()), *(self._suite.slice if options.slice else ())))
@@ -231,7 +231,7 @@ class _Run:
         path.write_text(page.update(path.read_text("utf-8"), suite.name, row, known), "utf-8")
 
 
-def _cache() -> Path:
+def cache_dir() -> Path:
     from rootfs.cache import cache_dirs
 
     return Path(cache_dirs()[0]) / "conformance"

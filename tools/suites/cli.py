@@ -232,6 +232,7 @@ class _Run:
 
 
 def cache_dir() -> Path:
+    """Where fetched and built things and results are kept, unless told otherwise."""
     from rootfs.cache import cache_dirs
 
     return Path(cache_dirs()[0]) / "conformance"

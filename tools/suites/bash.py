@@ -47,7 +47,15 @@ class Bash(Suite):
         shutil.copy(work / "bash", home / "bash")
         for name in _HELPERS:
             shutil.copy(work / name, home / "tests" / name)
+            # Some tests leave the directory that their PATH begins with.
+            os.symlink(f"{HOME}/tests/{name}", root / "usr/local/bin" / name)
+        # Large files, with which some tests fill here-documents.
+        for path in (work / "config.h", work / "version.h", source / "y.tab.c"):
+            shutil.copy(path, home / path.name)
         os.symlink(f"{HOME}/bash", root / "bin/bash")
+        locales = root / "usr/lib/locale"
+        if (locales / "C.utf8").is_dir():
+            os.symlink("C.utf8", locales / "en_US.utf8")
 
     def units(self, root: Path) -> list[Unit]:
         """A unit for each script that runs one test."""

@@ -146,6 +146,7 @@ async def mmap(
         regular = _mappable(file, prot, shared, flags)
         pages = await pages_of(t, regular)
         vma = await mm.map(start, length, prot & PROT_BITS, kept, regular, offset, pages)
+        await regular.accessed(t)
     if flags & (MAP_POPULATE | MAP_LOCKED):
         await _populate(t, vma, start, start + length)
     return start

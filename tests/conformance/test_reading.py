@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -84,19 +85,35 @@ def test_the_units_of_busybox_are_its_applets_and_its_shells_directories(tmp_pat
     for name in ("cp/cp-works", "cp.tests", "sed.tests", "all_sourcecode.tests", "testing.sh"):
         (tests / name).touch()
     (tmp_path / "suite/shell/ash_test/ash-misc").mkdir(parents=True)
-    units = BusyBox().units(tmp_path)
+    units = BusyBox().units(tmp_path, tmp_path)
     assert [one.name for one in units] == ["cp", "sed", "ash-misc"]
     assert units[0].argv[-2:] == ("./runtest", "cp")
     assert units[2].argv[-1] == "ash-misc"
 
 
-def test_the_units_of_the_posix_suite_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+def test_the_units_of_the_posix_suite_are_programs_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    source = tmp_path / "conformance/interfaces"
     for name in ("fork", "raise"):
-        (tmp_path / "suite" / name).mkdir(parents=True)
+        (source / name).mkdir(parents=True)
     for name in ("fork/10-1", "fork/2-1", "fork/2-10", "fork/2-2", "raise/1-1"):
-        (tmp_path / "suite" / name).touch()
-    names = [one.name for one in Posix().units(tmp_path)]
+        (source / f"{name}.c").write_text("int main (void) { return 0; }\n")
+    (source / "raise/2-1.c").write_text("int only_compiles;\n")
+    names = [one.name for one in Posix().units(tmp_path, tmp_path)]
     assert names == ["fork/2-1", "fork/2-2", "fork/2-10", "fork/10-1", "raise/1-1"]
+
+
+def test_a_program_is_compiled_once_if_it_can_be(tmp_path: Path) -> None:
+    if shutil.which("gcc") is None:
+        pytest.skip("needs gcc")
+    source, root = tmp_path / "source", tmp_path / "root"
+    folder = source / "conformance/interfaces/raise"
+    folder.mkdir(parents=True)
+    (root / "suite").mkdir(parents=True)
+    (folder / "1-1.c").write_text("int main(void) { return 0; }\n")
+    (folder / "1-2.c").write_text("int main(void) { return nothing; }\n")
+    right, wrong = Posix().units(source, root)
+    assert [Posix().make(source, root, one) for one in (right, right, wrong, wrong)] == [True, True, False, False]
+    assert (root / "suite/raise/1-1").exists()
 
 
 def test_the_units_of_bash_are_the_scripts_that_run_one_test(tmp_path: Path) -> None:
@@ -104,7 +121,7 @@ def test_the_units_of_bash_are_the_scripts_that_run_one_test(tmp_path: Path) -> 
     tests.mkdir(parents=True)
     for name in ("run-all", "run-jobs", "run-alias", "run-minimal", "jobs.tests"):
         (tests / name).touch()
-    assert [one.name for one in Bash().units(tmp_path)] == ["alias", "jobs"]
+    assert [one.name for one in Bash().units(tmp_path, tmp_path)] == ["alias", "jobs"]
 
 
 @pytest.mark.parametrize("suite", [BusyBox(), Bash(), Posix()], ids=lambda suite: suite.name)

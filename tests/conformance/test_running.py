@@ -39,7 +39,7 @@ class Small(Suite):
         for path in source.glob("*.sh"):
             shutil.copy(path, root / HOME.lstrip("/") / path.name)
 
-    def units(self, root: Path) -> list[Unit]:
+    def units(self, source: Path, root: Path) -> list[Unit]:
         names = sorted(path.stem for path in (root / HOME.lstrip("/")).glob("*.sh"))
         return [Unit(name, ("/bin/busybox", "sh", f"./{name}.sh"), timeout_s=2.0) for name in names]
 

@@ -57,7 +57,7 @@ class Bash(Suite):
         if (locales / "C.utf8").is_dir():
             os.symlink("C.utf8", locales / "en_US.utf8")
 
-    def units(self, root: Path) -> list[Unit]:
+    def units(self, source: Path, root: Path) -> list[Unit]:
         """A unit for each script that runs one test."""
         tests = root / HOME.lstrip("/") / "tests"
         names = sorted(path.name for path in tests.glob("run-*") if path.name not in _NO_TESTS)

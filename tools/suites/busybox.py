@@ -70,7 +70,7 @@ class BusyBox(Suite):
             except (OSError, subprocess.CalledProcessError) as error:
                 raise SuiteError(f"cannot compile {name}.c: {error}") from None
 
-    def units(self, root: Path) -> list[Unit]:
+    def units(self, source: Path, root: Path) -> list[Unit]:
         """A unit for each applet that has tests, and one for each directory of the shell's."""
         home = root / HOME.lstrip("/")
         tests = home / "testsuite"

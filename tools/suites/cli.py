@@ -17,7 +17,7 @@ from tools.suites.bash import Bash
 from tools.suites.busybox import BusyBox
 from tools.suites.posix import Posix
 from tools.suites.store import Result, Store, program_version
-from tools.suites.suite import FAIL, PASS, SuiteError
+from tools.suites.suite import FAIL, PASS, SKIP, SuiteError
 from tools.suites.tree import make_root
 
 if TYPE_CHECKING:
@@ -85,8 +85,12 @@ class Prepared:
 
     def __init__(self, suite: Suite, version: str, folder: Path) -> None:
         self.suite, self.version, self.folder = suite, version, folder
-        self.root = folder / "root"
-        self.units = suite.units(self.root)
+        self.source, self.root = folder / "source", folder / "root"
+        self.units = suite.units(self.source, self.root)
+
+    def make(self, unit: Unit) -> bool:
+        """Build what a unit needs, unless that is done; whether it can run."""
+        return self.suite.make(self.source, self.root, unit)
 
     def selected(self, globs: Sequence[str]) -> list[Unit]:
         """The units whose names match.
@@ -146,7 +150,7 @@ class _Run:
         options = self._options
         cache = Path(options.cache) if options.cache else cache_dir()
         source = Path(options.source) if options.source else None
-        prepared = prepare(self._suite, cache, source, options.jobs, _say)
+        self._prepared = prepared = prepare(self._suite, cache, source, options.jobs, _say)
         units = prepared.selected((*(options.only or ()), *(self._suite.slice if options.slice else ())))
         whole = len(units) == len(prepared.units)
         self._runner = running.Runner(prepared.root, options.engine)
@@ -155,7 +159,7 @@ class _Run:
         here = f"{options.engine}-{program_version()}.jsonl"
         self._here = Store(prepared.folder / here, fresh=options.fresh or source is not None)
         self._carry_out(units)
-        return self._conclude(prepared, units, whole)
+        return self._conclude(units, whole)
 
     def _carry_out(self, units: Sequence[Unit]) -> None:
         """Runs what has not run, several at a time, and prints the cases of a unit when it has."""
@@ -177,8 +181,11 @@ class _Run:
 
     def _unit(self, unit: Unit) -> list[Verdict]:
         native = self._native.get(unit.name)
-        if native is None:
+        if native is None and self._prepared.make(unit):
             native = self._keep(self._native, unit, self._runner.native(unit))
+        elif native is None:
+            native = Result({unit.name: SKIP}, 0.0, "it cannot be built")
+            self._native.put(unit.name, native)
         self._seconds[0] += native.seconds
         if self._options.native or PASS not in native.cases.values():
             return verdict.judge_native(native)
@@ -204,30 +211,30 @@ class _Run:
         store.put(unit.name, result)
         return result
 
-    def _conclude(self, prepared: Prepared, units: Sequence[Unit], whole: bool) -> int:
+    def _conclude(self, units: Sequence[Unit], whole: bool) -> int:
         options = self._options
         verdicts = [one for unit in units for one in self._verdicts[unit.name]]
         counted = verdict.figures(verdicts, *self._seconds)
         stale = self._known.stale([one.case for one in verdicts] + [unit.name for unit in units]) if whole else []
         for glob in stale:
             print(f"STALE {self._file.relative_to(ROOT)}: {glob!r} is no case")
-        print(report.summary(self._suite.name, prepared.version, counted, native_only=options.native))
+        print(report.summary(self._suite.name, self._prepared.version, counted, native_only=options.native))
         if options.junit:
             report.write_junit(Path(options.junit), self._suite.name, verdicts, self._outputs)
         if options.update_docs:
             if not whole or options.native:
                 raise SuiteError("--update-docs is for whole runs on both sides")
-            self._update_docs(prepared, counted)
+            self._update_docs(counted)
         return 1 if stale or any(one.unexpected for one in verdicts) else 0
 
-    def _update_docs(self, prepared: Prepared, counted: verdict.Figures) -> None:
+    def _update_docs(self, counted: verdict.Figures) -> None:
         path = ROOT / "docs/conformance.md"
         folder = ROOT / "tests/expectations"
         known = {
             name: expectations.load(folder / f"{name}.toml", self._options.engine).entries for name in SUITES
         }
         suite = self._suite
-        row = page.row(suite.name, suite.title, f"{suite.package} {prepared.version}", counted)
+        row = page.row(suite.name, suite.title, f"{suite.package} {self._prepared.version}", counted)
         path.write_text(page.update(path.read_text("utf-8"), suite.name, row, known), "utf-8")
 
 

@@ -100,8 +100,12 @@ class Suite(ABC):
         """
 
     @abstractmethod
-    def units(self, root: Path) -> list[Unit]:
+    def units(self, source: Path, root: Path) -> list[Unit]:
         """What can be run of the suite that `build` has put into `root`, in order."""
+
+    def make(self, source: Path, root: Path, unit: Unit) -> bool:
+        """Build what one unit needs, before it runs for the first time; whether it can run then."""
+        return True
 
     @abstractmethod
     def cases(self, unit: Unit, outcome: Outcome) -> dict[str, str]:

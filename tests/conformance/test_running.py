@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers import busybox
+from tests.helpers import busybox, wait_until
 from tools.suites import cli, debian
+from tools.suites.running import Runner
 from tools.suites.store import Result, Store, program_version
 from tools.suites.suite import FAIL, HOME, PASS, Suite, SuiteError, Unit
+from tools.suites.tree import make_root
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,6 +95,24 @@ def test_what_takes_too_long_has_failed(suite: Small, tmp_path: Path) -> None:
         pytest.skip("needs a static BusyBox on this host")
     assert run(tmp_path, "--native", "--only", "slow", "--junit", str(tmp_path / "j.xml")) == 0
     assert 'message="fail natively"' in (tmp_path / "j.xml").read_text()
+
+
+@pytest.mark.native
+def test_stopping_ends_what_runs_and_lets_nothing_begin(tmp_path: Path) -> None:
+    if busybox() is None:
+        pytest.skip("needs a static BusyBox on this host")
+    make_root(tmp_path / "root", None)
+    runner = Runner(tmp_path / "root", "unicorn")
+    endless = Unit("endless", ("/bin/busybox", "sleep", "1000"), "/")
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(runner.native, endless), pool.submit(runner.guest, endless, 1000.0)]
+        wait_until(lambda: runner.running == 2)
+        runner.stop()
+        for one in runs:
+            with pytest.raises(SuiteError, match="stopped"):
+                one.result(20)
+    with pytest.raises(SuiteError, match="stopped"):
+        runner.native(endless)
 
 
 def test_a_name_that_nothing_has_is_one_line(

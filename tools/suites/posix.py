@@ -63,8 +63,12 @@ class Posix(Suite):
         path = next(path for folder in _FOLDERS if (path := source / folder / f"{unit.name}.c").exists())
         target.parent.mkdir(exist_ok=True)
         flags = [*_FLAGS, f"-I{source / 'include'}", f"-I{path.parent}"]
-        line = ["gcc", *flags, "-o", str(target), str(path), *_LIBRARIES]
-        return subprocess.run(line, capture_output=True, check=False).returncode == 0
+        new = target.with_name(f".{target.name}")
+        line = ["gcc", *flags, "-o", str(new), str(path), *_LIBRARIES]
+        if subprocess.run(line, capture_output=True, check=False).returncode:
+            return False
+        new.replace(target)
+        return True
 
     def cases(self, unit: Unit, outcome: Outcome) -> dict[str, str]:
         """One case, by the exit status."""

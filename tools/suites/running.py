@@ -14,7 +14,7 @@ from tools.suites.suite import ENVIRONMENT, Outcome, SuiteError, Unit
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-SLOWER = 6.0
+SLOWER = 12.0
 """A guest gets at most so many times the time that a native run may take."""
 
 # A suite may set the clock of a machine that is its own; it must not set this one's.
@@ -96,6 +96,11 @@ class Runner:
         if outcome.output != b"here\n":
             text = outcome.output.decode("utf-8", "replace").strip()
             raise SuiteError(f"native runs need namespaces, which this host does not give: {text}")
+
+    @property
+    def running(self) -> int:
+        """How many units run at this moment."""
+        return len(self._running)
 
     def stop(self) -> None:
         """End what is running, and let nothing more begin."""

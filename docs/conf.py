@@ -48,7 +48,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(syscalls\.server\.)?Unsupported"),
     # What lies behind the supported names.
     (r"py:.*", r"(linuxemu\.(idl|kernel|messages|testing\.(system|script))|syscalls)\..*"),
-    (r"py:.*", r"(Message|TrapFrame|Kernel|KernelTask|Task|Service|Server|Wrap|Handler|LinuxServer|SysError)"),
+    (r"py:.*", r"(Message|TrapFrame|Kernel|KernelTask|Task|Service|Server|Trace|Wrap|Handler|LinuxServer|SysError)"),
     (r"py:.*", r"AbstractContextManager"),
 ]
 

@@ -6,6 +6,7 @@ importing the handlers stays cheap and no call inspects anything afterwards.
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,6 +33,8 @@ class Syscall:
     """One system call: number, name, handler, level of support, the errors it can fail with."""
 
     __slots__ = ("_errors", "handler", "name", "notes", "number", "support")
+    _FIRST = 1
+    """The first parameter of the function that is an argument: the one before is the task."""
 
     def __init__(
         self, number: int, name: str, handler: Handler, support: str, notes: str, errors: str = ""
@@ -48,11 +51,16 @@ class Syscall:
         """Names of the error numbers that the handler can return, sorted."""
         return tuple(sorted(set(self._errors.split())))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the arguments, in order."""
+        code = self.handler.__code__
+        return code.co_varnames[self._FIRST : code.co_argcount]
+
     def arguments(self) -> list[tuple[str, Arg]]:
         """Name and `Arg` of each argument, in order."""
         hints = self._hints()
-        code = self.handler.__code__
-        names = code.co_varnames[1 : code.co_argcount]
+        names = self.names
         found = [(name, self._arg(name, hints[name])) for name in names]
         for index, (name, arg) in enumerate(found):
             if arg.format == "buffer" and not arg.length:
@@ -73,7 +81,8 @@ class Syscall:
         """The handler's annotations, evaluated."""
         from typing import get_type_hints
 
-        return get_type_hints(self.handler, localns=_annotation_names(), include_extras=True)
+        names = ChainMap(self.handler.__globals__, _annotation_names())
+        return get_type_hints(self.handler, localns=names, include_extras=True)
 
     def _arg(self, name: str, hint: Any) -> Arg:
         """What an annotation says."""

@@ -53,11 +53,12 @@ from syscalls.abi.flags import (
 from syscalls.errors import Interrupted, OutOfMemory, SysError
 from syscalls.objects.console import Console
 from syscalls.objects.credentials import Credentials
-from syscalls.objects.delivery import deliver
+from syscalls.objects.delivery import deliver, resume
 from syscalls.objects.device import DeviceTable
 from syscalls.objects.exit import exit_group
 from syscalls.objects.futex import FutexTable, exit_robust_list
 from syscalls.objects.process import ProcessTable
+from syscalls.objects.rseq import watch
 from syscalls.objects.signal import force_fault
 from syscalls.objects.task import Task, TaskExited
 from syscalls.objects.timers import ClockSettings
@@ -66,10 +67,11 @@ from syscalls.vfs.filesystem import errno_of
 from syscalls.vfs.mount import MountNamespace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from syscalls.objects.process import Process
     from syscalls.objects.tracing import Tracer
+    from syscalls.vfs.filesystem import FileSystem
     from syscalls.vfs.inode import Inode
 
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
@@ -144,6 +146,8 @@ class LinuxServer(Server):
         self.pool: list[int] = []
         """Frames from vm that hold nothing yet."""
         self._missing: dict[tuple[str, bytes], int] = {}
+        self._told: TrapFrame | None = None
+        """The call that something missing was recorded of last."""
         self.tracer: Tracer | None = None
         self.main: Process | None = None
         self.ended: Callable[[Process], object] = lambda process: None
@@ -153,6 +157,8 @@ class LinuxServer(Server):
         self.boot_ns = 0
         self.new_memfs: Callable[[], int]
         """Makes an empty file server for a tmpfs mount; returns its task id."""
+        self.memory_files: FileSystem | None = None
+        """Where files of memfd_create live, mounted nowhere; made with the first."""
         self._invoke: dict[int, registry.Invoke] = {}
         self._kept: dict[Inode, None] = {}
         self._refills = 0
@@ -172,7 +178,7 @@ class LinuxServer(Server):
             result = await invoke(t, frame)
             rax = result & _MASK if result else 0
         except SysError as error:
-            rax = -error.errno & _MASK
+            rax = self._failed(t, frame, error.errno)
         except Interrupted as interrupted:
             t.restart = interrupted.restart
             rax = -4 & _MASK
@@ -182,24 +188,31 @@ class LinuxServer(Server):
             await exit_group(t, SIGKILL)
             return None
         except RpcError as error:
-            rax = -errno_of(error.code) & _MASK
+            rax = self._failed(t, frame, errno_of(error.code))
         except Exception as error:
             await self._oops(t, error)
             return None
         frame = t.frame
         frame = TrapFrame._make(frame[:5] + (rax,) + frame[6:])
         if t.attention or t.restart:
-            after = await self._tail(t, frame, True)
+            after = await self._tail(t, deliver(t, frame, True))
             if after is None:
                 return None
             frame = after
         t.in_kernel = False
         return AbiHookReply(frame)
 
-    async def _tail(self, t: Task, frame: TrapFrame, in_syscall: bool) -> TrapFrame | None:
+    def _failed(self, t: Task, frame: TrapFrame, errno: int) -> int:
+        """The result register of a call that failed; ENOSYS is recorded even if the handler has not done it."""
+        if errno == ENOSYS and self._told is not frame:
+            call = registry.TABLE.get(frame.rax)
+            self.unsupported(call.name if call is not None else f"syscall_{frame.rax:#x}", t)
+        return -errno & _MASK
+
+    async def _tail(self, t: Task, owed: Awaitable[TrapFrame]) -> TrapFrame | None:
         """Signals, stops and the end, before a task returns to user mode; None if it does not return."""
         try:
-            return await deliver(t, frame, in_syscall)
+            return await owed
         except TaskExited:
             pass
         except OutOfMemory:
@@ -209,12 +222,12 @@ class LinuxServer(Server):
         return None
 
     async def _return_to_user(self, t: Task, m: AbiHook) -> AbiHookReply | None:
-        """The INITIAL and INTERRUPT hooks: signals, and for a new task its first registers."""
+        """The INITIAL and INTERRUPT hooks: signals, what rseq(2) promises, and for a new task its first registers."""
         frame = t.frame if m.type == HOOK_INITIAL else m.frame
         t.frame = frame
         t.in_kernel = True
-        if t.attention:
-            after = await self._tail(t, frame, False)
+        if t.attention or t.rseq is not None:
+            after = await self._tail(t, resume(t, frame))
             if after is None:
                 return None
             frame = after
@@ -246,7 +259,7 @@ class LinuxServer(Server):
         frame = t.frame = self.port.get_frame(t.ktask)
         cr2 = address if vector == VECTOR_PAGE_FAULT else None
         force_fault(t, signo, code, address, trap_number=vector, trap_error=error_code, trap_cr2=cr2)
-        after = await self._tail(t, frame, False)
+        after = await self._tail(t, deliver(t, frame, False))
         if after is None:
             return None
         self.port.set_frame(t.ktask, after)
@@ -321,8 +334,10 @@ class LinuxServer(Server):
         key = what, t.comm if t is not None else b""
         if key in self._missing or len(self._missing) < MOST_KINDS:
             self._missing[key] = self._missing.get(key, 0) + 1
-        if t is not None and t.tracer is not None:
-            t.tracer.unsupported(t, what)
+        if t is not None:
+            self._told = t.frame
+            if t.tracer is not None:
+                t.tracer.unsupported(t, what)
 
     def missing(self) -> list[Unsupported]:
         """What was asked for and is not supported, in the order of the first time."""
@@ -412,6 +427,8 @@ class LinuxServer(Server):
         t.ktask = ktask
         self.by_ktask[ktask] = t
         port.set_space(ktask, t.mm.space)
+        if t.rseq is not None:
+            watch(t, t.rseq)
         port.task_start(ktask, like.ktask if like is not None else None)
 
     def give_back(self, ktask: int) -> None:

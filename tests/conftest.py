@@ -29,6 +29,7 @@ COMPILERS = {
     "glibc": ("gcc", "-static"),
     "glibc-pie": ("gcc", "-static-pie"),
     "musl": ("musl-gcc", "-static"),
+    "dynamic": ("gcc",),
 }
 
 
@@ -86,10 +87,11 @@ def shared_tmp(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class GuestCompiler:
-    """Compiles the programs of tests/guest, each once for a whole run of the suite."""
+    """Compiles the C programs of a directory, each once for a whole run of the suite."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, sources: Path = GUEST_SOURCES) -> None:
         self.directory = directory
+        self.sources = sources
 
     def __call__(self, name: str, flavour: str) -> Path:
         """The static program made of `name`.c, or a skipped test when there is no such compiler."""
@@ -97,14 +99,15 @@ class GuestCompiler:
         if shutil.which(command) is None:
             package = "musl-tools" if command == "musl-gcc" else command
             pytest.skip(f"no {command} to compile with (Debian: apt-get install {package})")
-        source = GUEST_SOURCES / f"{name}.c"
-        key = hashlib.sha256(source.read_bytes() + (GUEST_SOURCES / "t.h").read_bytes()).hexdigest()[:12]
+        source = self.sources / f"{name}.c"
+        texts = [source.read_bytes(), *(header.read_bytes() for header in sorted(self.sources.glob("*.h")))]
+        key = hashlib.sha256(b"".join(texts)).hexdigest()[:12]
         program = self.directory / f"{name}-{flavour}-{key}"
         if not program.exists():
             self.directory.mkdir(exist_ok=True)
             # Under a name of this worker's own first: two may compile the same program at once.
             partial = program.with_name(f"{program.name}.{os.getpid()}")
-            line = [command, *flags, "-O1", "-w", "-I", str(GUEST_SOURCES), "-o", str(partial), str(source)]
+            line = [command, *flags, "-O1", "-w", "-I", str(self.sources), "-o", str(partial), str(source)]
             subprocess.run(line, check=True)
             partial.rename(program)
         return program

@@ -101,7 +101,7 @@ def guest_result(
 def cli_words(*words: str) -> list[str]:
     """The command line of the tool, in the IPC mode of this run of the suite."""
     line = [sys.executable, "-m", "linuxemu", *words]
-    if STRICT_IPC and words and words[0] == "run":
+    if STRICT_IPC and words and words[0] in ("run", "trace"):
         line.insert(4, "--strict-ipc")
     return line
 
@@ -116,7 +116,7 @@ def cli(*words: str, stdin: bytes = b"", timeout_s: float = 100, **options: Any)
 
 def tool_environment() -> dict[str, str]:
     """The environment the tool runs in: the caller's, finding this checkout."""
-    return {**os.environ, "PYTHONPATH": str(ROOT), "LINUXEMU_REPORT": ""}
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def wait_until(condition: Callable[[], bool], *, timeout_s: float = 20.0) -> None:

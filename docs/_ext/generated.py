@@ -97,13 +97,15 @@ def _fields(message: MessageClass) -> str:
 
 
 def syscalls(_: str) -> str:
-    """Every system call there is, a section for each family of handlers."""
+    """Every system call of Linux, a section for each family; those without a handler too."""
     from syscalls import handlers
-    from syscalls.registry import TABLE
+    from syscalls.abi.numbers import X86_64
+    from syscalls.signatures import signature_of
 
     handlers.load()
     families: dict[str, list[Syscall]] = {}
-    for call in sorted(TABLE.values(), key=lambda call: call.name):
+    declared = [call for number in X86_64.values() if (call := signature_of(number)) is not None]
+    for call in sorted(declared, key=lambda call: call.name):
         families.setdefault(call.handler.__module__.rpartition(".")[2], []).append(call)
     lines = []
     for family, calls in sorted(families.items()):

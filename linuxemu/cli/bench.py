@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         " in turn, so that a change of the machine's speed meets all of them. Medians of several runs.",
     )
     add = parser.add_argument
-    add("--only", action="append", default=[], metavar="NAME", help="only this figure (repeatable)")
+    add("--only", action="append", default=[], metavar="NAME", help="only this figure, or with commas these")
     add("--runs", type=_positive, default=5, metavar="N", help="runs of each measurement (5)")
     add("--json", action="store_true", help="print everything as JSON instead of a table")
     add("--check", action="store_true", help="exit with 1 when a limit is missed")
@@ -77,6 +77,7 @@ def _readme() -> Path:
 def _measure(host: Host, only: list[str], runs: int) -> list[Line]:
     known = figures(host)
     names = [figure.name for figure in known]
+    only = [name for words in only for name in words.split(",")]
     for name in only:
         if name not in names:
             raise LinuxEmuError(f"no figure {name!r}; there are {', '.join(names)}")

@@ -82,20 +82,16 @@ def table() -> list[Entry]:
     """All calls, by number."""
     from syscalls import handlers
     from syscalls.abi.numbers import X86_64
-    from syscalls.registry import TABLE
     from syscalls.rpcs import RPCS
+    from syscalls.signatures import signature_of
 
     handlers.load()
     entries = []
     for name, number in sorted(X86_64.items(), key=lambda item: item[1]):
-        call = TABLE.get(number)
-        if call is None:
-            entries.append(Entry(number, name, UNSUPPORTED, "", (), (), ()))
-            continue
-        code = call.handler.__code__
-        arguments = code.co_varnames[1 : code.co_argcount]
+        call = signature_of(number)
+        assert call is not None, name
         messages = tuple(RPCS.get(name, "").split())
-        entries.append(Entry(number, name, call.support, call.notes, arguments, call.errors, messages))
+        entries.append(Entry(number, name, call.support, call.notes, call.names, call.errors, messages))
     return entries
 
 
@@ -119,7 +115,7 @@ def text(entries: Iterable[Entry], *, details: bool) -> Iterable[str]:
         details: tell arguments, errors and messages as well.
     """
     for entry in entries:
-        arguments = f"({', '.join(entry.arguments)})" if details and entry.support != UNSUPPORTED else ""
+        arguments = f"({', '.join(entry.arguments)})" if details else ""
         yield f"{entry.number:3}  {entry.support:<11}  {entry.name}{arguments}"
         if entry.notes:
             yield f"{'':18}{entry.notes}"

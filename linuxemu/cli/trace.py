@@ -116,6 +116,8 @@ def parse(words: list[str]) -> TraceCommand | str:
     if "--json" in values and "--unsupported" not in values:
         raise UsageError("--json needs --unsupported; for calls: --format json")
     environment, unset = _environment(values.get("--env", []))
+    if "--unsupported" in values:
+        _check_report(values, options, form)
     machine = machine_options(_for_machine(values, environment, options), argv, USAGE)
     return TraceCommand(
         machine=machine._replace(env={**machine.env, **dict.fromkeys(unset)}),
@@ -125,6 +127,20 @@ def parse(words: list[str]) -> TraceCommand | str:
         unsupported="--unsupported" in values,
         json="--json" in values,
     )
+
+
+def _check_report(values: Values, options: TraceOptions, form: str) -> None:
+    """Refuse what --unsupported would leave out without a word."""
+    in_vain = {
+        "--rpc": "--rpc" in values,
+        "--format json (but --json does)": form == "json",
+        "-c or -C": options.summary is not None,
+        "-k": options.stack_traces,
+        "-e inject or fault": bool(options.injections),
+    }
+    for spelled, given in in_vain.items():
+        if given:
+            raise UsageError(f"--unsupported shows no calls: {spelled} does not go with it")
 
 
 def _is_for_servers(spec: str) -> bool:

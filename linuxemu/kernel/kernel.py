@@ -393,6 +393,12 @@ class Kernel(Rendezvous, Traps):
             raise RpcError(ERR_INVALID_ARG)
         task.interrupted = True
 
+    def watch_preemption(self, task: Task, word: int | None) -> None:
+        """See `Port.watch_preemption`."""
+        if task.on_hook is None or (word is not None and word & 7):
+            raise RpcError(ERR_INVALID_ARG)
+        task.watched = word
+
     # -- notifications --------------------------------------------------------------------------------
 
     def notify(self, dst: int, bits: int) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from linuxemu.kernel.frames import FrameAllocator
 
+_WRITE_READY = PTE_PRESENT | PTE_WRITABLE
 _TABLE_LINK = PTE_PRESENT | PTE_WRITABLE | PTE_USER
 _EAGER_COPIES = 48
 """How many recently written pages a clone copies instead of sharing them."""
@@ -96,6 +97,11 @@ class AddressSpace:
         """The last-level entry of an address, 0 where there is none."""
         leaf = self.leaves.get(vaddr >> 21)
         return self._words[leaf + ((vaddr >> 12) & 511)] if leaf is not None else 0
+
+    def is_clear(self, vaddr: int) -> bool:
+        """Whether the eight bytes at an address, a multiple of 8, can be written and are zero."""
+        entry = self.entry(vaddr)
+        return entry & _WRITE_READY == _WRITE_READY and not self._words[(entry & PTE_ADDRESS | vaddr & 0xFF8) >> 3]
 
     def map(self, vaddr: int, frame: int, flags: int) -> None:
         """Map one page, taking a reference to the frame; an existing mapping is replaced.

@@ -282,6 +282,19 @@ class Port:
         """
         self._kernel.task_interrupt(self._paged(tid))
 
+    def watch_preemption(self, tid: int, word: int | None) -> None:
+        """Make a task trap with the INTERRUPT hook when it goes on after others could run (extension).
+
+        Args:
+            tid: the task.
+            word: address of eight bytes in its memory; there is no hook while they can be written and are zero. None
+                ends the watch.
+        Raises:
+            RpcError: as for other calls on a task; ERR_INVALID_ARG if it has no hooks, or if the
+                address is not a multiple of 8.
+        """
+        self._kernel.watch_preemption(self._paged(tid), word)
+
     def _state(self, tid: int) -> CpuState:
         state = self._paged(tid).state
         if state is None:

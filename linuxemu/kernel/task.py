@@ -42,7 +42,7 @@ class Task:
     __slots__ = (
         "activity", "entry", "exception", "flags", "fresh", "interrupted", "loaded", "name", "notifications",
         "on_exception", "on_fault", "on_hook", "outbox", "paged", "pager", "port", "priority", "receives",
-        "senders", "sends", "server", "space", "state", "status", "sys_ns", "tid", "user_ns",
+        "senders", "sends", "server", "space", "state", "status", "sys_ns", "tid", "user_ns", "watched",
     )  # fmt: skip
 
     def __init__(self, tid: int, name: str, flags: int, pager: int) -> None:
@@ -61,6 +61,8 @@ class Task:
         """The INITIAL hook was not sent yet."""
         self.interrupted = False
         """The INTERRUPT hook is to be sent before the task runs on."""
+        self.watched: int | None = None
+        """Address of a word: unless it is clear, that hook is sent whenever others could run in between."""
         self.loaded = False
         """The pager gave it registers to go on with after an exception."""
         self.entry = 0

@@ -30,7 +30,7 @@ _STOPS_ALL = (KeyboardInterrupt, SystemExit)
 HOOK_INITIAL = 1
 HOOK_SYSCALL = 2
 HOOK_INTERRUPT = 3
-"""Extension: the pager asked for the task with task_interrupt."""
+"""Extension: the pager asked for the task with task_interrupt or watch_preemption."""
 
 EXCEPTION_GRACE_EXIT = 0
 EXCEPTION_INVALID_MSG_FROM_PAGER = 1
@@ -132,9 +132,16 @@ class Traps:
         self.look_around()
         if self.runnable or self.ready or self.stopped:
             if task.status is RUNNABLE:
-                self.runnable.append(task)
+                self.requeue(task)
             return True
         return task.status is not RUNNABLE or (task.interrupted and not self._side_hook(task))
+
+    def requeue(self, task: Task) -> None:
+        """A task goes on after others could run; a pager that watches for that hears of it before (extension)."""
+        word, space = task.watched, task.space
+        if word is not None and space is not None and not space.is_clear(word):
+            task.interrupted = True
+        self.runnable.append(task)
 
     def look_around(self) -> None:
         """See `Kernel.look_around`."""
@@ -207,7 +214,7 @@ class Traps:
         assert task.state is not None
         self.cpu.set_frame(task.state, reply.frame)
         if queue:
-            self.runnable.append(task)
+            self.requeue(task)
 
     def _fault_answered(self, task: Task, reply: Any, error: BaseException | None, queue: bool) -> None:
         """A page_fault reply carries nothing; an error word becomes an exception."""
@@ -216,7 +223,7 @@ class Traps:
         if error is not None or type(reply) is not PageFaultReply:
             self._odd_reply(task, reply, error)
         elif queue:
-            self.runnable.append(task)
+            self.requeue(task)
 
     def _exception_handled(self, task: Task, _: Any, error: BaseException | None, queue: bool) -> None:
         """The pager has seen the exception: it destroyed the task, or gave it registers to go on with."""
@@ -224,7 +231,7 @@ class Traps:
         if task.status is BLOCKED and task.loaded and error is None:
             task.status = RUNNABLE
             if queue:
-                self.runnable.append(task)
+                self.requeue(task)
 
     def _death_reported(self, task: Task, _: Any, error: BaseException | None, queue: bool) -> None:
         """The pager knows that the task cannot go on: it waits to be destroyed."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from json import dumps
 from typing import TYPE_CHECKING
 
-from linuxemu.trace.jsonlog import JsonLog
-from linuxemu.trace.logs import NoLog, SummaryLog
+from linuxemu.trace.jsonlog import JsonLog, json_line
+from linuxemu.trace.logs import Log, SummaryLog
 from linuxemu.trace.options import STATUSES
 from linuxemu.trace.output import open_output
 from linuxemu.trace.plan import Plans
-from linuxemu.trace.report import Report, ReportTracer, report_json, report_lines
+from linuxemu.trace.report import Report, report_lines, report_objects
+from linuxemu.trace.reporting import ReportTracer
 from linuxemu.trace.stacks import Stacks
 from linuxemu.trace.style import Style
 from linuxemu.trace.summary import Summary
@@ -19,12 +19,15 @@ from linuxemu.trace.text import Layout, TextLog
 from linuxemu.trace.tracer import Tracer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from linuxemu.kernel.interpose import Wrap
     from linuxemu.session import Session
     from linuxemu.trace.call import Call
     from linuxemu.trace.options import TraceOptions
     from linuxemu.trace.output import Output
-    from linuxemu.trace.tracer import Log
+    from linuxemu.trace.paths import Paths
+    from linuxemu.trace.tracer import StackOf
 
 
 def style_of(options: TraceOptions) -> Style:
@@ -51,7 +54,8 @@ def layout_of(options: TraceOptions) -> Layout:
         pointer=options.instruction_pointer,
         number=options.syscall_number,
         exits="exit" not in options.quiet,
-        attached="attach" not in options.quiet,
+        attached="attach" not in options.quiet and options.output is None,
+        superseded="thread-execve" not in options.quiet,
     )
 
 
@@ -69,14 +73,17 @@ class Tracing:
         options: of the command line.
         form: "text" or "json".
         rpc: show the messages that calls became.
+        out: where it goes, instead of what the options say.
     Raises:
         OutputError: the trace cannot be written where it is to go.
     """
 
-    def __init__(self, options: TraceOptions, form: str = "text", rpc: bool = False) -> None:
+    def __init__(
+        self, options: TraceOptions, form: str = "text", rpc: bool = False, out: Output | None = None
+    ) -> None:
         self._options = options
         self._form = form
-        self._out = _open(options)
+        self._out = out or _open(options)
         self._log: Log | None = None
         self._rpcs = None
         self.observe: Wrap | None = None
@@ -99,10 +106,34 @@ class Tracing:
             session.now_ns,
             follow=options.follow_forks,
             detach=options.detach_on_execve,
+            about=self._about(),
+            dump=self._dump(),
             tampering=Tampering(options.injections) if options.injections else None,
             rpcs=self._rpcs,
-            stack=Stacks().lines if options.stack_traces else None,
+            stack=self._stack(),
         )
+
+    def _stack(self) -> StackOf | None:
+        if not self._options.stack_traces:
+            return None
+        return Stacks().places if self._form == "json" else Stacks().lines
+
+    def _about(self) -> Paths | None:
+        """Which calls -P wants."""
+        if not self._options.trace_path:
+            return None
+        from linuxemu.trace.paths import Paths
+
+        return Paths(self._options.trace_path)
+
+    def _dump(self) -> Callable[[Call], list[str]] | None:
+        """What -e read and -e write want to see."""
+        reads, writes = self._options.read, self._options.write
+        if not reads and not writes:
+            return None
+        from linuxemu.trace.dump import lines
+
+        return lambda call: lines(call, reads, writes)
 
     def _make_log(self, session: Session) -> Log:
         options = self._options
@@ -110,19 +141,21 @@ class Tracing:
         exits = "exit" not in options.quiet
         log: Log
         if options.summary_only:
-            log = NoLog()
+            log = Log()
         elif self._form == "json":
             log = JsonLog(self._out, shows, options.signals, session.realtime_ns, exits)
         else:
-            log = TextLog(self._out, layout_of(options), shows, options.signals, session.realtime_ns)
+            log = TextLog(self._out, layout_of(options), shows, options.signals, session.realtime_ns, style_of(options))
         if options.summary is not None:
-            log = SummaryLog(log, Summary(options.summary), self._out, shows, options.summary.wall_clock)
+            log = SummaryLog(log, Summary(options.summary), self._out, options.summary.wall_clock)
         return log
 
     def _has_status(self, call: Call) -> bool:
-        """Whether -e status wants a call that has ended."""
-        if call.result is None:
-            return ("unfinished" if call.restart else "unavailable") in self._options.status
+        """Whether -e status wants a call that has ended. One that a signal interrupted has failed."""
+        if call.detached:
+            return "detached" in self._options.status
+        if call.result is None and not call.restart:
+            return "unfinished" in self._options.status
         return ("failed" if call.failed else "successful") in self._options.status
 
     def close(self) -> str:
@@ -138,13 +171,14 @@ class Reporting:
 
     Args:
         options: of the command line: where it goes, and the look of values.
+        out: where it goes, instead of what the options say.
     Raises:
         OutputError: it cannot be written where it is to go.
     """
 
-    def __init__(self, options: TraceOptions) -> None:
+    def __init__(self, options: TraceOptions, out: Output | None = None) -> None:
         self._options = options
-        self._out = _open(options)
+        self._out = out or _open(options)
         self._report = Report()
 
     def trace(self, session: Session) -> ReportTracer:
@@ -154,7 +188,7 @@ class Reporting:
         return ReportTracer(
             self._report,
             Stacks().site,
-            log=NoLog(),
+            log=Log(),
             style=style_of(options),
             plans=plans,
             shows=options.shows,
@@ -162,11 +196,15 @@ class Reporting:
             follow=True,
         )
 
+    def finish(self) -> Report:
+        """The report of a run that is over."""
+        self._report.finish()
+        return self._report
+
     def close(self, json: bool) -> str:
         """Write the report; returns why it could not be written, empty if it was."""
-        self._report.finish()
-        entries = self._report.entries()
-        lines = map(dumps, report_json(entries)) if json else report_lines(entries)
-        self._out.write(0, "".join(f"{line}\n" for line in lines))
+        report = self.finish()
+        lines = map(json_line, report_objects(report)) if json else (f"{line}\n" for line in report_lines(report))
+        self._out.write(0, "".join(lines))
         self._out.close()
         return self._out.failure

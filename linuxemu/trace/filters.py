@@ -52,7 +52,7 @@ class Descriptors:
     def __init__(self, numbers: frozenset[int] = frozenset(), others: bool = False) -> None:
         self.numbers, self.others = numbers, others
 
-    def __contains__(self, number: int) -> bool:
+    def __contains__(self, number: object) -> bool:
         return (number in self.numbers) != self.others
 
     def __bool__(self) -> bool:

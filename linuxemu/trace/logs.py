@@ -1,79 +1,85 @@
-"""Logs that write no line per call: nothing at all, and the table of counts."""
+"""Logs: what they hear of, and the one that counts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linuxemu.trace.plan import NAMES
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
 
     from linuxemu.trace.call import Call
     from linuxemu.trace.output import Output
     from linuxemu.trace.summary import Summary
-    from linuxemu.trace.tracer import Log
     from syscalls.objects.siginfo import SigInfo
     from syscalls.objects.task import Task
 
 
-class NoLog:
-    """Writes nothing."""
+class Log:
+    """Who writes down what a tracer hears; this one writes nothing."""
 
     def enter(self, call: Call, parts: list[str]) -> None:
-        """See `linuxemu.trace.tracer.Log`."""
+        """A call begins, with the texts of the arguments known so far."""
 
     def blocks(self, call: Call) -> None:
-        """See `linuxemu.trace.tracer.Log`."""
+        """A call that has begun has to wait."""
 
     def leave(self, call: Call, parts: list[str]) -> None:
-        """See `linuxemu.trace.tracer.Log`."""
+        """A call ends, with the texts of the remaining arguments."""
+
+    def lost(self, call: Call) -> None:
+        """A call never returns: its task is about to end."""
+
+    def attached(self, t: Task, child: Task) -> None:
+        """A traced task has made another one that is traced, too."""
+
+    def detached(self, t: Task) -> None:
+        """A task is not traced any more; the call in which that happens ends afterwards, if it is watched."""
 
     def signaled(self, t: Task, info: SigInfo) -> None:
-        """See `linuxemu.trace.tracer.Log`."""
+        """A task takes a signal."""
 
     def stopped(self, t: Task, signo: int) -> None:
-        """See `linuxemu.trace.tracer.Log`."""
+        """A task stops."""
 
     def superseded(self, t: Task, tid: int) -> None:
-        """See `linuxemu.trace.tracer.Log`."""
+        """A thread becomes the leader of its process, and gets its tid, by execve."""
 
-    def exited(self, t: Task, status: int, call: Call | None) -> None:
-        """See `linuxemu.trace.tracer.Log`."""
+    def exited(self, t: Task, status: int) -> None:
+        """A task has ended."""
 
     def close(self) -> None:
-        """See `linuxemu.trace.tracer.Log`."""
+        """Everything is over."""
 
 
-class SummaryLog:
+class SummaryLog(Log):
     """Counts calls, and writes the table when everything is over (-c, -C).
 
     Args:
         then: the log that hears of everything, too.
         summary: where calls are counted.
         out: where the table goes.
-        shows: whether a call that has ended counts; None for every one.
         wall_clock: the time that a call waited counts, too (-w).
+
+    As with strace every call that has a name counts, whatever -e status says.
     """
 
-    def __init__(
-        self, then: Log, summary: Summary, out: Output, shows: Callable[[Call], bool] | None, wall_clock: bool
-    ) -> None:
+    def __init__(self, then: Log, summary: Summary, out: Output, wall_clock: bool) -> None:
         self._then = then
         self._summary = summary
         self._out = out
-        self._shows = shows
         self._wall_clock = wall_clock
-        self.enter, self.blocks = then.enter, then.blocks
-        self.signaled, self.stopped, self.superseded = then.signaled, then.stopped, then.superseded
-        self.exited = then.exited
+        for name in ("enter", "blocks", "lost", "attached", "detached", "signaled", "stopped", "superseded", "exited"):
+            setattr(self, name, getattr(then, name))
 
     def leave(self, call: Call, parts: list[str]) -> None:
-        """See `linuxemu.trace.tracer.Log`."""
+        """See `linuxemu.trace.logs.Log`."""
         self._then.leave(call, parts)
-        if self._shows is None or self._shows(call):
+        if call.plan.number in NAMES:
             ns = call.end_ns - call.begin_ns if self._wall_clock or not call.busy_ns else call.busy_ns
             self._summary.add(call.plan.name, ns, call.failed)
 
     def close(self) -> None:
-        """See `linuxemu.trace.tracer.Log`."""
+        """See `linuxemu.trace.logs.Log`."""
         self._out.write(0, "".join(f"{line}\n" for line in self._summary.lines()))
         self._then.close()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import select
 import subprocess
 from typing import Protocol
 
 from linuxemu.errors import LinuxEmuError
 
 _SHELL = "/bin/sh"
+_MOST_FILES = 256
+"""Files of tasks that are open at a time; those of others are opened again when they have something to say."""
 
 
 class OutputError(LinuxEmuError):
@@ -54,9 +58,18 @@ class FileOutput:
         data = text.encode("utf-8", "surrogateescape")
         try:
             while data:
-                data = data[os.write(self._fd, data) :]
+                data = data[self._write_some(data) :]
         except OSError as error:
             self.failure = f"{self._name}: {error.strerror}"
+
+    def _write_some(self, data: bytes) -> int:
+        while True:
+            try:
+                return os.write(self._fd, data)
+            except BlockingIOError:  # whoever shares the file has made it a non-blocking one
+                poller = select.poll()
+                poller.register(self._fd, select.POLLOUT)
+                poller.poll()
 
     def ended(self, tid: int) -> None:
         """See `Output`."""
@@ -99,6 +112,8 @@ class SeparateOutput:
                 return
             self._files[tid] = file
             self._seen.add(tid)
+            if len(self._files) > _MOST_FILES:
+                self.ended(next(iter(self._files)))
         file.write(tid, text)
         self.failure = file.failure
 
@@ -126,12 +141,13 @@ class CommandOutput(FileOutput):
 
     def __init__(self, command: str) -> None:
         try:
-            # A group of its own: ^C is for the program, the command reads on to the end.
-            self._process = subprocess.Popen(
-                [_SHELL, "-c", command], stdin=subprocess.PIPE, process_group=0, bufsize=0
-            )
-        except OSError as error:
-            raise OutputError(f"cannot run {command!r}: {error.strerror}") from None
+            # ^C is for the program, the command reads on to the end. It stays in the group of the terminal all the
+            # same: pagers ask it for keys.
+            line = [_SHELL, "-c", f"trap '' INT QUIT\n{command}"]
+            self._process = subprocess.Popen(line, stdin=subprocess.PIPE, bufsize=0)
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            raise OutputError(f"cannot run {command!r}: {why}") from None
         assert self._process.stdin is not None
         super().__init__(self._process.stdin.fileno(), f"| {command}")
 
@@ -160,6 +176,14 @@ def open_file(name: str, append: bool = False) -> FileOutput:
         raise OutputError(f"cannot open {name}: {why}") from None
 
 
+def _standard_error() -> FileOutput:
+    # A descriptor of its own: should the caller have closed number 2, the next file to be opened would take it.
+    try:
+        return FileOutput(fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, 3), "standard error", owned=True)
+    except OSError as error:
+        raise OutputError(f"cannot write to standard error: {error.strerror}") from None
+
+
 def open_output(name: str | None, command: bool = False, append: bool = False, separate: bool = False) -> Output:
     """What -o, -A and -ff ask for.
 
@@ -172,7 +196,7 @@ def open_output(name: str | None, command: bool = False, append: bool = False, s
         OutputError: it cannot be written to.
     """
     if name is None:
-        return FileOutput(2, "standard error")
+        return _standard_error()
     if command:
         return CommandOutput(name)
     if not separate:

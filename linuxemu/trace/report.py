@@ -2,110 +2,161 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from linuxemu.trace.call import Call, NotResident
-from linuxemu.trace.tracer import Tracer
-from syscalls.abi.errno import ENOSYS
+from linuxemu.trace.jsonlog import place_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Iterator
 
-    from linuxemu.messages import TrapFrame
+    from linuxemu.trace.stack import Place
     from syscalls.objects.process import Process
-    from syscalls.objects.task import Task
-    from syscalls.registry import Invoke
 
-
-class Site(NamedTuple):
-    """Where a program made a call.
-
-    Args:
-        address: of the instruction behind the `syscall`.
-        module: path of the file that it is in, empty if it is in none.
-        symbol: "function+0x12", and the line of its source if that is known; empty without symbols.
-    """
-
-    address: int
-    module: str
-    symbol: str
-
-    def __str__(self) -> str:
-        where = f"{self.module}, {self.address:#x}" if self.module else f"{self.address:#x}"
-        return f"{self.symbol} ({where})" if self.symbol else where
+MOST_KINDS = 1000
+"""Entries that a report has at most: what asks for ever new things shall not fill the memory."""
+MOST_TEXTS = 8
+"""Different arguments from one place that have entries of their own."""
+_MOST_PIDS = 8
+_ADDRESS = re.compile(r"\b0x[0-9a-f]{5,16}\b")
 
 
 class Request(NamedTuple):
-    """What makes two requests one entry of the report."""
+    """Something that is not supported, as a program asked for it.
+
+    Args:
+        number: of the system call.
+        name: of the system call.
+        what: what of it is missing: the name, or more exactly "ioctl: FS_IOC_GETFLAGS".
+        text: the call with its arguments.
+        result: what the program saw.
+        comm: the name of the program.
+        site: where in the program the call was made.
+    """
 
     number: int
+    name: str
     what: str
     text: str
     result: str
     comm: str
-    site: Site
+    site: Place
+
+
+class End:
+    """How some of the processes of an entry ended, with the number of calls that they made in between."""
+
+    def __init__(self) -> None:
+        self.times = self.most = 0
+        self.fewest: int | None = None
+
+    def add(self, calls: int) -> None:
+        """One more."""
+        self.times += 1
+        self.fewest = calls if self.fewest is None else min(self.fewest, calls)
+        self.most = max(self.most, calls)
+
+    def __str__(self) -> str:
+        if self.fewest != self.most:
+            return f"after {self.fewest} to {self.most} more calls ({self.times} times)"
+        text = f"after {self.most} more call{'' if self.most == 1 else 's'}"
+        return text if self.times == 1 else f"{text} ({self.times} times)"
 
 
 class Entry:
     """One entry: a request, how often it came, and what became of those who made it.
 
     Args:
-        request: what was asked.
+        request: what was asked, the first time.
     """
 
     def __init__(self, request: Request) -> None:
         self.request = request
         self.count = 0
-        self.pids: dict[int, Process] = {}
+        self.pids: list[int] = []
+        """The first processes that made it."""
+        self.processes = 0
         self.carried_on = 0
-        """Processes that went on and ended well, or have not ended."""
-        self.ends: dict[str, int] = {}
-        """How the others ended -> how many."""
+        """Processes that ended well, or went on to run another program."""
+        self.ends: dict[str, End] = {}
+        """How the others ended: "exited with 1", "killed by SIGABRT", "had not ended"."""
+
+    def outcome(self) -> str:
+        """What became of the processes, in words."""
+        parts = [f"{how} {end}" for how, end in self.ends.items()]
+        if self.carried_on:
+            parts.insert(0, f"carried on ({self.carried_on} processes)" if self.ends else "carried on")
+        return "; ".join(parts)
+
+    def who(self) -> str:
+        """The program and its processes, in words."""
+        pids = ", ".join(map(str, self.pids))
+        more = self.processes - len(self.pids)
+        return f"{self.request.comm} (pid {pids}{f' and {more} more' if more else ''})"
 
 
 class Report:
     """Everything that was asked for in vain during a run."""
 
     def __init__(self) -> None:
-        self._entries: dict[Request, Entry] = {}
-        self._since: dict[Process, dict[Request, int]] = {}
+        self._entries: dict[tuple[object, ...], Entry] = {}
+        self._texts: dict[tuple[object, ...], int] = {}
+        self._since: dict[Process, dict[Entry, int]] = {}
         self._calls: dict[Process, int] = {}
+        self.left_out = 0
+        """Requests of kinds that there was no room for."""
 
     def add(self, process: Process, request: Request) -> None:
         """A process has made a request."""
-        entry = self._entries.get(request)
+        entry = self._entry(request)
         if entry is None:
-            entry = self._entries[request] = Entry(request)
+            self.left_out += 1
+            return
         entry.count += 1
-        entry.pids[process.pid] = process
-        self._since.setdefault(process, {})[request] = self._calls.get(process, 0)
+        since = self._since.setdefault(process, {})
+        if entry not in since:
+            entry.processes += 1
+            if len(entry.pids) < _MOST_PIDS:
+                entry.pids.append(process.pid)
+        since[entry] = self._calls.setdefault(process, 0)
+
+    def _entry(self, request: Request) -> Entry | None:
+        """The entry of a request; where only addresses differ it is the same."""
+        place = request.number, request.what, request.result, request.comm, request.site[:6]
+        key = (*place, _ADDRESS.sub("", request.text))
+        entry = self._entries.get(key)
+        if entry is None and self._texts.get(place, 0) >= MOST_TEXTS:
+            request = request._replace(text=f"{request.name}(...)")
+            key = (*place, "")
+            entry = self._entries.get(key)
+        if entry is None and len(self._entries) < MOST_KINDS:
+            entry = self._entries[key] = Entry(request)
+            self._texts[place] = self._texts.get(place, 0) + 1
+        return entry
 
     def called(self, process: Process) -> None:
         """A process makes a system call."""
-        if process in self._since:
-            self._calls[process] = self._calls.get(process, 0) + 1
+        if process in self._calls:
+            self._calls[process] += 1
 
     def ended(self, process: Process, how: str) -> None:
-        """A process is gone.
+        """A process is gone, or runs another program.
 
         Args:
             process: which one.
-            how: "" if it exited with 0, else words.
+            how: "" if all went well, else words.
         """
         calls = self._calls.pop(process, 0)
-        for request, then in self._since.pop(process, {}).items():
-            entry = self._entries[request]
-            if not how:
+        for entry, then in self._since.pop(process, {}).items():
+            if how:
+                entry.ends.setdefault(how, End()).add(calls - then)
+            else:
                 entry.carried_on += 1
-                continue
-            after = calls - then
-            text = f"{how} after {after} more {'call' if after == 1 else 'calls'}"
-            entry.ends[text] = entry.ends.get(text, 0) + 1
 
     def finish(self) -> None:
-        """The run is over: who has not ended carried on."""
+        """The run is over."""
         for process in list(self._since):
-            self.ended(process, "")
+            self.ended(process, "had not ended")
 
     def entries(self) -> list[Entry]:
         """The entries, the most frequent first."""
@@ -116,121 +167,53 @@ class Report:
         return sorted(self._entries.values(), key=order)
 
 
-class ReportTracer(Tracer):
-    """Watches every call but looks at those alone that ask for what is not there.
-
-    Args:
-        report: where they go.
-        site: finds out where a call comes from.
-        options: as of `Tracer`.
-    """
-
-    def __init__(
-        self, report: Report, site: Callable[[Task, TrapFrame], Awaitable[Site]], **options: Any
-    ) -> None:
-        super().__init__(**options)
-        self.report = report
-        self._site = site
-
-    def watch(self, number: int, invoke: Invoke) -> Invoke:
-        """See `syscalls.objects.tracing.Tracer`."""
-        plan, report = self._plans.of(number), self.report
-
-        async def watched(t: Task, frame: TrapFrame) -> int | None:
-            if t.tracer is not self:
-                return await invoke(t, frame)
-            process = t.process
-            report.called(process)
-            call = self._current[t] = Call(t, plan, frame, self._style)
-            try:
-                call.result = result = await self._serve(call, invoke(t, frame))
-            finally:
-                self._current.pop(t, None)
-            if result == -ENOSYS and not call.unsupported:
-                call.unsupported.append(plan.name)
-            if call.unsupported:
-                await self._record(call)
-            return result
-
-        return watched
-
-    async def _record(self, call: Call) -> None:
-        t = call.t
-        parts = await self._shown(call, call.plan.entry) + await self._shown(call, call.plan.exit)
-        text = f"{call.plan.name}({', '.join(parts)})"
-        comm = t.comm.decode(errors="replace")
-        site = await self._site(t, call.frame)
-        for what in call.unsupported:
-            self.report.add(t.process, Request(call.plan.number, what, text, call.result_text(), comm, site))
-
-    async def _shown(self, call: Call, show: Callable[[Call], list[str]]) -> list[str]:
-        try:
-            return show(call)
-        except NotResident as miss:
-            return await self._texts(call, show, miss)
-
-    def exited(self, t: Task, status: int) -> None:
-        """See `syscalls.objects.tracing.Tracer`."""
-        super().exited(t, status)
-        process = t.process
-        if process.live:
-            return
-        signo = status & 0x7F
-        code = status >> 8 & 0xFF
-        how = f"killed by signal {signo}" if signo else f"exited with {code}" if code else ""
-        self.report.ended(process, how)
-
-
-def report_lines(entries: Iterable[Entry]) -> list[str]:
+def report_lines(report: Report) -> Iterator[str]:
     """The report as text."""
-    entries = list(entries)
+    entries = report.entries()
     if not entries:
-        return ["nothing was asked for that is not supported"]
-    total = sum(entry.count for entry in entries)
-    kinds = f"{len(entries)} {'kind' if len(entries) == 1 else 'kinds'} of requests"
-    lines = [f"{kinds}, {total} in all, are not supported:"]
+        yield "Nothing was asked for that is not supported."
+        return
+    total = sum(entry.count for entry in entries) + report.left_out
+    yield f"Not supported: {_many(len(entries), 'kind')} of requests, made {_many(total, 'time')}."
     for entry in entries:
         request = entry.request
-        extra = "" if request.what.partition(":")[0] == request.text.partition("(")[0] == request.what else request.what
-        lines += ["", f"{entry.count:7}  {request.text} = {request.result}"]
-        lines += [f"         missing: {extra}"] if extra else []
-        lines.append(f"         number {request.number}, by {who(entry)}, at {request.site}")
-        lines.append(f"         then {outcome(entry)}")
-    return lines
+        yield ""
+        yield f"{entry.count:5} x {request.text} = {request.result}"
+        if request.what != request.name:
+            yield f"        missing  {request.what}"
+        yield f"        by       {entry.who()}"
+        yield f"        at       {str(request.site).removeprefix(' > ')}"
+        yield f"        then     {entry.outcome()}"
+    if report.left_out:
+        yield ""
+        yield f"{report.left_out:5} x more, of other kinds"
 
 
-def who(entry: Entry) -> str:
-    """The processes of an entry."""
-    pids = list(entry.pids)
-    shown = ", ".join(map(str, pids[:5])) + (f" and {len(pids) - 5} more" if len(pids) > 5 else "")
-    return f"{entry.request.comm} (pid {shown})"
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-def outcome(entry: Entry) -> str:
-    """What became of the processes of an entry."""
-    parts = []
-    if entry.carried_on:
-        many = f" ({entry.carried_on} processes)" if entry.ends and entry.carried_on > 1 else ""
-        parts.append(f"carried on{many}")
-    parts += [text if times == 1 else f"{text} ({times} times)" for text, times in entry.ends.items()]
-    return "; ".join(parts) or "is at it still"
-
-
-def report_json(entries: Iterable[Entry]) -> list[dict[str, Any]]:
-    """The report as objects, one per entry."""
-    return [
-        {
-            "number": entry.request.number,
-            "name": entry.request.text.partition("(")[0],
-            "missing": entry.request.what,
-            "call": entry.request.text,
-            "result": entry.request.result,
+def report_objects(report: Report) -> Iterator[dict[str, Any]]:
+    """The report as objects, one per entry; docs/trace.md describes their fields."""
+    for entry in report.entries():
+        request = entry.request
+        yield {
+            "type": "unsupported",
+            "number": request.number,
+            "name": request.name,
+            "missing": request.what,
+            "call": request.text,
+            "result": request.result,
             "count": entry.count,
-            "comm": entry.request.comm,
-            "pids": list(entry.pids),
-            "site": entry.request.site._asdict(),
+            "comm": request.comm,
+            "pids": entry.pids,
+            "processes": entry.processes,
+            "site": place_fields(request.site),
             "carried_on": entry.carried_on,
-            "ends": entry.ends,
+            "ends": [
+                {"how": how, "times": end.times, "fewest_calls": end.fewest, "most_calls": end.most}
+                for how, end in entry.ends.items()
+            ],
         }
-        for entry in entries
-    ]
+    if report.left_out:
+        yield {"type": "more", "count": report.left_out}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from linuxemu.errors import RpcError
 from linuxemu.messages import AbiHook, Exception_, PageFault
 from linuxemu.servers.ool import OolServer
-from linuxemu.testing.show import show_message, show_reply
+from linuxemu.testing.show import show_message, show_reply, show_value
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
@@ -20,14 +20,16 @@ if TYPE_CHECKING:
     from linuxemu.trace.call import Call
 
 _TRAPS = (AbiHook, PageFault, Exception_)
+_SHORT = 64
+"""Characters of a reply with many fields that are shown; what begins within them is shown to its end."""
 
 
 class Rpc:
     """One message of a call.
 
     Args:
-        src: name of the sender.
-        dst: name of the server.
+        src: name of the sender, with its role behind an @ if it has one (docs/faults.md).
+        dst: name of the server, likewise.
         request: the message.
         depth: 0 for one that the Linux server sent, 1 for one sent on behalf of that, and so on.
         begin_ns: when it was sent, on the tracer's clock.
@@ -46,8 +48,29 @@ class Rpc:
         self.error: int | None = None
 
     def __str__(self) -> str:
-        answer = "..." if self.end_ns is None else show_reply(self.reply, self.error)
-        return f"{self.src} -> {self.dst}: {show_message(self.request)} = {answer}"
+        return self.text()
+
+    def text(self, short: bool = False) -> str:
+        """Sender, receiver, message and reply; long data is cut short.
+
+        Args:
+            short: so are replies with many fields.
+        """
+        return f"{self.src} -> {self.dst}: {show_message(self.request)} = {self.answer(short)}"
+
+    def answer(self, short: bool = False) -> str:
+        """The reply, or the error; "..." if there is none yet."""
+        if self.end_ns is None:
+            return "..."
+        reply = self.reply
+        if not short or self.error is not None or reply is None:
+            return show_reply(reply, self.error)
+        text = ""
+        for (name, _), value in zip(reply.FIELDS, reply, strict=True):
+            if len(text) > _SHORT:
+                return f"{text}, ..."
+            text += f"{', ' if text else ''}{name}={show_value(value)}"
+        return text or "()"
 
 
 class RpcWatch:
@@ -64,14 +87,15 @@ class RpcWatch:
         """See `linuxemu.kernel.interpose.Wrap`."""
         if isinstance(task.server, OolServer) or message in _TRAPS:
             return method
-        dst, now_ns, tasks = task.name, kernel.host.now_ns, kernel.tasks
+        now_ns, tasks = kernel.host.now_ns, kernel.tasks
 
         async def observed(src: int, request: Any) -> Any:
             call = self._call
             if call is None:
                 return await method(src, request)
             sender = tasks.get(src)
-            rpc = Rpc(sender.name if sender is not None else "kernel", dst, request, self._depth, now_ns())
+            name = _name(sender) if sender is not None else "kernel"
+            rpc = Rpc(name, _name(task), request, self._depth, now_ns())
             call.rpcs.append(rpc)
             try:
                 rpc.reply = await self._run(call, self._depth + 1, method(src, request))
@@ -107,3 +131,8 @@ class RpcWatch:
                 raise
             except BaseException as error:  # noqa: BLE001 - it is the handler's
                 step, value = coro.throw, error
+
+
+def _name(task: KernelTask) -> str:
+    role = task.server.role if task.server is not None else ""
+    return f"{task.name}@{role}" if role else task.name

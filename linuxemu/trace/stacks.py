@@ -9,8 +9,7 @@ from linuxemu.errors import RpcError
 from linuxemu.trace import instruction
 from linuxemu.trace.call import PAGE, NotResident
 from linuxemu.trace.module import LARGEST, Mapping, Modules
-from linuxemu.trace.report import Site
-from linuxemu.trace.stack import stack_lines
+from linuxemu.trace.stack import Place, place_of, stack_lines
 from linuxemu.trace.unwind import Frame, registers_of, unwind
 from syscalls.abi.flags import PROT_EXEC
 from syscalls.errors import SysError
@@ -49,24 +48,21 @@ class Stacks:
         head = [f" > {found.text} [{found.address:#x}]"] if found is not None else []
         return head + stack_lines(frames)
 
-    async def site(self, t: Task, frame: TrapFrame) -> Site:
-        """Where a call comes from: the function that holds the `syscall`, or its nearest caller with a name."""
-        memory = _Memory(t)
-        frames = await self._frames(memory, await self._mappings(t), frame)
-        for found in frames:
-            module = found.mapping.module
-            address = found.mapping.address_of(found.inside)
-            if module is None or address is None:
-                continue
-            symbol = module.symbol(address)
-            if symbol is None:
-                continue
-            line = module.line(address)
-            source = f" at {line.file}:{line.number}" if line is not None else ""
-            behind = address + found.pc - found.inside - symbol[1]
-            return Site(frame.rip, frames[0].mapping.path.decode(errors="replace"), f"{symbol[0]}+{behind:#x}{source}")
-        path = frames[0].mapping.path.decode(errors="replace") if frames else ""
-        return Site(frame.rip, path, "")
+    async def places(self, t: Task, frame: TrapFrame) -> list[Place]:
+        """The functions that have not returned, the one that made the call first; arguments as of `lines`."""
+        frames = await self._frames(_Memory(t), await self._mappings(t), frame)
+        return [place_of(found) for found in frames]
+
+    async def site(self, t: Task, frame: TrapFrame) -> Place:
+        """Where a call comes from: the function that holds the `syscall`, or its nearest caller with a line of source.
+
+        Without lines of source it is the nearest one with a name.
+        """
+        found = await self.places(t, frame)
+        if not found:
+            return Place("", "", 0, frame.rip, "", 0, frame.rip)
+        with_line = (place for place in found if place.file)
+        return next(with_line, None) or next((place for place in found if place.function), found[0])
 
     async def _frames(self, memory: _Memory, mappings: _Mappings, frame: TrapFrame) -> list[Frame]:
         return await memory.ask(lambda: unwind(registers_of(frame), memory.read, mappings.find))

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 _ARGUMENTS = registry.ARGUMENT_INDEX
 
 
-async def poke(t: Task, frame: TrapFrame, pokes: Sequence[Poke]) -> bool:
+async def poke(call: Call, pokes: Sequence[Poke]) -> bool:
     """Write to where arguments point to; whether anything was written."""
     done = False
     for one in pokes:
-        if one.argument >= len(_ARGUMENTS):
+        if one.argument >= len(call.args):
             continue
         try:
-            await t.mem.write(frame[_ARGUMENTS[one.argument]], one.data)
+            await call.mem.write(call.frame[_ARGUMENTS[one.argument]], one.data)
             done = True
         except (SysError, OutOfMemory):
             pass  # as strace, what cannot be written is left
@@ -53,16 +53,26 @@ async def delay(t: Task, ns: int) -> None:
 
 async def before(call: Call, injection: Injection) -> None:
     """What happens as the call begins; its arguments are shown afterwards."""
-    t = call.t
-    poked = await poke(t, call.frame, injection.poke_enter)
-    marks = []
-    if injection.error is not None or injection.retval is not None:
-        marks.append("(INJECTED)")
-    elif poked or injection.poke_exit:
-        marks.append("(INJECTED: args)")
+    call.injected = marks(injection, await poke(call, injection.poke_enter))
+    call.forced = injection.retval is not None
+
+
+def marks(injection: Injection, poked: bool) -> str:
+    """What stands behind the result of a call.
+
+    Args:
+        injection: what is done to the call.
+        poked: something was written to where its arguments point to.
+    """
+    returns = injection.error is not None or injection.retval is not None
+    found = []
+    if poked:
+        found.append("(INJECTED: args, retval)" if returns else "(INJECTED: args)")
+    elif returns:
+        found.append("(INJECTED)")
     if injection.delay_enter_ns or injection.delay_exit_ns:
-        marks.append("(DELAYED)")
-    call.injected = " ".join(marks)
+        found.append("(DELAYED)")
+    return " ".join(found)
 
 
 async def serve(call: Call, injection: Injection, invoke: Invoke) -> int | None:
@@ -83,8 +93,8 @@ async def serve(call: Call, injection: Injection, invoke: Invoke) -> int | None:
 
 async def after(call: Call, injection: Injection) -> None:
     """What happens when the call has ended."""
-    if injection.poke_exit:
-        await poke(call.t, call.frame, injection.poke_exit)
+    if await poke(call, injection.poke_exit):
+        call.injected = marks(injection, True)
     if injection.delay_exit_ns:
         await delay(call.t, injection.delay_exit_ns)
 

@@ -31,7 +31,7 @@ _POKE = re.compile(r"@arg([1-7])=(0[xX])?((?:[0-9a-fA-F]{2})*)", re.ASCII)
 _RETVAL = re.compile(r"\s*([+-]?)(0[xX][0-9a-fA-F]{1,16}|[0-9]{1,22})", re.ASCII)
 
 # Errors that the kernel keeps to itself (include/linux/errno.h); strace takes their names, too.
-_KERNEL_ERRORS = {
+KERNEL_ERRORS = {
     "ERESTARTSYS": 512,
     "ERESTARTNOINTR": 513,
     "ERESTARTNOHAND": 514,
@@ -191,8 +191,8 @@ def _error(text: str) -> int:
     number = getattr(errno, name, None) if name[:1] == "E" and name.isalnum() else None
     if isinstance(number, int) and errno.errno_name(number) == name:  # strace knows no second names
         return number
-    if name in _KERNEL_ERRORS:
-        return _KERNEL_ERRORS[name]
+    if name in KERNEL_ERRORS:
+        return KERNEL_ERRORS[name]
     found = _COUNT.fullmatch(text)
     if found is None or not 0 < int(found[1]) <= _MAX_ERRNO:
         raise ValueError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import coroutine
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from linuxemu.errors import RpcError
 from linuxemu.trace import formats, tamper
@@ -16,47 +16,29 @@ from syscalls.vfs.filesystem import errno_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+    from typing import TypeAlias
 
     from linuxemu.kernel import Waiter
     from linuxemu.messages import TrapFrame
+    from linuxemu.trace.logs import Log
+    from linuxemu.trace.paths import Paths
     from linuxemu.trace.rpcs import RpcWatch
+    from linuxemu.trace.stack import Place
     from linuxemu.trace.style import Style
     from linuxemu.trace.tampering import Injection, Tampering
+    from syscalls.objects.process import Process
     from syscalls.objects.siginfo import SigInfo
     from syscalls.objects.task import Task
     from syscalls.registry import Invoke
 
+    StackOf: TypeAlias = Callable[[Task, TrapFrame], Awaitable[Sequence[str | Place]]]
+    """Finds the user stack of a task in a system call, see `Call.stack`."""
+
 _EXECVE = X86_64["execve"]
-_EXECS = (_EXECVE, X86_64["execveat"])
+EXECS = (_EXECVE, X86_64["execveat"])
+"""The calls that run another program."""
 _SIGN = 1 << 63
-
-
-class Log(Protocol):
-    """Who writes down what a tracer hears."""
-
-    def enter(self, call: Call, parts: list[str]) -> None:
-        """A call begins, with the texts of the arguments known so far."""
-
-    def blocks(self, call: Call) -> None:
-        """A call that has begun has to wait."""
-
-    def leave(self, call: Call, parts: list[str]) -> None:
-        """A call ends, with the texts of the remaining arguments."""
-
-    def signaled(self, t: Task, info: SigInfo) -> None:
-        """A task takes a signal."""
-
-    def stopped(self, t: Task, signo: int) -> None:
-        """A task stops."""
-
-    def superseded(self, t: Task, tid: int) -> None:
-        """A thread becomes the leader of its process by execve."""
-
-    def exited(self, t: Task, status: int, call: Call | None) -> None:
-        """A task ends, in a call that never returns if there is one."""
-
-    def close(self) -> None:
-        """Everything is over."""
+_T = TypeVar("_T")
 
 
 class Tracer:
@@ -73,7 +55,8 @@ class Tracer:
         about: whether a call that begins is to be watched; None for every one (-P).
         tampering: what is done to calls (-e inject).
         rpcs: notes the messages that calls become (--rpc).
-        stack: finds the lines of a task's user stack (-k).
+        dump: finds the lines of the data that a call has read or written (-e read, -e write).
+        stack: finds a task's user stack (-k), see `Call.stack`.
     """
 
     def __init__(
@@ -86,10 +69,11 @@ class Tracer:
         *,
         follow: bool = False,
         detach: bool = False,
-        about: Callable[[Call], bool] | None = None,
+        about: Paths | None = None,
+        dump: Callable[[Call], list[str]] | None = None,
         tampering: Tampering | None = None,
         rpcs: RpcWatch | None = None,
-        stack: Callable[[Task, TrapFrame], Awaitable[list[str]]] | None = None,
+        stack: StackOf | None = None,
     ) -> None:
         formats.load()
         self.log = log
@@ -100,32 +84,41 @@ class Tracer:
         self._follow = follow
         self._detach = detach
         self._about = about
+        self._dump = dump
         self._tampering = tampering
         self._rpcs = rpcs
         self._stack = stack
         self._current: dict[Task, Call] = {}
+        self._names: dict[Task, str] = {}
+        """Of the last call of each task."""
+        self._zombies: dict[Process, Task] = {}
+        """Leaders that have ended while other threads go on; Linux tells of them when the process ends."""
 
     # -- what the Linux server tells ---------------------------------------------------------------------
 
     def watch(self, number: int, invoke: Invoke) -> Invoke:
         """See `syscalls.objects.tracing.Tracer`."""
+        unseen = self._unseen(invoke) if self._detach and number in EXECS else invoke
         if not self._shows(number):
-            return invoke
+            return unseen
         plan, style, now_ns = self._plans.of(number), self._style, self._now_ns
-        about, leave = self._about, self._leave
+        about, leave, names, name = self._about, self._leave, self._names, plan.name
         special = self._tampering is not None or self._stack is not None
 
         async def traced(t: Task, frame: TrapFrame) -> int | None:
             if t.tracer is not self:
                 return await invoke(t, frame)
             call = Call(t, plan, frame, style)
-            if about is not None and not about(call):
-                return await invoke(t, frame)
+            call.before, names[t] = names.get(t, ""), name
+            if about is not None and not await self._ask(call, about):
+                return await unseen(t, frame)
             injection = await self._prepare(call) if special else None
             try:
                 parts = plan.entry(call)
             except NotResident as miss:
                 parts = await self._texts(call, plan.entry, miss)
+            except Exception as error:
+                parts = _undecoded(call, error)
             self.log.enter(call, parts)
             self._current[t] = call
             call.begin_ns = now_ns()
@@ -146,6 +139,17 @@ class Tracer:
 
         return traced
 
+    def _unseen(self, invoke: Invoke) -> Invoke:
+        """An execve that is not shown: it lets its task go all the same."""
+
+        async def unseen(t: Task, frame: TrapFrame) -> int | None:
+            result = await invoke(t, frame)
+            if t.tracer is self and not result:
+                self._let_go(t)
+            return result
+
+        return unseen
+
     async def _prepare(self, call: Call) -> Injection | None:
         """The stack, and what is to be done to the call."""
         if self._stack is not None:
@@ -158,6 +162,8 @@ class Tracer:
         return injection
 
     async def _leave(self, call: Call) -> None:
+        if call.t.fatal_signal_pending():
+            return  # it is killed, so that nobody sees a result: `exited` tells of the call
         call.end_ns = self._now_ns()
         self._current.pop(call.t, None)
         plan = call.plan
@@ -165,9 +171,18 @@ class Tracer:
             parts = plan.exit(call)
         except NotResident as miss:
             parts = await self._texts(call, plan.exit, miss)
+        except Exception as error:
+            parts = _undecoded(call, error)
+        if self._dump is not None:
+            call.dump = await self._ask(call, self._dump)
+        if self._detach and plan.number in EXECS and call.result == 0:
+            call.detached = True
+            self._let_go(call.t)
         self.log.leave(call, parts)
-        if self._detach and plan.number in _EXECS and call.result == 0:
-            call.t.tracer = None
+
+    def _let_go(self, t: Task) -> None:
+        t.tracer = None
+        self.log.detached(t)
 
     async def _serve(self, call: Call, handler: Any) -> int:
         """The result of a handler, errors as negative numbers; the log hears of it if the handler has to wait."""
@@ -190,31 +205,53 @@ class Tracer:
 
     async def _texts(self, call: Call, show: Callable[[Call], list[str]], miss: NotResident) -> list[str]:
         """What a formatter says once the pages it needs are there."""
+        call.partial = {}
+        await self._bring_in(call, miss)
+        try:
+            return await self._ask(call, show)
+        except Exception as error:
+            return _undecoded(call, error)
+        finally:
+            call.partial = None
+
+    async def _ask(self, call: Call, question: Callable[[Call], _T]) -> _T:
+        """The answer of a function that reads the task's memory, which is asked again when pages are missing."""
         while True:
             try:
-                await call.mem.read_some(miss.addr, 1)
-            except (SysError, RpcError):
-                if call.unreadable is None:
-                    call.unreadable = set()
-                call.unreadable.add(miss.addr // PAGE)
-            try:
-                return show(call)
-            except NotResident as again:
-                miss = again
+                return question(call)
+            except NotResident as miss:
+                await self._bring_in(call, miss)
+
+    async def _bring_in(self, call: Call, miss: NotResident) -> None:
+        call.misses += 1
+        try:
+            await call.mem.read_some(miss.addr, 1)
+        except (SysError, RpcError):
+            if call.unreadable is None:
+                call.unreadable = set()
+            call.unreadable.add(miss.addr // PAGE)
 
     async def started(self, t: Task, path: bytes, argv: Sequence[bytes], envp: Sequence[bytes]) -> None:
         """See `syscalls.objects.tracing.Tracer`."""
         t.tracer = self
-        if not self._shows(_EXECVE):
+        if self._about is not None:
+            await self._about.resolve(t)
+        if not self._shows(_EXECVE) or (self._about is not None and path not in self._about):
             return
         from linuxemu.trace.formats.strings import path_text, words
 
         plan = self._plans.of(_EXECVE)
         call = Call(t, plan, t.frame._replace(rax=_EXECVE), self._style)
         call.begin_ns = call.end_ns = self._now_ns()
-        end = t.frame.rsp + 8 * (len(argv) + 2)
-        environment = words(call, envp) if not plan.abbrev else f"{end:#x} /* {_count(len(envp))} */"
-        self.log.enter(call, [path_text(call, path), words(call, argv), environment])
+        begin = t.frame.rsp + 8
+        end = begin + 8 * (len(argv) + 1)
+        if not plan.verbose:
+            arrays = [f"{begin:#x}", f"{end:#x}"]
+        elif plan.abbrev:
+            arrays = [words(call, argv), f"{end:#x} /* {_count(len(envp))} */"]
+        else:
+            arrays = [words(call, argv), words(call, envp)]
+        self.log.enter(call, [path_text(call, path), *arrays])
         call.result = 0
         self.log.leave(call, [])
 
@@ -222,6 +259,7 @@ class Tracer:
         """See `syscalls.objects.tracing.Tracer`."""
         if self._follow:
             child.tracer = self
+            self.log.attached(t, child)
 
     def signaled(self, t: Task, info: SigInfo) -> None:
         """See `syscalls.objects.tracing.Tracer`."""
@@ -233,19 +271,40 @@ class Tracer:
 
     def superseded(self, t: Task, tid: int) -> None:
         """See `syscalls.objects.tracing.Tracer`."""
+        self._zombies.pop(t.process, None)
         self.log.superseded(t, tid)
 
     def exited(self, t: Task, status: int) -> None:
         """See `syscalls.objects.tracing.Tracer`."""
-        self.log.exited(t, status, self._current.pop(t, None))
+        call = self._current.pop(t, None)
+        if call is not None:
+            call.result, call.restart = None, 0
+            self.log.lost(call)
+        self._names.pop(t, None)
         if self._tampering is not None:
             self._tampering.forget(t)
+        process = t.process
+        others = any(other.exit_status is None for other in process.tasks.values())
+        if t is process.leader and (others or process.exec_task is not None):
+            self._zombies[process] = t
+            return
+        self.log.exited(t, status)
+        leader = self._zombies.get(process)
+        if leader is not None and not others and process.exec_task is None:
+            del self._zombies[process]
+            self.log.exited(leader, status if process.group_exit is None else process.group_exit)
 
     def unsupported(self, t: Task, what: str) -> None:
         """See `syscalls.objects.tracing.Tracer`."""
         call = self._current.get(t)
         if call is not None:
             call.unsupported.append(what)
+
+
+def _undecoded(call: Call, error: Exception) -> list[str]:
+    """What is shown where a formatter failed: the arguments as numbers, or nothing more at the end."""
+    call.defect(error)
+    return [formats.raw(value) for value in call.args] if not call.ended else []
 
 
 def _count(n: int) -> str:
@@ -263,7 +322,7 @@ def _go_on(handler: Coroutine[Any, Any, Any], waiter: Waiter) -> Generator[Waite
         except GeneratorExit:
             handler.close()
             raise
-        except BaseException as error:  # noqa: BLE001 - it is the handler's
+        except BaseException as error:
             step, value = handler.throw, error
         else:
             step = handler.send

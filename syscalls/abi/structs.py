@@ -410,6 +410,27 @@ class RobustListHead(Struct, layout="<QqQ"):
     list_op_pending: int
 
 
+class Rseq(Struct, layout="<IIQIII"):
+    """rseq(2), without the padding at its end."""
+
+    cpu_id_start: int = 0
+    cpu_id: int = 0
+    rseq_cs: int = 0
+    flags: int = 0
+    node_id: int = 0
+    mm_cid: int = 0
+
+
+class RseqCs(Struct, layout="<IIQQQ"):
+    """A critical section of rseq(2)."""
+
+    version: int
+    flags: int
+    start_ip: int
+    post_commit_offset: int
+    abort_ip: int
+
+
 class SchedAttr(Struct, layout="<IIQiIQQQII"):
     """sched_setattr(2)."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 FAMILIES = (
-    "directory", "epoll", "eventfd", "exec", "fcntl", "file", "futex", "identity", "ioctl", "memory", "mount",
-    "pipe", "poll", "prctl", "process", "resource", "signal", "splice", "stat", "system", "thread", "time",
-    "xattr",
+    "directory", "epoll", "eventfd", "exec", "fcntl", "file", "futex", "identity", "ioctl", "memfd", "memory",
+    "mount", "pipe", "poll", "prctl", "process", "resource", "rseq", "signal", "splice", "stat", "system", "thread",
+    "time", "xattr",
 )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from struct import unpack_from
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from syscalls.abi.errno import EACCES, EFAULT, EINVAL, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, ERANGE
 from syscalls.abi.flags import (
@@ -30,7 +30,20 @@ from syscalls.handlers._errors import PATH_ERRORS
 from syscalls.objects.credentials import MAY_EXEC, permission
 from syscalls.objects.memory import PATH_MAX
 from syscalls.registry import PARTIAL, syscall
-from syscalls.types import AtFlags, Dev, DirFd, Fd, Mode, Size, UInt, UserPath, UserPtr
+from syscalls.types import (
+    AtFlags,
+    DirFd,
+    Fd,
+    Mode,
+    NodeDev,
+    NodeMode,
+    Out,
+    RenameFlags,
+    Shown,
+    Size,
+    UInt,
+    UserPath,
+)
 from syscalls.vfs import modify
 from syscalls.vfs.mount import path_name, place_of_file
 from syscalls.vfs.transfer import pinned
@@ -80,14 +93,14 @@ def _cut(file: File, before: int, records: bytes, written: int) -> int:
 
 
 @syscall("getdents64", errors=_LIST_ERRORS)
-async def getdents64(t: Task, fd: Fd, dirp: UserPtr[bytes], count: UInt) -> int:
+async def getdents64(t: Task, fd: Fd, dirp: Annotated[Out[bytes], Shown("dirents64")], count: UInt) -> int:
     """List a directory (man 2 getdents64)."""
     file = t.files.get(fd)
     return await pinned(file, _getdents(t, file, dirp, count, pack_dirent64))
 
 
 @syscall("getdents", errors=_LIST_ERRORS)
-async def getdents(t: Task, fd: Fd, dirp: UserPtr[bytes], count: UInt) -> int:
+async def getdents(t: Task, fd: Fd, dirp: Annotated[Out[bytes], Shown("dirents")], count: UInt) -> int:
     """List a directory in the old format (man 2 getdents)."""
     file = t.files.get(fd)
     return await pinned(file, _getdents(t, file, dirp, count, pack_dirent))
@@ -109,13 +122,13 @@ async def mkdirat(t: Task, dirfd: DirFd, pathname: UserPath, mode: Mode) -> None
 
 
 @syscall("mknod", errors=f"{_MAKE_ERRORS} EINVAL")
-async def mknod(t: Task, pathname: UserPath, mode: Mode, dev: Dev) -> None:
+async def mknod(t: Task, pathname: UserPath, mode: NodeMode, dev: NodeDev) -> None:
     """Make a file, FIFO, socket or device node (man 2 mknod)."""
     await _mknod(t, AT_FDCWD, pathname, mode, dev)
 
 
 @syscall("mknodat", errors=f"{_MAKE_ERRORS} EBADF EINVAL")
-async def mknodat(t: Task, dirfd: DirFd, pathname: UserPath, mode: Mode, dev: Dev) -> None:
+async def mknodat(t: Task, dirfd: DirFd, pathname: UserPath, mode: NodeMode, dev: NodeDev) -> None:
     """The same relative to a directory (man 2 mknod)."""
     await _mknod(t, dirfd, pathname, mode, dev)
 
@@ -220,10 +233,10 @@ async def renameat(t: Task, olddirfd: DirFd, oldpath: UserPath, newdirfd: DirFd,
     "renameat2",
     errors=f"{_RENAME_ERRORS} EBADF EEXIST",
     support=PARTIAL,
-    notes="RENAME_WHITEOUT is EINVAL, as on file systems without it",
+    notes="RENAME_WHITEOUT is EINVAL in the end, as on file systems without it",
 )
 async def renameat2(
-    t: Task, olddirfd: DirFd, oldpath: UserPath, newdirfd: DirFd, newpath: UserPath, flags: UInt
+    t: Task, olddirfd: DirFd, oldpath: UserPath, newdirfd: DirFd, newpath: UserPath, flags: RenameFlags
 ) -> None:
     """Move or exchange entries (man 2 rename)."""
     if flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT):
@@ -232,7 +245,6 @@ async def renameat2(
         raise SysError(EINVAL)
     if flags & RENAME_WHITEOUT:
         t.server.unsupported("renameat2: RENAME_WHITEOUT", t)
-        raise SysError(EINVAL)
     await _rename(t, olddirfd, oldpath, newdirfd, newpath, flags)
 
 
@@ -246,7 +258,7 @@ async def _rename(t: Task, olddirfd: int, oldpath: int, newdirfd: int, newpath: 
 
 
 @syscall("getcwd", errors="EFAULT ENAMETOOLONG ENOENT ERANGE")
-async def getcwd(t: Task, buf: UserPtr[bytes], size: Size) -> int:
+async def getcwd(t: Task, buf: Annotated[Out[bytes], Shown("cwd")], size: Size) -> int:
     """The name of the current directory (man 2 getcwd); ENOENT when it was removed."""
     cwd = t.fs.cwd
     if cwd.dentry.deleted:

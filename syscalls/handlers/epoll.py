@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from linuxemu.arch.x86_64 import USER_END
 from syscalls.abi.errno import EFAULT, EINVAL, EPERM
@@ -13,7 +13,7 @@ from syscalls.handlers.poll import deadline_after, read_sigmask, with_sigmask
 from syscalls.objects.epoll import EpollFile, Report
 from syscalls.objects.polling import anonymous_inode
 from syscalls.registry import syscall
-from syscalls.types import Fd, Int, IntFlags, Size, UserPtr
+from syscalls.types import Count, EpollFlags, EpollOp, EpollSigset, Fd, In, Int, Out, Shown, Size
 
 if TYPE_CHECKING:
     from syscalls.objects.task import Task
@@ -30,7 +30,7 @@ async def epoll_create(t: Task, size: Int) -> int:
 
 
 @syscall("epoll_create1", errors="EINVAL EMFILE")
-async def epoll_create1(t: Task, flags: IntFlags) -> int:
+async def epoll_create1(t: Task, flags: EpollFlags) -> int:
     """Make an epoll instance (man 2 epoll_create1)."""
     if flags & ~EPOLL_CLOEXEC:
         raise SysError(EINVAL)
@@ -49,7 +49,9 @@ def _epoll(t: Task, fd: int) -> EpollFile:
 
 
 @syscall("epoll_ctl", errors="EBADF EEXIST EFAULT EINVAL ELOOP ENOENT EPERM")
-async def epoll_ctl(t: Task, epfd: Fd, op: Int, fd: Fd, event: UserPtr[EpollEvent]) -> int:
+async def epoll_ctl(
+    t: Task, epfd: Fd, op: EpollOp, fd: Fd, event: Annotated[In[EpollEvent], Shown("epoll_change")]
+) -> int:
     """Add, change or remove an entry of the interest list (man 2 epoll_ctl)."""
     wanted = await t.mem.struct(event, EpollEvent) if op != EPOLL_CTL_DEL else EpollEvent(0, 0)
     t.files.get(epfd)
@@ -104,7 +106,9 @@ def _milliseconds(t: Task, timeout: int) -> int | None:
 
 
 @syscall("epoll_wait", errors="EBADF EFAULT EINTR EINVAL EIO")
-async def epoll_wait(t: Task, epfd: Fd, events: UserPtr[EpollEvent], maxevents: Int, timeout: Int) -> int:
+async def epoll_wait(
+    t: Task, epfd: Fd, events: Annotated[Out[EpollEvent], Count("result")], maxevents: Int, timeout: Int
+) -> int:
     """Wait for a file of the interest list to become ready (man 2 epoll_wait)."""
     return await _wait(t, epfd, events, maxevents, _milliseconds(t, timeout))
 
@@ -113,10 +117,10 @@ async def epoll_wait(t: Task, epfd: Fd, events: UserPtr[EpollEvent], maxevents: 
 async def epoll_pwait(
     t: Task,
     epfd: Fd,
-    events: UserPtr[EpollEvent],
+    events: Annotated[Out[EpollEvent], Count("result")],
     maxevents: Int,
     timeout: Int,
-    sigmask: UserPtr[int],
+    sigmask: EpollSigset,
     sigsetsize: Size,
 ) -> int:
     """epoll_wait under another signal mask (man 2 epoll_pwait)."""
@@ -128,10 +132,10 @@ async def epoll_pwait(
 async def epoll_pwait2(
     t: Task,
     epfd: Fd,
-    events: UserPtr[EpollEvent],
+    events: Annotated[Out[EpollEvent], Count("result")],
     maxevents: Int,
-    timeout: UserPtr[Timespec],
-    sigmask: UserPtr[int],
+    timeout: Annotated[In[Timespec], Shown("epoll_timeout")],
+    sigmask: EpollSigset,
     sigsetsize: Size,
 ) -> int:
     """The same with a timeout in nanoseconds (man 2 epoll_pwait2)."""

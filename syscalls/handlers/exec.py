@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from syscalls.abi.errno import E2BIG, EINVAL
 from syscalls.abi.flags import AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW
 from syscalls.errors import SysError
 from syscalls.objects.exec import execve as run_program
 from syscalls.registry import syscall
-from syscalls.types import AtFlags, DirFd, UserPath, UserPtr
+from syscalls.types import DirFd, ExecveatFlags, In, Shown, UserPath
 
 if TYPE_CHECKING:
     from syscalls.objects.task import Task
@@ -45,14 +45,24 @@ async def _execve(t: Task, dirfd: int, path: bytes, argv: int, envp: int, flags:
 
 
 @syscall("execve", errors=_ERRORS)
-async def execve(t: Task, pathname: UserPath, argv: UserPtr[bytes], envp: UserPtr[bytes]) -> int:
+async def execve(
+    t: Task,
+    pathname: UserPath,
+    argv: Annotated[In[bytes], Shown("argv")],
+    envp: Annotated[In[bytes], Shown("envp")],
+) -> int:
     """Run a program in place of the caller's (man 2 execve)."""
     return await _execve(t, AT_FDCWD, await t.mem.path(pathname), argv, envp)
 
 
 @syscall("execveat", errors=f"EBADF {_ERRORS}")
 async def execveat(
-    t: Task, dirfd: DirFd, pathname: UserPath, argv: UserPtr[bytes], envp: UserPtr[bytes], flags: AtFlags
+    t: Task,
+    dirfd: DirFd,
+    pathname: UserPath,
+    argv: Annotated[In[bytes], Shown("argv")],
+    envp: Annotated[In[bytes], Shown("envp")],
+    flags: ExecveatFlags,
 ) -> int:
     """Run a program named relative to a directory, or an open one (man 2 execveat)."""
     path = await t.mem.path(pathname)

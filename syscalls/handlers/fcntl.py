@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from syscalls.abi.errno import EBADF, EINVAL, EOVERFLOW, EPERM, ESRCH
 from syscalls.abi.flags import (
+    F_ADD_SEALS,
     F_DUPFD,
     F_DUPFD_CLOEXEC,
     F_DUPFD_QUERY,
     F_GET_RW_HINT,
+    F_GET_SEALS,
     F_GETFD,
     F_GETFL,
     F_GETLEASE,
@@ -57,7 +59,8 @@ from syscalls.objects.locks import LOCK_MAX, FileLocks, RecordLock
 from syscalls.objects.pipe import PipeEnd
 from syscalls.objects.polling import set_async
 from syscalls.registry import PARTIAL, syscall
-from syscalls.types import Fd, IntFlags, ULong, s32
+from syscalls.types import FcntlArg, FcntlOp, FcntlResult, Fd, s32
+from syscalls.vfs.seals import add_seals, get_seals
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -74,8 +77,8 @@ _LAST_INT = 0x7FFF_FFFF
 _ERRORS = "EAGAIN EBADF EBUSY EDEADLK EFAULT EINTR EINVAL EIO EMFILE EOVERFLOW EPERM ESRCH"
 
 
-@syscall("fcntl", errors=_ERRORS, support=PARTIAL, notes="no leases, directory notification or seals")
-async def fcntl(t: Task, fd: Fd, op: IntFlags, arg: ULong) -> int:
+@syscall("fcntl", errors=_ERRORS, support=PARTIAL, notes="no leases or directory notification")
+async def fcntl(t: Task, fd: Fd, op: FcntlOp, arg: FcntlArg) -> FcntlResult:
     """Work on an open file or its descriptor (man 2 fcntl)."""
     file = t.files.get_any(fd)
     command = _ON_DESCRIPTOR.get(op)
@@ -133,7 +136,7 @@ async def _setfl(t: Task, fd: int, file: File, arg: int) -> int:
     if arg & O_DIRECT and file.inode.kind not in (S_IFREG, S_IFIFO):
         raise SysError(EINVAL)
     if (arg ^ file.flags) & O_ASYNC and file.wait_queues():
-        set_async(t, file, arg & O_ASYNC != 0)
+        set_async(t, fd, file, arg & O_ASYNC != 0)
     file.flags = file.flags & ~_SETTABLE | arg & _SETTABLE
     return 0
 
@@ -188,15 +191,13 @@ async def _setown_ex(t: Task, fd: int, file: File, arg: int) -> int:
 
 
 async def _getsig(t: Task, fd: int, file: File, arg: int) -> int:
-    return 0
+    return file.owner_signal
 
 
 async def _setsig(t: Task, fd: int, file: File, arg: int) -> int:
     if arg > _NSIG:
         raise SysError(EINVAL)
-    if arg:
-        t.server.unsupported("fcntl: F_SETSIG", t)
-        raise SysError(EINVAL)
+    file.owner_signal = arg
     return 0
 
 
@@ -231,6 +232,15 @@ async def _set_rw_hint(t: Task, fd: int, file: File, arg: int) -> int:
     return 0
 
 
+async def _add_seals(t: Task, fd: int, file: File, arg: int) -> int:
+    await add_seals(t, file, arg & 0xFFFF_FFFF)
+    return 0
+
+
+async def _get_seals(t: Task, fd: int, file: File, arg: int) -> int:
+    return get_seals(file.inode)
+
+
 _ON_DESCRIPTOR: dict[int, Callable[[Task, int, File, int], Awaitable[int]]] = {
     F_DUPFD: _dupfd,
     F_DUPFD_CLOEXEC: _dupfd_cloexec,
@@ -254,6 +264,8 @@ _ON_FILE: dict[int, Callable[[Task, int, File, int], Awaitable[int]]] = {
     F_GETLEASE: _getlease,
     F_GET_RW_HINT: _get_rw_hint,
     F_SET_RW_HINT: _set_rw_hint,
+    F_ADD_SEALS: _add_seals,
+    F_GET_SEALS: _get_seals,
 }
 
 _LOCK_COMMANDS = (F_GETLK, F_SETLK, F_SETLKW, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from syscalls.abi.errno import (
     E2BIG,
@@ -59,18 +59,30 @@ from syscalls.handlers._errors import PATH_ERRORS
 from syscalls.objects.file import ANY, READ, WRITE, File
 from syscalls.registry import PARTIAL, syscall
 from syscalls.types import (
+    CloseRangeFlags,
+    Count,
+    CreateMode,
     DirFd,
+    FadviseAdvice,
+    FallocateMode,
     Fd,
-    Int,
-    IntFlags,
+    FdFlags,
+    FlockOperation,
+    HighOff,
+    In,
     Mode,
     Off,
     OpenFlags,
+    Out,
+    RwFlags,
+    Shown,
     Size,
+    SyncRangeFlags,
     UInt,
     ULong,
+    UOff,
     UserPath,
-    UserPtr,
+    Whence,
 )
 from syscalls.vfs import transfer
 from syscalls.vfs.open import VALID_FLAGS, check_flags, open_path, plain_flags
@@ -81,7 +93,7 @@ if TYPE_CHECKING:
 
 _OPEN_ERRORS = f"{PATH_ERRORS} EBUSY EINTR EISDIR EMFILE ENFILE ENOSPC ENXIO EROFS ETXTBSY"
 _READ_ERRORS = "EBADF EFAULT EINVAL EIO EISDIR ENOENT EPERM ESRCH"
-_WRITE_ERRORS = "EACCES EBADF EFAULT EFBIG EINVAL EIO ENOSPC ESRCH"
+_WRITE_ERRORS = "EACCES EBADF EFAULT EFBIG EINVAL EIO ENOSPC EPERM ESRCH"
 _OPEN_HOW_SIZE = 24
 _PAGE = 4096
 _RESOLVE = (
@@ -119,26 +131,32 @@ async def _open(t: Task, dirfd: int, pathname: int, flags: int, mode: int, resol
 
 
 @syscall("open", errors=f"{_OPEN_ERRORS} EEXIST EINVAL EOPNOTSUPP EPERM")
-async def open(t: Task, pathname: UserPath, flags: OpenFlags, mode: Mode) -> int:
+async def open(t: Task, pathname: UserPath, flags: OpenFlags, mode: CreateMode) -> Fd:
     """Open a file, make it with O_CREAT (man 2 open)."""
     return await _open(t, AT_FDCWD, pathname, plain_flags(flags), mode & 0o7777)
 
 
 @syscall("openat", errors=f"{_OPEN_ERRORS} EBADF EEXIST EINVAL EOPNOTSUPP EPERM")
-async def openat(t: Task, dirfd: DirFd, pathname: UserPath, flags: OpenFlags, mode: Mode) -> int:
+async def openat(t: Task, dirfd: DirFd, pathname: UserPath, flags: OpenFlags, mode: CreateMode) -> Fd:
     """Open a file relative to a directory (man 2 open)."""
     return await _open(t, dirfd, pathname, plain_flags(flags), mode & 0o7777)
 
 
-@syscall("creat", errors=_OPEN_ERRORS)
-async def creat(t: Task, pathname: UserPath, mode: Mode) -> int:
+@syscall("creat", errors=f"{_OPEN_ERRORS} EPERM")
+async def creat(t: Task, pathname: UserPath, mode: Mode) -> Fd:
     """Make or empty a file and open it for writing (man 2 creat)."""
     flags = plain_flags(O_CREAT | O_WRONLY | O_TRUNC)
     return await _open(t, AT_FDCWD, pathname, flags, mode & 0o7777)
 
 
 @syscall("openat2", errors=f"{_OPEN_ERRORS} E2BIG EAGAIN EBADF EEXIST EINVAL EOPNOTSUPP EPERM EXDEV")
-async def openat2(t: Task, dirfd: DirFd, pathname: UserPath, how: UserPtr[OpenHow], size: Size) -> int:
+async def openat2(
+    t: Task,
+    dirfd: DirFd,
+    pathname: UserPath,
+    how: Annotated[In[OpenHow], Shown("open_how"), Count("size")],
+    size: Size,
+) -> Fd:
     """Open a file with restrictions on how its path may resolve (man 2 openat2)."""
     if size < _OPEN_HOW_SIZE:
         raise SysError(EINVAL)
@@ -164,7 +182,7 @@ async def close(t: Task, fd: Fd) -> None:
 
 
 @syscall("close_range", errors="EINVAL")
-async def close_range(t: Task, first: UInt, last: UInt, flags: IntFlags) -> None:
+async def close_range(t: Task, first: UInt, last: UInt, flags: CloseRangeFlags) -> None:
     """Close a range of descriptors, or mark them close-on-exec (man 2 close_range)."""
     if flags & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC) or first > last:
         raise SysError(EINVAL)
@@ -183,7 +201,7 @@ async def close_range(t: Task, first: UInt, last: UInt, flags: IntFlags) -> None
 
 
 @syscall("read", errors=f"{_READ_ERRORS} EAGAIN EINTR")
-async def read(t: Task, fd: Fd, buf: UserPtr[bytes], count: Size) -> int:
+async def read(t: Task, fd: Fd, buf: Out[bytes], count: Size) -> int:
     """Read from a file at its position (man 2 read)."""
     files = t.files
     file = files.get(fd, READ)
@@ -198,7 +216,7 @@ async def read(t: Task, fd: Fd, buf: UserPtr[bytes], count: Size) -> int:
 
 
 @syscall("write", errors=f"{_WRITE_ERRORS} EAGAIN EINTR EPIPE")
-async def write(t: Task, fd: Fd, buf: UserPtr[bytes], count: Size) -> int:
+async def write(t: Task, fd: Fd, buf: In[bytes], count: Size) -> int:
     """Write to a file at its position (man 2 write)."""
     files = t.files
     file = files.get(fd, WRITE)
@@ -223,7 +241,7 @@ def _positioned(t: Task, fd: int, pos: int, want: int) -> File:
 
 
 @syscall("pread64", errors=f"{_READ_ERRORS} ESPIPE")
-async def pread64(t: Task, fd: Fd, buf: UserPtr[bytes], count: Size, pos: Off) -> int:
+async def pread64(t: Task, fd: Fd, buf: Out[bytes], count: Size, pos: Off) -> int:
     """Read from a file at an offset (man 2 pread)."""
     file = _positioned(t, fd, pos, READ)
     transfer.check_buffer(buf, count)
@@ -231,7 +249,7 @@ async def pread64(t: Task, fd: Fd, buf: UserPtr[bytes], count: Size, pos: Off) -
 
 
 @syscall("pwrite64", errors=f"{_WRITE_ERRORS} ESPIPE")
-async def pwrite64(t: Task, fd: Fd, buf: UserPtr[bytes], count: Size, pos: Off) -> int:
+async def pwrite64(t: Task, fd: Fd, buf: In[bytes], count: Size, pos: Off) -> int:
     """Write to a file at an offset (man 2 pwrite)."""
     file = _positioned(t, fd, pos, WRITE)
     transfer.check_buffer(buf, count)
@@ -245,7 +263,9 @@ async def _vector(t: Task, file: File, want: int, iov: int, count: int) -> trans
 
 
 @syscall("readv", errors=f"{_READ_ERRORS} EAGAIN EINTR")
-async def readv(t: Task, fd: Fd, iov: UserPtr[Iovec], iovcnt: ULong) -> int:
+async def readv(
+    t: Task, fd: Fd, iov: Annotated[Out[Iovec], Shown("iov"), Count("iovcnt")], iovcnt: ULong
+) -> int:
     """Read into several buffers (man 2 readv)."""
     file = t.files.get(fd)
     vector = await _vector(t, file, READ, iov, iovcnt)
@@ -253,7 +273,9 @@ async def readv(t: Task, fd: Fd, iov: UserPtr[Iovec], iovcnt: ULong) -> int:
 
 
 @syscall("writev", errors=f"{_WRITE_ERRORS} EAGAIN EINTR EPIPE")
-async def writev(t: Task, fd: Fd, iov: UserPtr[Iovec], iovcnt: ULong) -> int:
+async def writev(
+    t: Task, fd: Fd, iov: Annotated[In[Iovec], Shown("iov"), Count("iovcnt")], iovcnt: ULong
+) -> int:
     """Write several buffers as one (man 2 writev)."""
     file = t.files.get(fd)
     vector = await _vector(t, file, WRITE, iov, iovcnt)
@@ -261,7 +283,14 @@ async def writev(t: Task, fd: Fd, iov: UserPtr[Iovec], iovcnt: ULong) -> int:
 
 
 @syscall("preadv", errors=f"{_READ_ERRORS} ESPIPE")
-async def preadv(t: Task, fd: Fd, iov: UserPtr[Iovec], iovcnt: ULong, pos_l: Off, pos_h: Off) -> int:
+async def preadv(
+    t: Task,
+    fd: Fd,
+    iov: Annotated[Out[Iovec], Shown("iov"), Count("iovcnt")],
+    iovcnt: ULong,
+    pos_l: Off,
+    pos_h: HighOff,
+) -> int:
     """Read into several buffers from an offset (man 2 preadv)."""
     file = _positioned(t, fd, pos_l, ANY)
     vector = await _vector(t, file, READ, iov, iovcnt)
@@ -269,7 +298,14 @@ async def preadv(t: Task, fd: Fd, iov: UserPtr[Iovec], iovcnt: ULong, pos_l: Off
 
 
 @syscall("pwritev", errors=f"{_WRITE_ERRORS} ESPIPE")
-async def pwritev(t: Task, fd: Fd, iov: UserPtr[Iovec], iovcnt: ULong, pos_l: Off, pos_h: Off) -> int:
+async def pwritev(
+    t: Task,
+    fd: Fd,
+    iov: Annotated[In[Iovec], Shown("iov"), Count("iovcnt")],
+    iovcnt: ULong,
+    pos_l: Off,
+    pos_h: HighOff,
+) -> int:
     """Write several buffers at an offset (man 2 pwritev)."""
     file = _positioned(t, fd, pos_l, ANY)
     vector = await _vector(t, file, WRITE, iov, iovcnt)
@@ -283,7 +319,13 @@ async def pwritev(t: Task, fd: Fd, iov: UserPtr[Iovec], iovcnt: ULong, pos_l: Of
     notes="RWF_NOWAIT is EOPNOTSUPP: no file can tell beforehand",
 )
 async def preadv2(
-    t: Task, fd: Fd, iov: UserPtr[Iovec], iovcnt: ULong, pos_l: Off, pos_h: Off, flags: IntFlags
+    t: Task,
+    fd: Fd,
+    iov: Annotated[Out[Iovec], Shown("iov"), Count("iovcnt")],
+    iovcnt: ULong,
+    pos_l: Off,
+    pos_h: HighOff,
+    flags: RwFlags,
 ) -> int:
     """Read into several buffers, with flags for this call (man 2 preadv2)."""
     file = t.files.get(fd) if pos_l == -1 else _positioned(t, fd, pos_l, ANY)
@@ -301,7 +343,13 @@ async def preadv2(
     notes="RWF_NOWAIT is EOPNOTSUPP: no file can tell beforehand",
 )
 async def pwritev2(
-    t: Task, fd: Fd, iov: UserPtr[Iovec], iovcnt: ULong, pos_l: Off, pos_h: Off, flags: IntFlags
+    t: Task,
+    fd: Fd,
+    iov: Annotated[In[Iovec], Shown("iov"), Count("iovcnt")],
+    iovcnt: ULong,
+    pos_l: Off,
+    pos_h: HighOff,
+    flags: RwFlags,
 ) -> int:
     """Write several buffers as one, with flags for this call (man 2 pwritev2)."""
     file = t.files.get(fd) if pos_l == -1 else _positioned(t, fd, pos_l, ANY)
@@ -330,7 +378,7 @@ def _check_rwf(t: Task, flags: int, call: str) -> None:
 
 
 @syscall("lseek", errors="EBADF EINVAL EIO ENXIO ESPIPE")
-async def lseek(t: Task, fd: Fd, offset: Off, whence: UInt) -> int:
+async def lseek(t: Task, fd: Fd, offset: Off, whence: Whence) -> int:
     """Move the position of a file (man 2 lseek)."""
     file = t.files.get(fd)
     if whence > _SEEK_MAX:
@@ -338,8 +386,8 @@ async def lseek(t: Task, fd: Fd, offset: Off, whence: UInt) -> int:
     return await file.lseek(t, offset, whence)
 
 
-@syscall("truncate", errors=f"{PATH_ERRORS} EFBIG EINVAL EISDIR EROFS ETXTBSY")
-async def truncate(t: Task, path: UserPath, length: Off) -> None:
+@syscall("truncate", errors=f"{PATH_ERRORS} EFBIG EINVAL EISDIR EPERM EROFS ETXTBSY")
+async def truncate(t: Task, path: UserPath, length: UOff) -> None:
     """Set the size of a file (man 2 truncate)."""
     from syscalls.vfs.attributes import truncate_path
 
@@ -348,8 +396,8 @@ async def truncate(t: Task, path: UserPath, length: Off) -> None:
     await truncate_path(t, await t.mem.path(path), length)
 
 
-@syscall("ftruncate", errors="EBADF EFBIG EINVAL EIO EROFS")
-async def ftruncate(t: Task, fd: Fd, length: Off) -> None:
+@syscall("ftruncate", errors="EBADF EFBIG EINVAL EIO EPERM EROFS")
+async def ftruncate(t: Task, fd: Fd, length: UOff) -> None:
     """Set the size of an open file (man 2 ftruncate)."""
     if length < 0:
         raise SysError(EINVAL)
@@ -374,8 +422,8 @@ _NO_FALLOCATE = {S_IFIFO: ESPIPE, S_IFCHR: ENODEV}
 """What Linux looks at before the range."""
 
 
-@syscall("fallocate", errors="EBADF EFBIG EINVAL EIO ENODEV ENOSPC EOPNOTSUPP ESPIPE")
-async def fallocate(t: Task, fd: Fd, mode: IntFlags, offset: Off, len: Off) -> None:
+@syscall("fallocate", errors="EBADF EFBIG EINVAL EIO ENODEV ENOSPC EOPNOTSUPP EPERM ESPIPE")
+async def fallocate(t: Task, fd: Fd, mode: FallocateMode, offset: Off, len: Off) -> None:
     """Reserve, zero or free a range of a file (man 2 fallocate)."""
     from syscalls.vfs.regular import size_allowed
 
@@ -421,7 +469,7 @@ async def syncfs(t: Task, fd: Fd) -> None:
 
 
 @syscall("sync_file_range", errors="EBADF EINVAL ESPIPE")
-async def sync_file_range(t: Task, fd: Fd, offset: Off, nbytes: Off, flags: UInt) -> None:
+async def sync_file_range(t: Task, fd: Fd, offset: Off, nbytes: Off, flags: SyncRangeFlags) -> None:
     """Write part of a file back (man 2 sync_file_range): nothing here waits in memory."""
     file = t.files.get(fd)
     if flags & ~_SYNC_RANGE or offset < 0 or nbytes < 0 or offset + nbytes > MAX_OFFSET:
@@ -431,7 +479,7 @@ async def sync_file_range(t: Task, fd: Fd, offset: Off, nbytes: Off, flags: UInt
 
 
 @syscall("fadvise64", errors="EBADF EINVAL ESPIPE")
-async def fadvise64(t: Task, fd: Fd, offset: Off, len: Off, advice: Int) -> None:
+async def fadvise64(t: Task, fd: Fd, offset: Off, len: UOff, advice: FadviseAdvice) -> None:
     """Tell how a file will be used (man 2 posix_fadvise): checked, and of no effect."""
     file = t.files.get(fd)
     if file.inode.kind == S_IFIFO:
@@ -452,7 +500,7 @@ async def readahead(t: Task, fd: Fd, offset: Off, count: Size) -> None:
 
 
 @syscall("flock", errors="EAGAIN EBADF EINTR EINVAL")
-async def flock(t: Task, fd: Fd, operation: Int) -> None:
+async def flock(t: Task, fd: Fd, operation: FlockOperation) -> None:
     """Lock or unlock a whole file (man 2 flock)."""
     from syscalls.objects.locks import FileLocks
 
@@ -475,7 +523,7 @@ async def flock(t: Task, fd: Fd, operation: Int) -> None:
 
 
 @syscall("dup", errors="EBADF EMFILE")
-async def dup(t: Task, oldfd: Fd) -> int:
+async def dup(t: Task, oldfd: Fd) -> Fd:
     """A second descriptor for an open file (man 2 dup)."""
     file = t.files.get_any(oldfd)
     fd = t.files.alloc(file)
@@ -484,7 +532,7 @@ async def dup(t: Task, oldfd: Fd) -> int:
 
 
 @syscall("dup2", errors="EBADF")
-async def dup2(t: Task, oldfd: Fd, newfd: Fd) -> int:
+async def dup2(t: Task, oldfd: Fd, newfd: Fd) -> Fd:
     """Make a given number refer to an open file (man 2 dup2)."""
     if oldfd == newfd:
         t.files.get_any(oldfd)
@@ -493,7 +541,7 @@ async def dup2(t: Task, oldfd: Fd, newfd: Fd) -> int:
 
 
 @syscall("dup3", errors="EBADF EINVAL")
-async def dup3(t: Task, oldfd: Fd, newfd: Fd, flags: OpenFlags) -> int:
+async def dup3(t: Task, oldfd: Fd, newfd: Fd, flags: FdFlags) -> Fd:
     """The same with O_CLOEXEC (man 2 dup3)."""
     if flags & ~O_CLOEXEC or oldfd == newfd:
         raise SysError(EINVAL)

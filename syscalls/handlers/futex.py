@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from linuxemu.arch.x86_64 import USER_END
 from syscalls.abi.errno import EAGAIN, EFAULT, EINVAL, ENOSYS, ETIMEDOUT
@@ -11,7 +11,7 @@ from syscalls.abi.structs import Timespec
 from syscalls.errors import Interrupted, Restart, SysError
 from syscalls.objects.futex import ANY_BITS
 from syscalls.registry import PARTIAL, syscall
-from syscalls.types import Int, UInt, ULong, UserPtr, s32
+from syscalls.types import FutexOp, FutexTimeout, FutexVal, FutexVal3, InOut, Shown, s32
 
 if TYPE_CHECKING:
     from syscalls.objects.futex import Key
@@ -102,7 +102,13 @@ async def _wake_op(t: Task, source: Key, val: int, val2: int, uaddr2: int, targe
     notes="no priority inheritance, no FUTEX_FD",
 )
 async def futex(
-    t: Task, uaddr: UserPtr[int], futex_op: Int, val: UInt, timeout: ULong, uaddr2: UserPtr[int], val3: UInt
+    t: Task,
+    uaddr: Annotated[InOut[int], Shown("address")],
+    futex_op: FutexOp,
+    val: FutexVal,
+    timeout: FutexTimeout,
+    uaddr2: Annotated[InOut[int], Shown("futex_uaddr2")],
+    val3: FutexVal3,
 ) -> int:
     """Wait for a word to change, or wake who waits (man 2 futex).
 

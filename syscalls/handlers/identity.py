@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from syscalls.abi.errno import EACCES, EINVAL, EPERM, ESRCH
 from syscalls.abi.flags import (
@@ -19,7 +19,7 @@ from syscalls.abi.structs import CapUserData, CapUserHeader
 from syscalls.errors import SysError
 from syscalls.objects.credentials import ALL_CAPS
 from syscalls.registry import PARTIAL, syscall
-from syscalls.types import Gid, Int, Pid, Uid, UInt, UserPtr
+from syscalls.types import Count, Gid, In, InOut, Int, OldPersona, Out, Persona, Pid, Shown, Signed, Uid
 
 if TYPE_CHECKING:
     from syscalls.objects.credentials import Credentials
@@ -59,7 +59,12 @@ async def getegid(t: Task) -> int:
 
 
 @syscall("getresuid", errors="EFAULT")
-async def getresuid(t: Task, ruid: UserPtr[int], euid: UserPtr[int], suid: UserPtr[int]) -> None:
+async def getresuid(
+    t: Task,
+    ruid: Annotated[Out[int], Shown("ids")],
+    euid: Annotated[Out[int], Shown("ids")],
+    suid: Annotated[Out[int], Shown("ids")],
+) -> None:
     """Real, effective and saved user id (man 2 getresuid)."""
     await t.mem.put_u32(ruid, t.creds.uid)
     await t.mem.put_u32(euid, t.creds.euid)
@@ -67,7 +72,12 @@ async def getresuid(t: Task, ruid: UserPtr[int], euid: UserPtr[int], suid: UserP
 
 
 @syscall("getresgid", errors="EFAULT")
-async def getresgid(t: Task, rgid: UserPtr[int], egid: UserPtr[int], sgid: UserPtr[int]) -> None:
+async def getresgid(
+    t: Task,
+    rgid: Annotated[Out[int], Shown("ids")],
+    egid: Annotated[Out[int], Shown("ids")],
+    sgid: Annotated[Out[int], Shown("ids")],
+) -> None:
     """Real, effective and saved group id (man 2 getresgid)."""
     await t.mem.put_u32(rgid, t.creds.gid)
     await t.mem.put_u32(egid, t.creds.egid)
@@ -207,7 +217,9 @@ async def setfsgid(t: Task, fsgid: Gid) -> int:
 
 
 @syscall("getgroups", errors="EFAULT EINVAL")
-async def getgroups(t: Task, size: Int, list: UserPtr[int]) -> int:
+async def getgroups(
+    t: Task, size: Int, list: Annotated[Out[int], Shown("groups"), Count("result")]
+) -> int:
     """The supplementary groups, or with size 0 how many there are (man 2 getgroups)."""
     groups = t.creds.groups
     if size < 0:
@@ -221,7 +233,9 @@ async def getgroups(t: Task, size: Int, list: UserPtr[int]) -> int:
 
 
 @syscall("setgroups", errors="EFAULT EINVAL EPERM")
-async def setgroups(t: Task, size: UInt, list: UserPtr[int]) -> None:
+async def setgroups(
+    t: Task, size: Signed, list: Annotated[In[int], Shown("groups"), Count("size")]
+) -> None:
     """Replace the supplementary groups; needs CAP_SETGID (man 2 setgroups)."""
     if not t.creds.capable(CAP_SETGID):
         raise SysError(EPERM)
@@ -246,7 +260,9 @@ async def _capability_words(t: Task, hdrp: int) -> int:
 
 
 @syscall("capget", errors="EFAULT EINVAL ESRCH")
-async def capget(t: Task, hdrp: UserPtr[CapUserHeader], datap: UserPtr[CapUserData]) -> None:
+async def capget(
+    t: Task, hdrp: InOut[CapUserHeader], datap: Annotated[Out[CapUserData], Shown("cap_data")]
+) -> None:
     """The capability sets of a task; without datap, a query for the version (man 2 capget)."""
     try:
         words = await _capability_words(t, hdrp)
@@ -276,7 +292,9 @@ def _capability_data(creds: Credentials, words: int) -> bytes:
 
 
 @syscall("capset", errors="EFAULT EINVAL EPERM")
-async def capset(t: Task, hdrp: UserPtr[CapUserHeader], datap: UserPtr[CapUserData]) -> None:
+async def capset(
+    t: Task, hdrp: InOut[CapUserHeader], datap: Annotated[In[CapUserData], Shown("cap_data")]
+) -> None:
     """Set the capability sets of the caller, within what it is permitted (man 2 capset)."""
     words = await _capability_words(t, hdrp)
     pid = (await t.mem.struct(hdrp, CapUserHeader)).pid
@@ -307,19 +325,19 @@ def _with_caps(old: Credentials, effective: int, permitted: int, inheritable: in
 
 
 @syscall("getpid")
-async def getpid(t: Task) -> int:
+async def getpid(t: Task) -> Pid:
     """The process id (man 2 getpid)."""
     return t.process.pid
 
 
 @syscall("getppid")
-async def getppid(t: Task) -> int:
+async def getppid(t: Task) -> Pid:
     """The process id of the parent (man 2 getppid)."""
     return t.process.ppid
 
 
 @syscall("gettid")
-async def gettid(t: Task) -> int:
+async def gettid(t: Task) -> Pid:
     """The id of the calling thread (man 2 gettid)."""
     return t.tid
 
@@ -351,7 +369,7 @@ async def getpgid(t: Task, pid: Pid) -> int:
 
 
 @syscall("setpgid", errors="EACCES EINVAL EPERM ESRCH")
-async def setpgid(t: Task, pid: Pid, pgid: Pid) -> None:
+async def setpgid(t: Task, pid: Pid, pgid: Int) -> None:
     """Put the caller, or a child that has not called execve, into a process group (man 2 setpgid)."""
     caller = t.process
     pid = pid or caller.pid
@@ -399,7 +417,7 @@ async def setsid(t: Task) -> int:
 
 
 @syscall("personality", support=PARTIAL, notes="kept and inherited; only address randomization looks at it")
-async def personality(t: Task, persona: UInt) -> int:
+async def personality(t: Task, persona: Persona) -> OldPersona:
     """Set the execution domain, or with 0xffffffff only return it (man 2 personality)."""
     old = t.personality
     if persona != _PERSONALITY_QUERY:

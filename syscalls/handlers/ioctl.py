@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from syscalls.abi import flags
 from syscalls.abi.errno import ENOTTY
 from syscalls.abi.flags import (
     FIGETBSZ,
@@ -21,19 +22,32 @@ from syscalls.abi.flags import (
 )
 from syscalls.errors import SysError
 from syscalls.objects.polling import set_async
+from syscalls.objects.tty import TtyFile
 from syscalls.registry import PARTIAL, syscall
-from syscalls.types import Fd, UInt, ULong
+from syscalls.types import Fd, IoctlArg, IoctlOp, IoctlResult
+from syscalls.vfs.rpcfs import RpcInode
 
 if TYPE_CHECKING:
     from syscalls.objects.file import File
     from syscalls.objects.task import Task
+
+_MISSING_ON_FILES = (
+    "FIBMAP", "FS_IOC_RESVSP", "FS_IOC_RESVSP64", "FS_IOC_UNRESVSP", "FS_IOC_UNRESVSP64", "FS_IOC_ZERO_RANGE",
+)  # fmt: skip
+_MISSING_ON_TREES = (
+    "FS_IOC_GETFLAGS", "FS_IOC_SETFLAGS", "FS_IOC_GETVERSION", "FS_IOC_SETVERSION", "FS_IOC_FSGETXATTR",
+    "FS_IOC_FSSETXATTR", "FS_IOC_FIEMAP", "FS_IOC_GETFSLABEL", "FS_IOC_SETFSLABEL", "FS_IOC_GETFSUUID", "FIFREEZE",
+    "FITHAW",
+)  # fmt: skip
+"""Files and directories alike."""
+_MISSING_ON_TERMINALS = ("TIOCGSOFTCAR", "TIOCSSOFTCAR", "TIOCCONS", "TIOCGLCKTRMIOS", "TIOCSLCKTRMIOS")
 
 
 @syscall(
     "ioctl", errors="EBADF EFAULT EINTR EINVAL EIO ENOTTY EPERM ESRCH",
     support=PARTIAL, notes="requests of files, pipes, terminals and devices that exist here",
 )  # fmt: skip
-async def ioctl(t: Task, fd: Fd, op: UInt, argp: ULong) -> int:
+async def ioctl(t: Task, fd: Fd, op: IoctlOp, argp: IoctlArg) -> IoctlResult:
     """Control a device or an open file (man 2 ioctl)."""
     file = t.files.get(fd)
     if op in (FIOCLEX, FIONCLEX):
@@ -45,7 +59,7 @@ async def ioctl(t: Task, fd: Fd, op: UInt, argp: ULong) -> int:
     if op == FIOASYNC:
         on = await t.mem.u32(argp) != 0
         if on != bool(file.flags & O_ASYNC):
-            set_async(t, file, on)
+            set_async(t, fd, file, on)
         return 0
     if op == FIOQSIZE:
         return await _fioqsize(t, file, argp)
@@ -56,7 +70,24 @@ async def ioctl(t: Task, fd: Fd, op: UInt, argp: ULong) -> int:
         left = (await file.getattr(t)).size - file.pos
         await t.mem.put_u32(argp, left & 0xFFFF_FFFF)
         return 0
-    return await file.ioctl(t, op, argp)
+    try:
+        return await file.ioctl(t, op, argp)
+    except SysError as error:
+        if error.errno == ENOTTY:
+            _record(t, file, op)
+        raise
+
+
+def _record(t: Task, file: File, op: int) -> None:
+    """Tell of requests that Linux serves: on disks or on a tmpfs, and on a terminal without a line."""
+    missing: tuple[str, ...] = ()
+    if isinstance(file, TtyFile):
+        missing = _MISSING_ON_TERMINALS
+    elif isinstance(file.inode, RpcInode) and file.inode.kind in (S_IFREG, S_IFDIR):
+        missing = _MISSING_ON_TREES + (_MISSING_ON_FILES if file.inode.kind == S_IFREG else ())
+    for name in missing:
+        if getattr(flags, name) == op:
+            t.server.unsupported(f"ioctl: {name}", t)
 
 
 async def _fioqsize(t: Task, file: File, argp: int) -> int:

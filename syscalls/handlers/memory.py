@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 from linuxemu.arch.x86_64 import FAULT_WRITE, PTE_PRESENT, PTE_WRITABLE, USER_END
 from syscalls.abi.errno import (
@@ -47,6 +48,7 @@ from syscalls.abi.flags import (
     MAP_FIXED,
     MAP_FIXED_NOREPLACE,
     MAP_GROWSDOWN,
+    MAP_HUGETLB,
     MAP_LOCKED,
     MAP_NORESERVE,
     MAP_POPULATE,
@@ -66,6 +68,7 @@ from syscalls.abi.flags import (
     MS_INVALIDATE,
     MS_NOEXEC,
     MS_SYNC,
+    O_RDONLY,
     PROT_EXEC,
     PROT_GROWSDOWN,
     PROT_GROWSUP,
@@ -77,9 +80,25 @@ from syscalls.errors import SysError
 from syscalls.objects.mm import MMAP_MIN, MMAP_TOP, PAGE, check_range, page_up
 from syscalls.objects.vma import PROT_BITS
 from syscalls.registry import PARTIAL, syscall
-from syscalls.types import Address, Fd, Int, IntFlags, MapFlags, ProtFlags, Size, ULong, UserPtr
+from syscalls.types import (
+    Address,
+    Advice,
+    Fd,
+    Hex,
+    MapFlags,
+    MlockallFlags,
+    MlockFlags,
+    MremapAddress,
+    MremapFlags,
+    MsyncFlags,
+    Out,
+    ProtFlags,
+    Shown,
+    Size,
+)
 from syscalls.vfs.pagecache import PageCache, pages_of
 from syscalls.vfs.regular import RegularFile
+from syscalls.vfs.seals import in_turn, write_sealed
 
 if TYPE_CHECKING:
     from syscalls.objects.file import File
@@ -103,7 +122,7 @@ _MASK = (1 << 64) - 1
 
 
 @syscall("brk")
-async def brk(t: Task, addr: Address) -> int:
+async def brk(t: Task, addr: Address) -> Hex:
     """Move the end of the heap; the result is where it is afterwards (man 2 brk)."""
     return await t.mm.set_brk(addr, t.creds.capable(CAP_IPC_LOCK))
 
@@ -115,8 +134,8 @@ async def brk(t: Task, addr: Address) -> int:
     notes="no huge pages",
 )
 async def mmap(
-    t: Task, addr: Address, length: Size, prot: ProtFlags, flags: MapFlags, fd: Fd, offset: ULong
-) -> int:
+    t: Task, addr: Address, length: Size, prot: ProtFlags, flags: MapFlags, fd: Fd, offset: Hex
+) -> Hex:
     """Map a file or fresh memory (man 2 mmap)."""
     mm = t.mm
     if offset & (PAGE - 1):
@@ -137,6 +156,8 @@ async def mmap(
     if file is not None and offset + length >= 1 << 63:
         raise SysError(EOVERFLOW)
     shared = _is_shared(flags)
+    if flags & MAP_HUGETLB:
+        t.server.unsupported("mmap: MAP_HUGETLB", t)
     kept = (flags & _KEPT_FLAGS & ~(MAP_SHARED | MAP_PRIVATE)) | (MAP_SHARED if shared else MAP_PRIVATE)
     if file is None or (file.inode.attr.rdev == _ZERO_DEVICE and not isinstance(file, RegularFile)):
         await _check_overcommit(t, length, prot, flags)
@@ -144,8 +165,8 @@ async def mmap(
         vma = await mm.map(start, length, prot & PROT_BITS, kept, None, 0, pages)
     else:
         regular = _mappable(file, prot, shared, flags)
-        pages = await pages_of(t, regular)
-        vma = await mm.map(start, length, prot & PROT_BITS, kept, regular, offset, pages)
+        map_it = partial(_map_file, t, start, length, prot, kept, regular, offset)
+        vma = await (in_turn(t, regular.inode, map_it) if regular.inode.seals is not None else map_it())
         await regular.accessed(t)
     if flags & (MAP_POPULATE | MAP_LOCKED):
         await _populate(t, vma, start, start + length)
@@ -203,6 +224,25 @@ def _mappable(file: File, prot: int, shared: bool, flags: int) -> RegularFile:
     if flags & MAP_GROWSDOWN:
         raise SysError(EINVAL)
     return file
+
+
+async def _map_file(
+    t: Task, start: int, length: int, prot: int, flags: int, file: RegularFile, offset: int
+) -> Vma:
+    """Map a file. One that is sealed is shared as if it were open for reading only, so it stays unwritable."""
+    opened: File = file
+    if flags & MAP_SHARED and file.path is not None and write_sealed(file.inode):
+        if prot & PROT_WRITE:
+            raise SysError(EPERM)
+        opened = await file.inode.open(t, O_RDONLY, file.path)
+    else:
+        file.get()
+    assert isinstance(opened, RegularFile)
+    try:
+        pages = await pages_of(t, opened)
+        return await t.mm.map(start, length, prot & PROT_BITS, flags, opened, offset, pages)
+    finally:
+        await opened.put()
 
 
 async def _populate(t: Task, vma: Vma, start: int, end: int) -> None:
@@ -281,8 +321,8 @@ async def mprotect(t: Task, addr: Address, length: Size, prot: ProtFlags) -> int
     notes="one mapping at a time, no MREMAP_DONTUNMAP",
 )
 async def mremap(
-    t: Task, old_address: Address, old_size: Size, new_size: Size, flags: IntFlags, new_address: Address
-) -> int:
+    t: Task, old_address: Address, old_size: Size, new_size: Size, flags: MremapFlags, new_address: MremapAddress
+) -> Hex:
     """Grow, shrink or move a mapping (man 2 mremap)."""
     old_size, new_size = _check_mremap(t, old_address, old_size, new_size, flags)
     mm = t.mm
@@ -367,7 +407,7 @@ async def _move(t: Task, vma: Vma, old: int, old_size: int, target: int, new_siz
     support=PARTIAL,
     notes="advice about huge pages, merging and swapping changes nothing; nothing about fork, no MADV_REMOVE",
 )
-async def madvise(t: Task, addr: Address, length: Size, advice: Int) -> int:
+async def madvise(t: Task, addr: Address, length: Size, advice: Advice) -> int:
     """Say how memory will be used (man 2 madvise)."""
     known = advice in _IGNORED_ADVICE or advice in (
         MADV_WILLNEED, MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_DOFORK, *_DROPS, *_MISSING
@@ -400,7 +440,7 @@ async def madvise(t: Task, addr: Address, length: Size, advice: Int) -> int:
 
 
 @syscall("msync", errors="EBUSY EINVAL EIO ENOMEM ENOSPC")
-async def msync(t: Task, addr: Address, length: Size, flags: IntFlags) -> int:
+async def msync(t: Task, addr: Address, length: Size, flags: MsyncFlags) -> int:
     """Write shared file mappings back (man 2 msync)."""
     if (
         flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)
@@ -427,7 +467,9 @@ async def msync(t: Task, addr: Address, length: Size, flags: IntFlags) -> int:
 
 
 @syscall("mincore", errors="EFAULT EINVAL ENOMEM")
-async def mincore(t: Task, addr: Address, length: Size, vec: UserPtr[bytes]) -> int:
+async def mincore(
+    t: Task, addr: Address, length: Size, vec: Annotated[Out[bytes], Shown("residence")]
+) -> int:
     """Which pages are resident (man 2 mincore)."""
     if addr & (PAGE - 1):
         raise SysError(EINVAL)
@@ -509,7 +551,7 @@ async def mlock(t: Task, addr: Address, length: Size) -> int:
 
 
 @syscall("mlock2", errors="EAGAIN EINVAL ENOMEM EPERM")
-async def mlock2(t: Task, addr: Address, length: Size, flags: IntFlags) -> int:
+async def mlock2(t: Task, addr: Address, length: Size, flags: MlockFlags) -> int:
     """mlock, or only once touched with MLOCK_ONFAULT (man 2 mlock2)."""
     if flags & ~MLOCK_ONFAULT:
         raise SysError(EINVAL)
@@ -527,7 +569,7 @@ async def munlock(t: Task, addr: Address, length: Size) -> int:
 
 
 @syscall("mlockall", errors="EINVAL ENOMEM EPERM", support=PARTIAL, notes="as with MCL_ONFAULT")
-async def mlockall(t: Task, flags: IntFlags) -> int:
+async def mlockall(t: Task, flags: MlockallFlags) -> int:
     """Keep everything in memory (man 2 mlockall); what is mapped already comes into it at the first touch only."""
     if not flags or flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) or flags == MCL_ONFAULT:
         raise SysError(EINVAL)

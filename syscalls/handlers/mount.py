@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from syscalls.abi.errno import EAGAIN, EBUSY, EINVAL, ENAMETOOLONG, ENODEV, ENOENT, ENOSYS, ENOTDIR, EPERM
 from syscalls.abi.flags import (
@@ -34,7 +34,7 @@ from syscalls.abi.flags import (
 from syscalls.errors import SysError
 from syscalls.handlers._errors import PATH_ERRORS
 from syscalls.registry import PARTIAL, syscall
-from syscalls.types import IntFlags, ULong, UserPath, UserPtr, UserStr
+from syscalls.types import In, MountFlags, Shown, UmountFlags, UserPath
 from syscalls.vfs.inode import GID, MODE, UID
 from syscalls.vfs.mount import MOUNT_FLAGS, Mount, Path
 from syscalls.vfs.rpcfs import file_system_of
@@ -71,9 +71,9 @@ async def mount(
     t: Task,
     source: UserPath,
     target: UserPath,
-    filesystemtype: UserStr,
-    mountflags: ULong,
-    data: UserPtr[bytes],
+    filesystemtype: Annotated[In[bytes], Shown("mount_type")],
+    mountflags: MountFlags,
+    data: Annotated[In[bytes], Shown("mount_data")],
 ) -> None:
     """Attach a file system, or move, bind or change an attached one (man 2 mount)."""
     kind = await _string(t, filesystemtype) if filesystemtype else None
@@ -192,6 +192,8 @@ async def _new(t: Task, kind: bytes | None, source: bytes, at: Path, flags: int,
         t.server.unsupported(f"mount: file system type {kind.decode(errors='replace')}", t)
         raise SysError(ENODEV)
     given = found.options(options)
+    for option in sorted(_given(options).keys() & _IN_VAIN):
+        t.server.unsupported(f"mount: option {option.decode()} of {kind.decode()}", t)
     name = kind.decode()
     _check_mountpoint(t, at)
     if found.single and at.dentry is at.mount.root and at.mount.fs.kind == name:
@@ -202,6 +204,10 @@ async def _new(t: Task, kind: bytes | None, source: bytes, at: Path, flags: int,
 
 
 # -- file system types ------------------------------------------------------------------------------------
+
+
+_IN_VAIN = frozenset((b"size", b"nr_blocks", b"nr_inodes", b"hidepid", b"subset"))
+"""Options that are taken and change nothing."""
 
 
 class _Options(NamedTuple):
@@ -312,7 +318,7 @@ _UMOUNT_NOTES = "MNT_EXPIRE is EAGAIN; the root is EBUSY; a mapped file does not
 
 
 @syscall("umount2", errors=f"{PATH_ERRORS} EAGAIN EBUSY EINVAL EPERM", support=PARTIAL, notes=_UMOUNT_NOTES)
-async def umount2(t: Task, target: UserPath, flags: IntFlags) -> None:
+async def umount2(t: Task, target: UserPath, flags: UmountFlags) -> None:
     """Detach a file system (man 2 umount)."""
     if flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW):
         raise SysError(EINVAL)

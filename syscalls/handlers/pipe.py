@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from syscalls.abi.errno import EINVAL
 from syscalls.abi.flags import O_CLOEXEC, O_DIRECT, O_NONBLOCK
 from syscalls.errors import SysError
 from syscalls.objects.pipe import make_pipe
 from syscalls.registry import PARTIAL, syscall
-from syscalls.types import OpenFlags, UserPtr
+from syscalls.types import FdFlags, Out, Shown
 
 if TYPE_CHECKING:
     from syscalls.objects.task import Task
@@ -20,13 +20,13 @@ _O_NOTIFICATION_PIPE = 0o200
 
 
 @syscall("pipe", errors="EFAULT EMFILE")
-async def pipe(t: Task, pipefd: UserPtr[int]) -> int:
+async def pipe(t: Task, pipefd: Annotated[Out[int], Shown("pipe_fds")]) -> int:
     """Make a pipe (man 2 pipe)."""
     return await _make(t, pipefd, 0)
 
 
 @syscall("pipe2", errors="EFAULT EINVAL EMFILE", support=PARTIAL, notes="no O_NOTIFICATION_PIPE")
-async def pipe2(t: Task, pipefd: UserPtr[int], flags: OpenFlags) -> int:
+async def pipe2(t: Task, pipefd: Annotated[Out[int], Shown("pipe_fds")], flags: FdFlags) -> int:
     """Make a pipe with descriptor and status flags (man 2 pipe2)."""
     if flags & _O_NOTIFICATION_PIPE:
         t.server.unsupported("pipe2: O_NOTIFICATION_PIPE", t)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from syscalls.abi.errno import EBADF, EINVAL
 from syscalls.abi.flags import (
@@ -24,14 +24,14 @@ from syscalls.abi.flags import (
 from syscalls.errors import Interrupted, Restart, SysError
 from syscalls.objects.polling import RemoteFile
 from syscalls.registry import syscall
-from syscalls.types import Int, Size, UInt, UserPtr
+from syscalls.types import Count, FdSet, In, InOut, Int, Shown, Sigset, Size, UInt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
     from linuxemu.kernel import WaitQueue
-    from syscalls.abi.structs import Pollfd, Timespec, Timeval
+    from syscalls.abi.structs import Pollfd, SigsetArg, Timespec, Timeval
     from syscalls.objects.file import File
     from syscalls.objects.task import Task
 
@@ -159,7 +159,9 @@ async def _run_poll(t: Task, fds: int, nfds: int, deadline_ns: int | None, resta
 
 
 @syscall("poll", errors="EFAULT EINTR EINVAL EIO")
-async def poll(t: Task, fds: UserPtr[Pollfd], nfds: UInt, timeout: Int) -> int:
+async def poll(
+    t: Task, fds: Annotated[InOut[Pollfd], Shown("pollfds"), Count("nfds")], nfds: UInt, timeout: Int
+) -> int:
     """Wait for one of several files to become ready (man 2 poll)."""
     deadline = None
     if timeout >= 0:
@@ -175,10 +177,10 @@ async def poll(t: Task, fds: UserPtr[Pollfd], nfds: UInt, timeout: Int) -> int:
 @syscall("ppoll", errors="EFAULT EINTR EINVAL EIO")
 async def ppoll(
     t: Task,
-    fds: UserPtr[Pollfd],
+    fds: Annotated[InOut[Pollfd], Shown("pollfds"), Count("nfds")],
     nfds: UInt,
-    tmo_p: UserPtr[Timespec],
-    sigmask: UserPtr[int],
+    tmo_p: InOut[Timespec],
+    sigmask: Sigset,
     sigsetsize: Size,
 ) -> int:
     """poll with a timeout in nanoseconds and another signal mask meanwhile (man 2 ppoll)."""
@@ -326,10 +328,10 @@ async def _run_select(t: Task, nfds: int, addresses: tuple[int, int, int], deadl
 async def select(
     t: Task,
     nfds: Int,
-    readfds: UserPtr[bytes],
-    writefds: UserPtr[bytes],
-    exceptfds: UserPtr[bytes],
-    timeout: UserPtr[Timeval],
+    readfds: FdSet,
+    writefds: FdSet,
+    exceptfds: FdSet,
+    timeout: Annotated[InOut[Timeval], Shown("select_timeout")],
 ) -> int:
     """Wait for one of several files to become ready; the time left is written back (man 2 select)."""
     clock = await _Timeout.read(t, timeout, 1000)
@@ -340,11 +342,11 @@ async def select(
 async def pselect6(
     t: Task,
     nfds: Int,
-    readfds: UserPtr[bytes],
-    writefds: UserPtr[bytes],
-    exceptfds: UserPtr[bytes],
-    timeout: UserPtr[Timespec],
-    sigmask: UserPtr[bytes],
+    readfds: FdSet,
+    writefds: FdSet,
+    exceptfds: FdSet,
+    timeout: Annotated[InOut[Timespec], Shown("select_timeout")],
+    sigmask: Annotated[In[SigsetArg], Shown("sigset_arg")],
 ) -> int:
     """select with nanoseconds and another signal mask meanwhile (man 2 pselect).
 

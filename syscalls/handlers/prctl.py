@@ -33,7 +33,11 @@ from syscalls.abi.flags import (
     PR_GET_TIMING,
     PR_GET_TSC,
     PR_GET_UNALIGN,
+    PR_MCE_KILL,
+    PR_MCE_KILL_CLEAR,
+    PR_MCE_KILL_DEFAULT,
     PR_MCE_KILL_GET,
+    PR_MCE_KILL_SET,
     PR_MPX_DISABLE_MANAGEMENT,
     PR_MPX_ENABLE_MANAGEMENT,
     PR_SET_CHILD_SUBREAPER,
@@ -62,7 +66,7 @@ from syscalls.abi.flags import (
 )
 from syscalls.errors import SysError
 from syscalls.registry import PARTIAL, syscall
-from syscalls.types import Int, ULong
+from syscalls.types import PrctlOp, PrctlResult, ULong
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -73,7 +77,6 @@ _NSIG = 64
 _COMM_LEN = 16
 _SECURE_BITS = 0x55
 _SECURE_LOCKS = 0xAA
-_MCE_KILL_DEFAULT = 2
 _REFUSED_QUIETLY = frozenset(
     (
         # Not for x86-64, or gone.
@@ -90,10 +93,9 @@ _REFUSED_QUIETLY = frozenset(
     "prctl",
     errors="EFAULT EINVAL EPERM",
     support=PARTIAL,
-    notes="no seccomp, PR_SET_MM, PR_TSC_SIGSEGV, speculation control; "
-    "PR_SET_THP_DISABLE is accepted and forgotten",
+    notes="no seccomp, PR_SET_MM, PR_TSC_SIGSEGV, speculation control",
 )
-async def prctl(t: Task, op: Int, arg2: ULong, arg3: ULong, arg4: ULong, arg5: ULong) -> int:
+async def prctl(t: Task, op: PrctlOp, arg2: ULong, arg3: ULong, arg4: ULong, arg5: ULong) -> PrctlResult:
     """Properties of the calling task and process (man 2 prctl)."""
     handler = _HANDLERS.get(op)
     if handler is not None:
@@ -277,7 +279,14 @@ async def _get_seccomp(t: Task, arg2: int, rest: tuple[int, int, int]) -> int:
 async def _set_thp_disable(t: Task, arg2: int, rest: tuple[int, int, int]) -> int:
     if any(rest):
         raise SysError(EINVAL)
+    t.process.thp_disable = arg2 != 0
     return 0
+
+
+async def _get_thp_disable(t: Task, arg2: int, rest: tuple[int, int, int]) -> int:
+    if arg2 or any(rest):
+        raise SysError(EINVAL)
+    return int(t.process.thp_disable)
 
 
 async def _zero_without_arguments(t: Task, arg2: int, rest: tuple[int, int, int]) -> int:
@@ -286,10 +295,22 @@ async def _zero_without_arguments(t: Task, arg2: int, rest: tuple[int, int, int]
     return 0
 
 
+async def _mce_kill(t: Task, arg2: int, rest: tuple[int, int, int]) -> int:
+    policy, arg4, arg5 = rest
+    if arg4 or arg5 or policy > PR_MCE_KILL_DEFAULT:
+        raise SysError(EINVAL)
+    if arg2 == PR_MCE_KILL_CLEAR and not policy:
+        policy = PR_MCE_KILL_DEFAULT
+    elif arg2 != PR_MCE_KILL_SET:
+        raise SysError(EINVAL)
+    t.mce_kill = policy
+    return 0
+
+
 async def _mce_kill_get(t: Task, arg2: int, rest: tuple[int, int, int]) -> int:
     if arg2 or any(rest):
         raise SysError(EINVAL)
-    return _MCE_KILL_DEFAULT
+    return t.mce_kill
 
 
 _HANDLERS: dict[int, Callable[[Task, int, tuple[int, int, int]], Awaitable[int]]] = {
@@ -319,7 +340,8 @@ _HANDLERS: dict[int, Callable[[Task, int, tuple[int, int, int]], Awaitable[int]]
     PR_GET_TIMING: _get_timing,
     PR_GET_SECCOMP: _get_seccomp,
     PR_SET_THP_DISABLE: _set_thp_disable,
-    PR_GET_THP_DISABLE: _zero_without_arguments,
+    PR_GET_THP_DISABLE: _get_thp_disable,
     PR_GET_MDWE: _zero_without_arguments,
+    PR_MCE_KILL: _mce_kill,
     PR_MCE_KILL_GET: _mce_kill_get,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from struct import pack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from syscalls.abi import flags
 from syscalls.abi.errno import EAGAIN, EBADF, EINVAL, ESRCH
@@ -28,7 +28,7 @@ from syscalls.objects.exit import exit_task
 from syscalls.objects.task import Task, TaskExited
 from syscalls.objects.wait import ChildEvent, WaitTarget, rusage, wait_child
 from syscalls.registry import syscall
-from syscalls.types import Int, Pid, UserPtr, WaitFlags
+from syscalls.types import Int, Out, Pid, Shown, WaitFlags, WaitId, WaitIdType
 
 if TYPE_CHECKING:
     from syscalls.objects.process import Process
@@ -65,7 +65,13 @@ def _process_target(t: Task, pid: int) -> WaitTarget:
 
 
 @syscall("wait4", errors="ECHILD EFAULT EINTR EINVAL ESRCH")
-async def wait4(t: Task, pid: Pid, wstatus: UserPtr[int], options: WaitFlags, ru: UserPtr[Rusage]) -> int:
+async def wait4(
+    t: Task,
+    pid: Pid,
+    wstatus: Annotated[Out[int], Shown("wait_status")],
+    options: WaitFlags,
+    ru: Annotated[Out[Rusage], Shown("wait_rusage")],
+) -> Pid:
     """Wait for a child to end, stop or continue (man 2 wait4)."""
     if options & _U32 & ~_WAIT4_OPTIONS:
         raise SysError(EINVAL)
@@ -98,7 +104,12 @@ def _pidfd_process(t: Task, fd: int) -> tuple[Process, bool]:
 
 @syscall("waitid", errors="EBADF ECHILD EFAULT EINTR EINVAL")
 async def waitid(
-    t: Task, idtype: Int, id: Pid, infop: UserPtr[bytes], options: WaitFlags, ru: UserPtr[Rusage]
+    t: Task,
+    idtype: WaitIdType,
+    id: WaitId,
+    infop: Annotated[Out[bytes], Shown("wait_info")],
+    options: WaitFlags,
+    ru: Annotated[Out[Rusage], Shown("wait_rusage")],
 ) -> None:
     """Wait for a child to reach one of the chosen states, without reaping if asked (man 2 waitid)."""
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from syscalls.abi.errno import E2BIG, EACCES, EINVAL, EPERM, ESRCH
 from syscalls.abi.flags import (
@@ -45,7 +45,25 @@ from syscalls.abi.flags import (
 from syscalls.abi.structs import Rlimit, Rusage, SchedAttr, Timespec
 from syscalls.errors import SysError
 from syscalls.registry import PARTIAL, syscall
-from syscalls.types import Int, Pid, UInt, UserPtr
+from syscalls.types import (
+    Count,
+    In,
+    InOut,
+    Int,
+    Ioprio,
+    IoprioResult,
+    IoprioWhich,
+    Out,
+    Pid,
+    Policy,
+    PolicyResult,
+    PriorityWhich,
+    PriorityWho,
+    Resource,
+    RusageWho,
+    Shown,
+    UInt,
+)
 
 if TYPE_CHECKING:
     from syscalls.objects.process import Process
@@ -89,7 +107,7 @@ def _outranks(other: Task, t: Task) -> bool:
 
 
 @syscall("getrlimit", errors="EFAULT EINVAL")
-async def getrlimit(t: Task, resource: UInt, rlim: UserPtr[Rlimit]) -> None:
+async def getrlimit(t: Task, resource: Resource, rlim: Out[Rlimit]) -> None:
     """A resource limit of the caller (man 2 getrlimit)."""
     if resource >= RLIM_NLIMITS:
         raise SysError(EINVAL)
@@ -97,7 +115,7 @@ async def getrlimit(t: Task, resource: UInt, rlim: UserPtr[Rlimit]) -> None:
 
 
 @syscall("setrlimit", errors="EFAULT EINVAL EPERM")
-async def setrlimit(t: Task, resource: UInt, rlim: UserPtr[Rlimit]) -> None:
+async def setrlimit(t: Task, resource: Resource, rlim: In[Rlimit]) -> None:
     """Set a resource limit of the caller (man 2 setrlimit)."""
     new = await t.mem.struct(rlim, Rlimit)
     if resource >= RLIM_NLIMITS:
@@ -122,7 +140,7 @@ def _set_limit(t: Task, process: Process, resource: int, new: Rlimit) -> None:
 
 @syscall("prlimit64", errors="EFAULT EINVAL EPERM ESRCH")
 async def prlimit64(
-    t: Task, pid: Pid, resource: UInt, new_limit: UserPtr[Rlimit], old_limit: UserPtr[Rlimit]
+    t: Task, pid: Pid, resource: Resource, new_limit: In[Rlimit], old_limit: Out[Rlimit]
 ) -> None:
     """Get and set a resource limit of a process (man 2 prlimit)."""
     new = await t.mem.struct(new_limit, Rlimit) if new_limit else None
@@ -145,7 +163,7 @@ def _same_ids(t: Task, other: Task) -> bool:
 
 
 @syscall("getrusage", errors="EFAULT EINVAL")
-async def getrusage(t: Task, who: Int, usage: UserPtr[Rusage]) -> None:
+async def getrusage(t: Task, who: RusageWho, usage: Out[Rusage]) -> None:
     """Resources used by the process, its reaped children or the thread (man 2 getrusage)."""
     from syscalls.objects.process import Usage
     from syscalls.objects.wait import rusage
@@ -197,7 +215,7 @@ def _tasks_of(process: Process) -> list[Task]:
 
 
 @syscall("getpriority", errors="EINVAL ESRCH")
-async def getpriority(t: Task, which: Int, who: Int) -> int:
+async def getpriority(t: Task, which: PriorityWhich, who: PriorityWho) -> int:
     """The best priority of some tasks, as 20 minus their nice value (man 2 getpriority)."""
     if not PRIO_PROCESS <= which <= PRIO_USER:
         raise SysError(EINVAL)
@@ -205,7 +223,7 @@ async def getpriority(t: Task, which: Int, who: Int) -> int:
 
 
 @syscall("setpriority", errors="EACCES EINVAL EPERM ESRCH")
-async def setpriority(t: Task, which: Int, who: Int, prio: Int) -> None:
+async def setpriority(t: Task, which: PriorityWhich, who: PriorityWho, prio: Int) -> None:
     """Set the nice value of some tasks (man 2 setpriority)."""
     if not PRIO_PROCESS <= which <= PRIO_USER:
         raise SysError(EINVAL)
@@ -255,7 +273,7 @@ def _scheduled(t: Task, pid: int) -> Task:
 
 
 @syscall("sched_getscheduler", errors="EINVAL ESRCH")
-async def sched_getscheduler(t: Task, pid: Pid) -> int:
+async def sched_getscheduler(t: Task, pid: Pid) -> PolicyResult:
     """The scheduling policy of a task (man 2 sched_getscheduler)."""
     task = _scheduled(t, pid)
     return task.sched_policy | (SCHED_RESET_ON_FORK if task.sched_reset_on_fork else 0)
@@ -267,7 +285,7 @@ async def sched_getscheduler(t: Task, pid: Pid) -> int:
     support=PARTIAL,
     notes="kept and reported, but every task is scheduled alike",
 )
-async def sched_setscheduler(t: Task, pid: Pid, policy: Int, param: UserPtr[int]) -> None:
+async def sched_setscheduler(t: Task, pid: Pid, policy: Policy, param: In[int]) -> None:
     """Set scheduling policy and priority of a task (man 2 sched_setscheduler)."""
     if policy < 0 or not param or pid < 0:
         raise SysError(EINVAL)
@@ -282,7 +300,7 @@ async def sched_setscheduler(t: Task, pid: Pid, policy: Int, param: UserPtr[int]
     support=PARTIAL,
     notes="kept and reported, but every task is scheduled alike",
 )
-async def sched_setparam(t: Task, pid: Pid, param: UserPtr[int]) -> None:
+async def sched_setparam(t: Task, pid: Pid, param: In[int]) -> None:
     """Set the priority of a task under its policy (man 2 sched_setparam)."""
     if not param or pid < 0:
         raise SysError(EINVAL)
@@ -292,7 +310,7 @@ async def sched_setparam(t: Task, pid: Pid, param: UserPtr[int]) -> None:
 
 
 @syscall("sched_getparam", errors="EFAULT EINVAL ESRCH")
-async def sched_getparam(t: Task, pid: Pid, param: UserPtr[int]) -> None:
+async def sched_getparam(t: Task, pid: Pid, param: Out[int]) -> None:
     """The real-time priority of a task, 0 for other policies (man 2 sched_getparam)."""
     if not param:
         raise SysError(EINVAL)
@@ -315,6 +333,8 @@ def _check_policy(t: Task, task: Task, policy: int, priority: int, reset_on_fork
         raise SysError(EINVAL)
     if not t.creds.capable(CAP_SYS_NICE):
         _check_unprivileged(t, task, policy, priority, reset_on_fork, nice)
+    if policy in _REALTIME and policy != task.sched_policy:
+        t.server.unsupported("real-time scheduling", t)
 
 
 def _check_unprivileged(
@@ -342,7 +362,9 @@ def _check_unprivileged(
     support=PARTIAL,
     notes="kept and reported, but every task is scheduled alike",
 )
-async def sched_setattr(t: Task, pid: Pid, attr: UserPtr[SchedAttr], flags: UInt) -> None:
+async def sched_setattr(
+    t: Task, pid: Pid, attr: Annotated[InOut[SchedAttr], Shown("sched_attr")], flags: UInt
+) -> None:
     """Set policy, nice value and priority of a task at once (man 2 sched_setattr)."""
     if not attr or pid < 0 or flags:
         raise SysError(EINVAL)
@@ -385,7 +407,9 @@ async def _read_attr(t: Task, address: int) -> SchedAttr:
 
 
 @syscall("sched_getattr", errors="EFAULT EINVAL ESRCH")
-async def sched_getattr(t: Task, pid: Pid, attr: UserPtr[SchedAttr], size: UInt, flags: UInt) -> None:
+async def sched_getattr(
+    t: Task, pid: Pid, attr: Annotated[Out[SchedAttr], Shown("sched_attr_out")], size: UInt, flags: UInt
+) -> None:
     """Policy, nice value and priority of a task (man 2 sched_getattr)."""
     if not attr or pid < 0 or flags or not _SCHED_ATTR_V0 <= size <= _PAGE:
         raise SysError(EINVAL)
@@ -403,13 +427,13 @@ async def sched_getattr(t: Task, pid: Pid, attr: UserPtr[SchedAttr], size: UInt,
 
 
 @syscall("sched_get_priority_max", errors="EINVAL")
-async def sched_get_priority_max(t: Task, policy: Int) -> int:
+async def sched_get_priority_max(t: Task, policy: Policy) -> int:
     """The highest priority of a policy (man 2 sched_get_priority_max)."""
     return _RT_MAX_PRIORITY if _is_realtime(policy) else 0
 
 
 @syscall("sched_get_priority_min", errors="EINVAL")
-async def sched_get_priority_min(t: Task, policy: Int) -> int:
+async def sched_get_priority_min(t: Task, policy: Policy) -> int:
     """The lowest priority of a policy (man 2 sched_get_priority_min)."""
     return 1 if _is_realtime(policy) else 0
 
@@ -421,7 +445,7 @@ def _is_realtime(policy: int) -> bool:
 
 
 @syscall("sched_rr_get_interval", errors="EFAULT EINVAL ESRCH")
-async def sched_rr_get_interval(t: Task, pid: Pid, tp: UserPtr[Timespec]) -> None:
+async def sched_rr_get_interval(t: Task, pid: Pid, tp: Out[Timespec]) -> None:
     """The time slice of a task (man 2 sched_rr_get_interval)."""
     task = _scheduled(t, pid)
     slice_ns = _FAIR_SLICE_NS
@@ -431,7 +455,9 @@ async def sched_rr_get_interval(t: Task, pid: Pid, tp: UserPtr[Timespec]) -> Non
 
 
 @syscall("sched_getaffinity", errors="EFAULT EINVAL ESRCH")
-async def sched_getaffinity(t: Task, pid: Pid, cpusetsize: UInt, mask: UserPtr[bytes]) -> int:
+async def sched_getaffinity(
+    t: Task, pid: Pid, cpusetsize: UInt, mask: Annotated[Out[bytes], Shown("cpu_set"), Count("result")]
+) -> int:
     """The CPUs a task may run on; returns the size of the kernel's mask (man 2 sched_getaffinity)."""
     if not cpusetsize * 8 & 0xFFFF_FFFF or cpusetsize % _CPU_MASK_SIZE:
         raise SysError(EINVAL)
@@ -441,7 +467,9 @@ async def sched_getaffinity(t: Task, pid: Pid, cpusetsize: UInt, mask: UserPtr[b
 
 
 @syscall("sched_setaffinity", errors="EFAULT EINVAL EPERM ESRCH")
-async def sched_setaffinity(t: Task, pid: Pid, cpusetsize: UInt, mask: UserPtr[bytes]) -> None:
+async def sched_setaffinity(
+    t: Task, pid: Pid, cpusetsize: UInt, mask: Annotated[In[bytes], Shown("cpu_set"), Count("cpusetsize")]
+) -> None:
     """Restrict a task to some CPUs, of which there is only number 0 (man 2 sched_setaffinity)."""
     raw = await t.mem.read(mask, min(cpusetsize, _CPU_MASK_SIZE))
     task = _task(t, pid)
@@ -454,7 +482,12 @@ async def sched_setaffinity(t: Task, pid: Pid, cpusetsize: UInt, mask: UserPtr[b
 
 
 @syscall("getcpu", errors="EFAULT")
-async def getcpu(t: Task, cpu: UserPtr[int], node: UserPtr[int], tcache: UserPtr[bytes]) -> None:
+async def getcpu(
+    t: Task,
+    cpu: Annotated[Out[int], Shown("uints")],
+    node: Annotated[Out[int], Shown("uints")],
+    tcache: Annotated[In[bytes], Shown("address")],
+) -> None:
     """The CPU and memory node the caller runs on: both 0 (man 2 getcpu)."""
     if cpu:
         await t.mem.put_u32(cpu, 0)
@@ -483,7 +516,7 @@ def _effective_io_priority(task: Task) -> int:
 
 
 @syscall("ioprio_get", errors="EINVAL ESRCH")
-async def ioprio_get(t: Task, which: Int, who: Int) -> int:
+async def ioprio_get(t: Task, which: IoprioWhich, who: PriorityWho) -> IoprioResult:
     """The I/O priority of a task, or the best one of several (man 2 ioprio_get)."""
     kind = _IOPRIO_WHO.get(which)
     if kind is None:
@@ -500,7 +533,7 @@ async def ioprio_get(t: Task, which: Int, who: Int) -> int:
     support=PARTIAL,
     notes="kept and reported; there is no queue that would heed it",
 )
-async def ioprio_set(t: Task, which: Int, who: Int, ioprio: Int) -> None:
+async def ioprio_set(t: Task, which: IoprioWhich, who: PriorityWho, ioprio: Ioprio) -> None:
     """Set the I/O priority of some tasks (man 2 ioprio_set); user 0 is root, unlike in ioprio_get."""
     _check_io_priority(t, ioprio)
     kind = _IOPRIO_WHO.get(which)

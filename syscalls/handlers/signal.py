@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from syscalls.abi.errno import E2BIG, EAGAIN, EINTR, EINVAL, EPERM, ESRCH
 from syscalls.abi.flags import (
@@ -38,7 +38,19 @@ from syscalls.objects.signal import check_kill_permission, dequeue, discard_igno
 from syscalls.objects.task import AltStack, Task
 from syscalls.registry import syscall
 from syscalls.sigframe_x86_64 import change_altstack, pop_frame, stack_state
-from syscalls.types import Int, Pid, Signal, Size, UserPtr
+from syscalls.types import (
+    In,
+    OldSigset,
+    Out,
+    PendingSigset,
+    Pid,
+    Shown,
+    SigmaskHow,
+    Signal,
+    Sigset,
+    Size,
+    TakenSignal,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,7 +83,11 @@ _LAST_POLL_CODE = 6
 
 @syscall("rt_sigaction", errors="EFAULT EINVAL")
 async def rt_sigaction(
-    t: Task, signum: Signal, act: UserPtr[Sigaction], oldact: UserPtr[Sigaction], sigsetsize: Size
+    t: Task,
+    signum: Signal,
+    act: Annotated[In[Sigaction], Shown("sigaction")],
+    oldact: Annotated[Out[Sigaction], Shown("sigaction")],
+    sigsetsize: Size,
 ) -> None:
     """Look at and change what the process does on a signal (man 2 rt_sigaction)."""
     if sigsetsize != _SIGSET_SIZE:
@@ -91,7 +107,7 @@ async def rt_sigaction(
 
 
 @syscall("rt_sigprocmask", errors="EFAULT EINVAL")
-async def rt_sigprocmask(t: Task, how: Int, nset: UserPtr[int], oset: UserPtr[int], sigsetsize: Size) -> None:
+async def rt_sigprocmask(t: Task, how: SigmaskHow, nset: Sigset, oset: OldSigset, sigsetsize: Size) -> None:
     """Look at and change the caller's signal mask (man 2 rt_sigprocmask)."""
     if sigsetsize != _SIGSET_SIZE:
         raise SysError(EINVAL)
@@ -111,7 +127,7 @@ async def rt_sigprocmask(t: Task, how: Int, nset: UserPtr[int], oset: UserPtr[in
 
 
 @syscall("rt_sigpending", errors="EFAULT EINVAL")
-async def rt_sigpending(t: Task, uset: UserPtr[int], sigsetsize: Size) -> None:
+async def rt_sigpending(t: Task, uset: PendingSigset, sigsetsize: Size) -> None:
     """The signals that are pending and blocked (man 2 rt_sigpending)."""
     if sigsetsize > _SIGSET_SIZE:
         raise SysError(EINVAL)
@@ -120,7 +136,7 @@ async def rt_sigpending(t: Task, uset: UserPtr[int], sigsetsize: Size) -> None:
 
 
 @syscall("rt_sigsuspend", errors="EFAULT EINTR EINVAL")
-async def rt_sigsuspend(t: Task, unewset: UserPtr[int], sigsetsize: Size) -> None:
+async def rt_sigsuspend(t: Task, unewset: Sigset, sigsetsize: Size) -> None:
     """Wait for a signal under another mask, which lasts until its handler returns (man 2 rt_sigsuspend)."""
     if sigsetsize != _SIGSET_SIZE:
         raise SysError(EINVAL)
@@ -141,7 +157,7 @@ async def _wait_for_signal(t: Task) -> None:
 
 
 @syscall("sigaltstack", errors="EFAULT EINVAL ENOMEM EPERM")
-async def sigaltstack(t: Task, ss: UserPtr[StackT], old_ss: UserPtr[StackT]) -> None:
+async def sigaltstack(t: Task, ss: In[StackT], old_ss: Out[StackT]) -> None:
     """Look at and change the alternate signal stack (man 2 sigaltstack)."""
     new = await t.mem.struct(ss, StackT) if ss else None
     old, sp = t.sigaltstack, t.frame.rsp
@@ -266,7 +282,7 @@ def _check_forgery(t: Task, tid: int, info: SigInfo) -> None:
 
 
 @syscall("rt_sigqueueinfo", errors="E2BIG EAGAIN EFAULT EINVAL EPERM ESRCH")
-async def rt_sigqueueinfo(t: Task, tgid: Pid, sig: Signal, uinfo: UserPtr[bytes]) -> None:
+async def rt_sigqueueinfo(t: Task, tgid: Pid, sig: Signal, uinfo: Annotated[In[bytes], Shown("siginfo")]) -> None:
     """Send a process a signal with a siginfo of the caller's making (man 2 rt_sigqueueinfo)."""
     info = await _read_siginfo(t, sig, uinfo)
     _check_forgery(t, tgid, info)
@@ -274,7 +290,9 @@ async def rt_sigqueueinfo(t: Task, tgid: Pid, sig: Signal, uinfo: UserPtr[bytes]
 
 
 @syscall("rt_tgsigqueueinfo", errors="E2BIG EAGAIN EFAULT EINVAL EPERM ESRCH")
-async def rt_tgsigqueueinfo(t: Task, tgid: Pid, tid: Pid, sig: Signal, uinfo: UserPtr[bytes]) -> None:
+async def rt_tgsigqueueinfo(
+    t: Task, tgid: Pid, tid: Pid, sig: Signal, uinfo: Annotated[In[bytes], Shown("siginfo")]
+) -> None:
     """Send a thread a signal with a siginfo of the caller's making (man 2 rt_tgsigqueueinfo)."""
     info = await _read_siginfo(t, sig, uinfo)
     if tid <= 0 or tgid <= 0:
@@ -288,8 +306,12 @@ async def rt_tgsigqueueinfo(t: Task, tgid: Pid, tid: Pid, sig: Signal, uinfo: Us
 
 @syscall("rt_sigtimedwait", errors="EAGAIN EFAULT EINTR EINVAL")
 async def rt_sigtimedwait(
-    t: Task, uthese: UserPtr[int], uinfo: UserPtr[bytes], uts: UserPtr[Timespec], sigsetsize: Size
-) -> int:
+    t: Task,
+    uthese: Sigset,
+    uinfo: Annotated[Out[bytes], Shown("siginfo")],
+    uts: In[Timespec],
+    sigsetsize: Size,
+) -> TakenSignal:
     """Take a signal out of a set instead of running its handler, or wait for one (man 2 sigtimedwait)."""
     if sigsetsize != _SIGSET_SIZE:
         raise SysError(EINVAL)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from syscalls.abi.errno import EBADF, EINVAL, EISDIR, EOVERFLOW, ESPIPE, EXDEV
 from syscalls.abi.flags import (
@@ -21,7 +21,7 @@ from syscalls.abi.structs import Iovec
 from syscalls.errors import SysError
 from syscalls.objects.file import MAX_RW, READ, WRITE, File
 from syscalls.registry import syscall
-from syscalls.types import Fd, Size, UInt, ULong, UserPtr
+from syscalls.types import Count, Fd, In, InOut, Shown, Size, SpliceFlags, UInt, ULong
 from syscalls.vfs import transfer
 
 if TYPE_CHECKING:
@@ -32,8 +32,10 @@ _SPLICE = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT
 _U64 = (1 << 64) - 1
 
 
-@syscall("sendfile", errors="EAGAIN EBADF EFAULT EFBIG EINTR EINVAL EIO ENOSPC EPIPE ESPIPE")
-async def sendfile(t: Task, out_fd: Fd, in_fd: Fd, offset: UserPtr[int], count: Size) -> int:
+@syscall("sendfile", errors="EAGAIN EBADF EFAULT EFBIG EINTR EINVAL EIO ENOSPC EPERM EPIPE ESPIPE")
+async def sendfile(
+    t: Task, out_fd: Fd, in_fd: Fd, offset: Annotated[InOut[int], Shown("offset_changed")], count: Size
+) -> int:
     """Copy from a file to any other (man 2 sendfile)."""
     at = None
     if offset:
@@ -54,9 +56,15 @@ async def sendfile(t: Task, out_fd: Fd, in_fd: Fd, offset: UserPtr[int], count: 
     return done
 
 
-@syscall("copy_file_range", errors="EBADF EFAULT EFBIG EINVAL EIO EISDIR ENOSPC EOVERFLOW EXDEV")
+@syscall("copy_file_range", errors="EBADF EFAULT EFBIG EINVAL EIO EISDIR ENOSPC EOVERFLOW EPERM EXDEV")
 async def copy_file_range(
-    t: Task, fd_in: Fd, off_in: UserPtr[int], fd_out: Fd, off_out: UserPtr[int], len: Size, flags: UInt
+    t: Task,
+    fd_in: Fd,
+    off_in: Annotated[InOut[int], Shown("offset_at")],
+    fd_out: Fd,
+    off_out: Annotated[InOut[int], Shown("offset_at")],
+    len: Size,
+    flags: UInt,
 ) -> int:
     """Copy between two regular files (man 2 copy_file_range)."""
     source, out = t.files.get(fd_in), t.files.get(fd_out)
@@ -107,9 +115,15 @@ async def _check_ranges(t: Task, source: File, at: int, out: File, to: int, leng
     return length
 
 
-@syscall("splice", errors="EAGAIN EBADF EFAULT EFBIG EINTR EINVAL EIO ENOSPC EPIPE ESPIPE")
+@syscall("splice", errors="EAGAIN EBADF EFAULT EFBIG EINTR EINVAL EIO ENOSPC EPERM EPIPE ESPIPE")
 async def splice(
-    t: Task, fd_in: Fd, off_in: UserPtr[int], fd_out: Fd, off_out: UserPtr[int], len: Size, flags: UInt
+    t: Task,
+    fd_in: Fd,
+    off_in: Annotated[InOut[int], Shown("offset_at")],
+    fd_out: Fd,
+    off_out: Annotated[InOut[int], Shown("offset_at")],
+    len: Size,
+    flags: SpliceFlags,
 ) -> int:
     """Move bytes between a pipe and another file (man 2 splice)."""
     if not len:
@@ -171,7 +185,7 @@ def _nonblock(flags: int, *ends: PipeEnd | None) -> bool:
 
 
 @syscall("tee", errors="EAGAIN EBADF EINTR EINVAL EPIPE")
-async def tee(t: Task, fd_in: Fd, fd_out: Fd, len: Size, flags: UInt) -> int:
+async def tee(t: Task, fd_in: Fd, fd_out: Fd, len: Size, flags: SpliceFlags) -> int:
     """Copy bytes from one pipe to another and leave them in the first (man 2 tee)."""
     if flags & ~_SPLICE:
         raise SysError(EINVAL)
@@ -188,7 +202,13 @@ async def tee(t: Task, fd_in: Fd, fd_out: Fd, len: Size, flags: UInt) -> int:
 
 
 @syscall("vmsplice", errors="EAGAIN EBADF EFAULT EINTR EINVAL EPIPE")
-async def vmsplice(t: Task, fd: Fd, iov: UserPtr[Iovec], nr_segs: ULong, flags: UInt) -> int:
+async def vmsplice(
+    t: Task,
+    fd: Fd,
+    iov: Annotated[In[Iovec], Shown("iov"), Count("nr_segs")],
+    nr_segs: ULong,
+    flags: SpliceFlags,
+) -> int:
     """Move memory into a pipe or out of it (man 2 vmsplice): copied, so later changes do not show."""
     if flags & ~_SPLICE:
         raise SysError(EINVAL)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from syscalls.abi.errno import EFAULT, EINVAL, ENOENT
 from syscalls.abi.flags import (
@@ -36,7 +36,24 @@ from syscalls.abi.structs import (
 from syscalls.errors import SysError
 from syscalls.handlers._errors import AT_ERRORS, PATH_ERRORS
 from syscalls.registry import syscall
-from syscalls.types import AtFlags, DirFd, Fd, Gid, Int, Mode, Uid, UInt, UserPath, UserPtr
+from syscalls.types import (
+    AccessFlags,
+    AccessMode,
+    AtFlags,
+    BufSize,
+    DirFd,
+    Fd,
+    Gid,
+    In,
+    Mode,
+    Out,
+    Shown,
+    StatxFlags,
+    StatxMask,
+    Uid,
+    Umask,
+    UserPath,
+)
 from syscalls.vfs import attributes
 from syscalls.vfs.mount import MOUNT_FLAGS, Path, place_of_file
 from syscalls.vfs.walk import Walk, lookup, place_of
@@ -95,19 +112,19 @@ async def _path(t: Task, address: int) -> bytes:
 
 
 @syscall("stat", errors=PATH_ERRORS)
-async def stat(t: Task, pathname: UserPath, statbuf: UserPtr[Stat]) -> None:
+async def stat(t: Task, pathname: UserPath, statbuf: Out[Stat]) -> None:
     """What a path names (man 2 stat)."""
     await _stat(t, AT_FDCWD, await _path(t, pathname), statbuf, True)
 
 
 @syscall("lstat", errors=PATH_ERRORS)
-async def lstat(t: Task, pathname: UserPath, statbuf: UserPtr[Stat]) -> None:
+async def lstat(t: Task, pathname: UserPath, statbuf: Out[Stat]) -> None:
     """The same, but of a symbolic link itself (man 2 stat)."""
     await _stat(t, AT_FDCWD, await _path(t, pathname), statbuf, False)
 
 
 @syscall("fstat", errors="EBADF EFAULT EIO")
-async def fstat(t: Task, fd: Fd, statbuf: UserPtr[Stat]) -> None:
+async def fstat(t: Task, fd: Fd, statbuf: Out[Stat]) -> None:
     """What a descriptor refers to (man 2 stat)."""
     file = t.files.get_any(fd)
     await t.mem.write(statbuf, stat_of(await file.getattr(t), file.inode.fs))
@@ -115,7 +132,7 @@ async def fstat(t: Task, fd: Fd, statbuf: UserPtr[Stat]) -> None:
 
 @syscall("newfstatat", errors=AT_ERRORS)
 async def newfstatat(
-    t: Task, dirfd: DirFd, pathname: UserPath, statbuf: UserPtr[Stat], flags: AtFlags
+    t: Task, dirfd: DirFd, pathname: UserPath, statbuf: Out[Stat], flags: AtFlags
 ) -> None:
     """What a path relative to a directory names (man 2 stat)."""
     if flags & ~_STAT_FLAGS:
@@ -146,7 +163,7 @@ async def _stat_fd(t: Task, dirfd: int) -> tuple[Attr, FileSystem, Path | None]:
 
 @syscall("statx", errors=AT_ERRORS)
 async def statx(
-    t: Task, dirfd: DirFd, pathname: UserPath, flags: AtFlags, mask: UInt, statxbuf: UserPtr[Statx]
+    t: Task, dirfd: DirFd, pathname: UserPath, flags: StatxFlags, mask: StatxMask, statxbuf: Out[Statx]
 ) -> None:
     """What a path names, in an extensible form (man 2 statx)."""
     if mask & STATX__RESERVED or flags & AT_STATX_SYNC_TYPE == AT_STATX_SYNC_TYPE:
@@ -206,19 +223,19 @@ async def _access(t: Task, dirfd: int, address: int, mode: int, flags: int) -> N
 
 
 @syscall("access", errors=f"{PATH_ERRORS} EINVAL EROFS")
-async def access(t: Task, pathname: UserPath, mode: Int) -> None:
+async def access(t: Task, pathname: UserPath, mode: AccessMode) -> None:
     """Whether the real user may use a file (man 2 access)."""
     await _access(t, AT_FDCWD, pathname, mode, 0)
 
 
 @syscall("faccessat", errors=f"{AT_ERRORS} EROFS")
-async def faccessat(t: Task, dirfd: DirFd, pathname: UserPath, mode: Int) -> None:
+async def faccessat(t: Task, dirfd: DirFd, pathname: UserPath, mode: AccessMode) -> None:
     """Whether the real user may use a file (man 2 access)."""
     await _access(t, dirfd, pathname, mode, 0)
 
 
 @syscall("faccessat2", errors=f"{AT_ERRORS} EROFS")
-async def faccessat2(t: Task, dirfd: DirFd, pathname: UserPath, mode: Int, flags: AtFlags) -> None:
+async def faccessat2(t: Task, dirfd: DirFd, pathname: UserPath, mode: AccessMode, flags: AccessFlags) -> None:
     """Whether the real or, with AT_EACCESS, the effective user may use a file (man 2 access)."""
     await _access(t, dirfd, pathname, mode, flags)
 
@@ -318,7 +335,11 @@ async def _timespecs(t: Task, address: int) -> tuple[Timespec, Timespec] | None:
 
 @syscall("utimensat", errors=f"{AT_ERRORS} EPERM EROFS")
 async def utimensat(
-    t: Task, dirfd: DirFd, pathname: UserPath, times: UserPtr[Timespec], flags: AtFlags
+    t: Task,
+    dirfd: DirFd,
+    pathname: UserPath,
+    times: Annotated[In[Timespec], Shown("file_times")],
+    flags: AtFlags,
 ) -> None:
     """Set access and modification time (man 2 utimensat)."""
     wanted = await _timespecs(t, times)
@@ -338,7 +359,7 @@ async def utimensat(
 
 
 @syscall("utime", errors=f"{PATH_ERRORS} EPERM EROFS")
-async def utime(t: Task, filename: UserPath, times: UserPtr[Utimbuf]) -> None:
+async def utime(t: Task, filename: UserPath, times: In[Utimbuf]) -> None:
     """Set access and modification time in seconds (man 2 utime)."""
     wanted = None
     if times:
@@ -358,14 +379,16 @@ async def _timevals(t: Task, address: int) -> tuple[Timespec, Timespec] | None:
 
 
 @syscall("utimes", errors=f"{PATH_ERRORS} EINVAL EPERM EROFS")
-async def utimes(t: Task, filename: UserPath, times: UserPtr[Timeval]) -> None:
+async def utimes(t: Task, filename: UserPath, times: Annotated[In[Timeval], Shown("file_times")]) -> None:
     """Set access and modification time in microseconds (man 2 utimes)."""
     wanted = await _timevals(t, times)
     await _set_times(t, await _place(t, AT_FDCWD, filename, 0), wanted)
 
 
 @syscall("futimesat", errors=f"{AT_ERRORS} EPERM EROFS")
-async def futimesat(t: Task, dirfd: DirFd, pathname: UserPath, times: UserPtr[Timeval]) -> None:
+async def futimesat(
+    t: Task, dirfd: DirFd, pathname: UserPath, times: Annotated[In[Timeval], Shown("file_times")]
+) -> None:
     """The same relative to a directory, or of an open file without a path (man 2 futimesat)."""
     wanted = await _timevals(t, times)
     if not pathname and dirfd != AT_FDCWD:
@@ -379,13 +402,13 @@ async def futimesat(t: Task, dirfd: DirFd, pathname: UserPath, times: UserPtr[Ti
 
 
 @syscall("readlink", errors=f"{PATH_ERRORS} EINVAL")
-async def readlink(t: Task, pathname: UserPath, buf: UserPtr[bytes], bufsiz: Int) -> int:
+async def readlink(t: Task, pathname: UserPath, buf: Out[bytes], bufsiz: BufSize) -> int:
     """What a symbolic link points to (man 2 readlink)."""
     return await _readlink(t, AT_FDCWD, pathname, buf, bufsiz)
 
 
 @syscall("readlinkat", errors=AT_ERRORS)
-async def readlinkat(t: Task, dirfd: DirFd, pathname: UserPath, buf: UserPtr[bytes], bufsiz: Int) -> int:
+async def readlinkat(t: Task, dirfd: DirFd, pathname: UserPath, buf: Out[bytes], bufsiz: BufSize) -> int:
     """The same relative to a directory, or of a link opened with O_PATH (man 2 readlink)."""
     return await _readlink(t, dirfd, pathname, buf, bufsiz)
 
@@ -406,7 +429,7 @@ async def _readlink(t: Task, dirfd: int, address: int, buf: int, bufsiz: int) ->
 
 
 @syscall("statfs", errors=PATH_ERRORS)
-async def statfs(t: Task, path: UserPath, buf: UserPtr[Statfs]) -> None:
+async def statfs(t: Task, path: UserPath, buf: Out[Statfs]) -> None:
     """Size and kind of a file system (man 2 statfs)."""
     place = await lookup(t, AT_FDCWD, await t.mem.path(path))
     info = await place.inode.fs.statfs(t)
@@ -414,7 +437,7 @@ async def statfs(t: Task, path: UserPath, buf: UserPtr[Statfs]) -> None:
 
 
 @syscall("fstatfs", errors="EBADF EFAULT EIO")
-async def fstatfs(t: Task, fd: Fd, buf: UserPtr[Statfs]) -> None:
+async def fstatfs(t: Task, fd: Fd, buf: Out[Statfs]) -> None:
     """The same of the file system an open file is on (man 2 statfs)."""
     file = t.files.get_any(fd)
     flags = file.path.mount.flags if file.path is not None else 0
@@ -441,7 +464,7 @@ def _statfs_of(info: FsInfo, fs: FileSystem, mount_flags: int) -> Statfs:
 
 
 @syscall("umask")
-async def umask(t: Task, mask: Int) -> int:
+async def umask(t: Task, mask: Umask) -> Umask:
     """Set which permission bits new files do not get, return the old ones (man 2 umask)."""
     old = t.fs.umask
     t.fs.umask = mask & 0o777

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from linuxemu.arch.x86_64 import USER_END
 from syscalls.abi.errno import EFAULT, EINVAL, ENODEV, EPERM, ESRCH
@@ -51,7 +51,24 @@ from syscalls.abi.flags import (
 from syscalls.abi.structs import RobustListHead, Sysinfo, Utsname
 from syscalls.errors import Restart, SysError
 from syscalls.registry import PARTIAL, syscall
-from syscalls.types import Address, Int, Pid, Size, UInt, ULong, UserPtr
+from syscalls.types import (
+    ArchPrctlOp,
+    Hex,
+    In,
+    Int,
+    Out,
+    Pid,
+    RandomFlags,
+    RebootArg,
+    RebootCommand,
+    RebootMagic1,
+    RebootMagic2,
+    Shown,
+    Size,
+    SyslogAction,
+    ULong,
+    Unsigned,
+)
 
 if TYPE_CHECKING:
     from syscalls.objects.task import Task
@@ -72,7 +89,7 @@ _ATOMIC_RANDOM = 256
 
 
 @syscall("uname", errors="EFAULT")
-async def uname(t: Task, buf: UserPtr[Utsname]) -> None:
+async def uname(t: Task, buf: Out[Utsname]) -> None:
     """Names and version of the system (man 2 uname)."""
     server = t.server
     await t.mem.put(
@@ -89,19 +106,19 @@ async def _new_name(t: Task, name: int, length: int) -> bytes:
 
 
 @syscall("sethostname", errors="EFAULT EINVAL EPERM")
-async def sethostname(t: Task, name: UserPtr[bytes], len: Int) -> None:
+async def sethostname(t: Task, name: Annotated[In[bytes], Shown("host_name")], len: Unsigned) -> None:
     """Set the host name; needs CAP_SYS_ADMIN (man 2 sethostname)."""
     t.server.hostname = await _new_name(t, name, len)
 
 
 @syscall("setdomainname", errors="EFAULT EINVAL EPERM")
-async def setdomainname(t: Task, name: UserPtr[bytes], len: Int) -> None:
+async def setdomainname(t: Task, name: Annotated[In[bytes], Shown("host_name")], len: Unsigned) -> None:
     """Set the NIS domain name; needs CAP_SYS_ADMIN (man 2 setdomainname)."""
     t.server.domainname = await _new_name(t, name, len)
 
 
 @syscall("sysinfo", errors="EFAULT EIO")
-async def sysinfo(t: Task, info: UserPtr[Sysinfo]) -> None:
+async def sysinfo(t: Task, info: Out[Sysinfo]) -> None:
     """Uptime, memory and the number of tasks (man 2 sysinfo)."""
     total, free = await t.server.memory_pages()
     uptime_ns = await t.server.clock_ns(CLOCK_BOOTTIME)
@@ -125,7 +142,9 @@ async def sysinfo(t: Task, info: UserPtr[Sysinfo]) -> None:
 
 
 @syscall("getrandom", errors="EFAULT EINVAL EIO")
-async def getrandom(t: Task, buf: UserPtr[bytes], buflen: Size, flags: UInt) -> int:
+async def getrandom(
+    t: Task, buf: Annotated[Out[bytes], Shown("hex_buffer")], buflen: Size, flags: RandomFlags
+) -> int:
     """Random bytes; a signal may cut a request of more than 256 bytes short (man 2 getrandom)."""
     from linuxemu.kernel.recovery import call
     from linuxemu.messages import entropy
@@ -169,7 +188,7 @@ _SYSLOG_EMPTY = (
 
 
 @syscall("syslog", errors="EFAULT EINTR EINVAL EPERM")
-async def syslog(t: Task, type: Int, bufp: UserPtr[bytes], len: Int) -> int:
+async def syslog(t: Task, type: SyslogAction, bufp: Out[bytes], len: Int) -> int:
     """Read or control the kernel's log, which is empty (man 2 syslog)."""
     if type not in _SYSLOG_FREE and not t.creds.capable(CAP_SYSLOG) and not t.creds.capable(CAP_SYS_ADMIN):
         raise SysError(EPERM)
@@ -206,7 +225,9 @@ _REBOOT_SIGNAL = {
 
 
 @syscall("reboot", errors="EINVAL EPERM")
-async def reboot(t: Task, magic: UInt, magic2: UInt, op: UInt, arg: Address) -> None:
+async def reboot(
+    t: Task, magic: RebootMagic1, magic2: RebootMagic2, op: RebootCommand, arg: RebootArg
+) -> None:
     """Stop the machine, as a container does it (man 2 reboot, man 7 pid_namespaces).
 
     Every process ends; the first program looks as if SIGHUP (restart) or SIGINT (halt) had ended it.
@@ -229,14 +250,16 @@ async def reboot(t: Task, magic: UInt, magic2: UInt, op: UInt, arg: Address) -> 
 
 
 @syscall("set_tid_address")
-async def set_tid_address(t: Task, tidptr: Address) -> int:
+async def set_tid_address(t: Task, tidptr: Hex) -> int:
     """Where to clear the thread id when the thread exits; returns the id (man 2 set_tid_address)."""
     t.clear_child_tid = tidptr
     return t.tid
 
 
 @syscall("set_robust_list", errors="EINVAL")
-async def set_robust_list(t: Task, head: UserPtr[RobustListHead], len: Size) -> None:
+async def set_robust_list(
+    t: Task, head: Annotated[In[RobustListHead], Shown("address")], len: Size
+) -> None:
     """Where the thread keeps the list of robust futexes it holds (man 2 set_robust_list)."""
     if len != RobustListHead.SIZE:
         raise SysError(EINVAL)
@@ -244,7 +267,12 @@ async def set_robust_list(t: Task, head: UserPtr[RobustListHead], len: Size) -> 
 
 
 @syscall("get_robust_list", errors="EFAULT EPERM ESRCH")
-async def get_robust_list(t: Task, pid: Pid, head_ptr: UserPtr[int], sizep: UserPtr[int]) -> None:
+async def get_robust_list(
+    t: Task,
+    pid: Pid,
+    head_ptr: Annotated[Out[int], Shown("stored_address")],
+    sizep: Annotated[Out[int], Shown("ulongs")],
+) -> None:
     """The robust list of a thread (man 2 get_robust_list)."""
     task = t
     if pid:
@@ -267,7 +295,7 @@ async def get_robust_list(t: Task, pid: Pid, head_ptr: UserPtr[int], sizep: User
     support=PARTIAL,
     notes="segment bases; no CPUID faulting, no AMX permission",
 )
-async def arch_prctl(t: Task, op: Int, addr: ULong) -> int:
+async def arch_prctl(t: Task, op: ArchPrctlOp, addr: ULong) -> int:
     """Set or get the fs and gs base (man 2 arch_prctl)."""
     if op in (ARCH_SET_FS, ARCH_SET_GS):
         if addr >= USER_END:

@@ -37,10 +37,11 @@ from syscalls.objects.memory import UserMemory
 from syscalls.objects.siginfo import NSIG
 from syscalls.objects.task import NO_ALTSTACK
 from syscalls.registry import PARTIAL, syscall
-from syscalls.types import Address, CloneFlags, Size, ULong, UserPtr
+from syscalls.types import Address, CloneFlags, InOut, Out, Pid, Size
 
 if TYPE_CHECKING:
     from linuxemu.messages import TrapFrame
+    from syscalls.abi.structs import CloneArgs
     from syscalls.objects.task import Task
 
 _NAMESPACES = (
@@ -114,6 +115,7 @@ async def _share_and_copy(t: Task, child: Task, flags: int) -> None:
         if not flags & CLONE_VFORK:
             child.sigaltstack = NO_ALTSTACK
     else:
+        child.rseq = t.rseq  # at the same address of memory that is its own
         child.mm = t.mm.clone(child.process.rlimits)
         child.mem = UserMemory(child.mm)
     child.files = t.files.share() if flags & CLONE_FILES else t.files.clone(child.process.rlimits)
@@ -167,13 +169,13 @@ async def _store_tid(t: Task, address: int, tid: int) -> None:
 
 
 @syscall("fork", errors="EAGAIN EIO ENOMEM")
-async def fork(t: Task) -> int:
+async def fork(t: Task) -> Pid:
     """Make a copy of the calling process (man 2 fork)."""
     return await _clone(t, 0, 0, 0, 0, 0, SIGCHLD)
 
 
 @syscall("vfork", errors="EAGAIN EIO")
-async def vfork(t: Task) -> int:
+async def vfork(t: Task) -> Pid:
     """Make a child that borrows the caller's memory until it runs a program or exits (man 2 vfork)."""
     return await _clone(t, CLONE_VM | CLONE_VFORK, 0, 0, 0, 0, SIGCHLD)
 
@@ -185,8 +187,8 @@ async def vfork(t: Task) -> int:
     notes="no namespaces, no CLONE_PIDFD",
 )
 async def clone(
-    t: Task, flags: CloneFlags, stack: Address, parent_tid: UserPtr[int], child_tid: UserPtr[int], tls: ULong
-) -> int:
+    t: Task, flags: CloneFlags, stack: Address, parent_tid: Out[int], child_tid: Out[int], tls: Address
+) -> Pid:
     """Make a task that shares what the flags say (man 2 clone)."""
     flags &= 0xFFFF_FFFF
     exit_signal = flags & _CSIGNAL
@@ -201,7 +203,7 @@ async def clone(
     support=PARTIAL,
     notes="no namespaces, no CLONE_PIDFD, no CLONE_INTO_CGROUP, no set_tid",
 )
-async def clone3(t: Task, cl_args: UserPtr[bytes], size: Size) -> int:
+async def clone3(t: Task, cl_args: InOut[CloneArgs], size: Size) -> Pid:
     """clone with its arguments in a struct (man 2 clone3)."""
     if size < 64:
         raise SysError(EINVAL)

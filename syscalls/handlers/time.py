@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from syscalls.abi.errno import EINVAL, EOPNOTSUPP, EPERM, ESRCH
 from syscalls.abi.flags import (
@@ -38,7 +38,18 @@ from syscalls.abi.structs import Itimerspec, Itimerval, Sigevent, Timespec, Time
 from syscalls.errors import Interrupted, Restart, SysError
 from syscalls.objects.timers import FOREVER_NS, IntervalTimer, PosixTimer, cpu_clock, itimer
 from syscalls.registry import PARTIAL, syscall
-from syscalls.types import ClockId, Int, IntFlags, UInt, UserPtr
+from syscalls.types import (
+    ClockId,
+    ClockState,
+    In,
+    Int,
+    ItimerWhich,
+    Out,
+    Seconds,
+    Shown,
+    TimerFlags,
+    UInt,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +58,7 @@ if TYPE_CHECKING:
     from syscalls.objects.task import Task
 
 _NS = 1_000_000_000
+_LAST_ID = 0x7FFF_FFFF
 _KERNEL_TICK_NS = 4_000_000
 """A period of the timer interrupt, 250 Hz: the resolution of the coarse clocks."""
 _USER_TICK_NS = 10_000_000
@@ -125,7 +137,7 @@ async def _clock_now_ns(t: Task, clock: int) -> int:
 
 
 @syscall("time", errors="EFAULT EIO")
-async def time(t: Task, tloc: UserPtr[int]) -> int:
+async def time(t: Task, tloc: Annotated[Out[int], Shown("stored_time")]) -> Seconds:
     """Seconds since 1970 (man 2 time)."""
     seconds = await t.server.clock_ns(CLOCK_REALTIME) // _NS
     if tloc:
@@ -134,7 +146,7 @@ async def time(t: Task, tloc: UserPtr[int]) -> int:
 
 
 @syscall("gettimeofday", errors="EFAULT EIO")
-async def gettimeofday(t: Task, tv: UserPtr[Timeval], tz: UserPtr[Timezone]) -> None:
+async def gettimeofday(t: Task, tv: Out[Timeval], tz: Out[Timezone]) -> None:
     """The time in microseconds; the time zone of the kernel is always zero (man 2 gettimeofday)."""
     if tv:
         await t.mem.put(tv, Timeval.from_ns(await t.server.clock_ns(CLOCK_REALTIME)))
@@ -148,7 +160,7 @@ async def gettimeofday(t: Task, tv: UserPtr[Timeval], tz: UserPtr[Timezone]) -> 
     support=PARTIAL,
     notes="the kernel's time zone cannot be set",
 )
-async def settimeofday(t: Task, tv: UserPtr[Timeval], tz: UserPtr[Timezone]) -> None:
+async def settimeofday(t: Task, tv: In[Timeval], tz: In[Timezone]) -> None:
     """Set the clock; needs CAP_SYS_TIME (man 2 settimeofday)."""
     new = await t.mem.struct(tv, Timeval) if tv else None
     if new is not None and not 0 <= new.tv_usec < 1_000_000:
@@ -183,13 +195,13 @@ async def _set_clock(t: Task, ns: int) -> None:
 
 
 @syscall("clock_gettime", errors="EFAULT EINVAL EIO")
-async def clock_gettime(t: Task, clockid: ClockId, tp: UserPtr[Timespec]) -> None:
+async def clock_gettime(t: Task, clockid: ClockId, tp: Out[Timespec]) -> None:
     """The value of a clock, CPU clocks of processes and threads included (man 2 clock_gettime)."""
     await t.mem.put(tp, Timespec.from_ns(await _clock_now_ns(t, clockid)))
 
 
 @syscall("clock_getres", errors="EFAULT EINVAL")
-async def clock_getres(t: Task, clockid: ClockId, res: UserPtr[Timespec]) -> None:
+async def clock_getres(t: Task, clockid: ClockId, res: Out[Timespec]) -> None:
     """The resolution of a clock (man 2 clock_getres)."""
     ns = 1
     if clockid in (CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE):
@@ -206,7 +218,7 @@ async def clock_getres(t: Task, clockid: ClockId, res: UserPtr[Timespec]) -> Non
 
 
 @syscall("clock_settime", errors="EFAULT EINVAL EIO EPERM")
-async def clock_settime(t: Task, clockid: ClockId, tp: UserPtr[Timespec]) -> None:
+async def clock_settime(t: Task, clockid: ClockId, tp: In[Timespec]) -> None:
     """Set CLOCK_REALTIME; the others cannot be set (man 2 clock_settime)."""
     if clockid >= 0 and clockid != CLOCK_REALTIME:
         raise SysError(EINVAL)
@@ -229,7 +241,7 @@ def _never() -> int | None:
 
 
 @syscall("nanosleep", errors="EFAULT EINTR EINVAL")
-async def nanosleep(t: Task, rqtp: UserPtr[Timespec], rmtp: UserPtr[Timespec]) -> None:
+async def nanosleep(t: Task, rqtp: In[Timespec], rmtp: Annotated[Out[Timespec], Shown("remaining")]) -> None:
     """Sleep for a time; a signal handler ends it with EINTR and the time left in rmtp (man 2 nanosleep)."""
     request = await t.mem.struct(rqtp, Timespec)
     if not request.valid():
@@ -258,7 +270,11 @@ async def _sleep_to(t: Task, deadline_ns: int, rmtp: int) -> None:
 
 @syscall("clock_nanosleep", errors="EFAULT EINTR EINVAL EIO EOPNOTSUPP")
 async def clock_nanosleep(
-    t: Task, clockid: ClockId, flags: IntFlags, rqtp: UserPtr[Timespec], rmtp: UserPtr[Timespec]
+    t: Task,
+    clockid: ClockId,
+    flags: TimerFlags,
+    rqtp: In[Timespec],
+    rmtp: Annotated[Out[Timespec], Shown("remaining")],
 ) -> None:
     """Sleep on a clock, for a time or with TIMER_ABSTIME until one (man 2 clock_nanosleep)."""
     cpu_id = _cpu_id(clockid)
@@ -326,7 +342,7 @@ async def _sleep_to_cpu_time(
 
 
 @syscall("times", errors="EFAULT EIO")
-async def times(t: Task, buf: UserPtr[Tms]) -> int:
+async def times(t: Task, buf: Out[Tms]) -> int:
     """CPU time of the process and of its children that were waited for; returns ticks of 1/100 s since boot,
     some time ago (man 2 times).
     """
@@ -358,7 +374,7 @@ def _timer_value(timer: IntervalTimer | None, which: int) -> Itimerval:
 
 
 @syscall("getitimer", errors="EFAULT EINVAL")
-async def getitimer(t: Task, which: Int, curr_value: UserPtr[Itimerval]) -> None:
+async def getitimer(t: Task, which: ItimerWhich, curr_value: Out[Itimerval]) -> None:
     """What is left of an interval timer (man 2 getitimer)."""
     if not ITIMER_REAL <= which <= ITIMER_PROF:
         raise SysError(EINVAL)
@@ -367,7 +383,7 @@ async def getitimer(t: Task, which: Int, curr_value: UserPtr[Itimerval]) -> None
 
 @syscall("setitimer", errors="EFAULT EINVAL")
 async def setitimer(
-    t: Task, which: Int, new_value: UserPtr[Itimerval], old_value: UserPtr[Itimerval]
+    t: Task, which: ItimerWhich, new_value: In[Itimerval], old_value: Out[Itimerval]
 ) -> None:
     """Arm an interval timer: real time, user time or all CPU time of the process (man 2 setitimer)."""
     zero = Timeval(0, 0)
@@ -388,7 +404,9 @@ async def setitimer(
 
 
 @syscall("timer_create", errors="EFAULT EINVAL EOPNOTSUPP")
-async def timer_create(t: Task, clockid: ClockId, sevp: UserPtr[Sigevent], timerid: UserPtr[int]) -> None:
+async def timer_create(
+    t: Task, clockid: ClockId, sevp: Annotated[In[Sigevent], Shown("sigevent")], timerid: Out[int]
+) -> None:
     """Make a timer that sends a signal to the process or to one of its threads (man 2 timer_create).
 
     Room for the signal (RLIMIT_SIGPENDING) is not set aside here, where Linux fails with EAGAIN: a signal that
@@ -401,7 +419,7 @@ async def timer_create(t: Task, clockid: ClockId, sevp: UserPtr[Sigevent], timer
     if cpu_id is None and clockid not in _SLEEPABLE and clockid not in _NO_RTC:
         raise SysError(EINVAL)
     process = t.process
-    number = max(process.posix_timers, default=-1) + 1
+    number = _new_id(process)
     if event is None:
         event = Sigevent(number, SIGALRM, SIGEV_SIGNAL, 0)
     timer = PosixTimer(number, clockid, _notify_target(t, event), event.sigev_signo, event.sigev_value)
@@ -415,6 +433,15 @@ async def timer_create(t: Task, clockid: ClockId, sevp: UserPtr[Sigevent], timer
         timer.owner = _cpu_owner(t, cpu_id)
         timer.timer = IntervalTimer(port, _cpu_now(t, cpu_id), timer.expired, is_cpu_clock=True)
     process.posix_timers[number] = timer
+
+
+def _new_id(process: Process) -> int:
+    """The next free timer id; it is used up even if the timer is not made in the end."""
+    number = process.next_timer_id
+    while number in process.posix_timers:
+        number = number + 1 & _LAST_ID
+    process.next_timer_id = number + 1 & _LAST_ID
+    return number
 
 
 def _notify_target(t: Task, event: Sigevent) -> Process | Task | None:
@@ -456,7 +483,7 @@ def _timer_spec(timer: PosixTimer) -> Itimerspec:
 
 @syscall("timer_settime", errors="EFAULT EINVAL EIO ESRCH")
 async def timer_settime(
-    t: Task, timerid: Int, flags: IntFlags, new_value: UserPtr[Itimerspec], old_value: UserPtr[Itimerspec]
+    t: Task, timerid: Int, flags: TimerFlags, new_value: In[Itimerspec], old_value: Out[Itimerspec]
 ) -> None:
     """Arm or disarm a timer; ESRCH if its clock counts for a process that is gone (man 2 timer_settime)."""
     if not new_value:
@@ -488,7 +515,7 @@ async def timer_settime(
 
 
 @syscall("timer_gettime", errors="EFAULT EINVAL")
-async def timer_gettime(t: Task, timerid: Int, curr_value: UserPtr[Itimerspec]) -> None:
+async def timer_gettime(t: Task, timerid: Int, curr_value: Out[Itimerspec]) -> None:
     """What is left of a timer (man 2 timer_gettime)."""
     await t.mem.put(curr_value, _timer_spec(_posix_timer(t, timerid)))
 
@@ -515,7 +542,7 @@ async def timer_delete(t: Task, timerid: Int) -> None:
     support=PARTIAL,
     notes="reads only; the clock is shown as not synchronized",
 )
-async def adjtimex(t: Task, buf: UserPtr[Timex]) -> int:
+async def adjtimex(t: Task, buf: Out[Timex]) -> ClockState:
     """The state of the clock's discipline (man 2 adjtimex)."""
     return await _adjust(t, buf)
 
@@ -526,7 +553,7 @@ async def adjtimex(t: Task, buf: UserPtr[Timex]) -> int:
     support=PARTIAL,
     notes="reads only; the clock is shown as not synchronized",
 )
-async def clock_adjtime(t: Task, clk_id: ClockId, buf: UserPtr[Timex]) -> int:
+async def clock_adjtime(t: Task, clk_id: ClockId, buf: Out[Timex]) -> ClockState:
     """adjtimex for a clock; only CLOCK_REALTIME has a discipline (man 2 clock_adjtime)."""
     request = await t.mem.struct(buf, Timex)
     is_cpu_clock = _cpu_id(clk_id) is not None and not _is_clock_file(clk_id)

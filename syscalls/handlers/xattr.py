@@ -5,7 +5,7 @@ What a new value means is not among these: Linux refuses a damaged `security.cap
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from syscalls.abi.errno import E2BIG, EACCES, EINVAL, ENAMETOOLONG, ENODATA, EOPNOTSUPP, EPERM, ERANGE
 from syscalls.abi.flags import (
@@ -24,7 +24,7 @@ from syscalls.errors import SysError
 from syscalls.handlers._errors import PATH_ERRORS
 from syscalls.objects.credentials import MAY_READ, MAY_WRITE, permission
 from syscalls.registry import PARTIAL, syscall
-from syscalls.types import Fd, IntFlags, Size, UserPath, UserPtr, UserStr
+from syscalls.types import Count, Fd, In, Out, Shown, Size, UserPath, UserStr, XattrFlags
 from syscalls.vfs.attributes import check_writable
 from syscalls.vfs.mount import place_of_file
 from syscalls.vfs.walk import lookup
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from syscalls.objects.task import Task
     from syscalls.vfs.mount import Path
 
+NewValue = Annotated[In[bytes], Shown("xattr_value"), Count("size")]
+Value = Annotated[Out[bytes], Shown("xattr_value"), Count("result")]
 _CHANGE_ERRORS = "EACCES EFAULT EIO EOPNOTSUPP EPERM ERANGE EROFS"
 _SET_ERRORS = f"{_CHANGE_ERRORS} E2BIG EINVAL"
 _GET_ERRORS = "EACCES EFAULT EIO ENODATA EOPNOTSUPP ERANGE"
@@ -94,6 +96,7 @@ async def _change(t: Task, place: Path, name: bytes) -> None:
     needed = CAP_SETFCAP if name == b"security.capability" else CAP_SYS_ADMIN
     if name.startswith(b"security.") and not t.creds.capable(needed):
         raise SysError(EPERM)
+    t.server.unsupported("extended attributes", t)
     raise SysError(EOPNOTSUPP)
 
 
@@ -104,7 +107,7 @@ async def _get(t: Task, place: Path, name: bytes) -> None:
 
 @syscall("setxattr", errors=f"{_SET_ERRORS} {PATH_ERRORS}", support=PARTIAL, notes=_NOTES)
 async def setxattr(
-    t: Task, path: UserPath, name: UserStr, value: UserPtr[bytes], size: Size, flags: IntFlags
+    t: Task, path: UserPath, name: UserStr, value: NewValue, size: Size, flags: XattrFlags
 ) -> None:
     """Set an extended attribute (man 2 setxattr)."""
     key = await _new_value(t, name, value, size, flags)
@@ -113,7 +116,7 @@ async def setxattr(
 
 @syscall("lsetxattr", errors=f"{_SET_ERRORS} {PATH_ERRORS}", support=PARTIAL, notes=_NOTES)
 async def lsetxattr(
-    t: Task, path: UserPath, name: UserStr, value: UserPtr[bytes], size: Size, flags: IntFlags
+    t: Task, path: UserPath, name: UserStr, value: NewValue, size: Size, flags: XattrFlags
 ) -> None:
     """Set an extended attribute of a link itself (man 2 setxattr)."""
     key = await _new_value(t, name, value, size, flags)
@@ -122,7 +125,7 @@ async def lsetxattr(
 
 @syscall("fsetxattr", errors=f"{_SET_ERRORS} EBADF", support=PARTIAL, notes=_NOTES)
 async def fsetxattr(
-    t: Task, fd: Fd, name: UserStr, value: UserPtr[bytes], size: Size, flags: IntFlags
+    t: Task, fd: Fd, name: UserStr, value: NewValue, size: Size, flags: XattrFlags
 ) -> None:
     """Set an extended attribute of an open file (man 2 setxattr)."""
     key = await _new_value(t, name, value, size, flags)
@@ -130,40 +133,40 @@ async def fsetxattr(
 
 
 @syscall("getxattr", errors=f"{_GET_ERRORS} {PATH_ERRORS}", support=PARTIAL, notes=_NOTES)
-async def getxattr(t: Task, path: UserPath, name: UserStr, value: UserPtr[bytes], size: Size) -> None:
+async def getxattr(t: Task, path: UserPath, name: UserStr, value: Value, size: Size) -> None:
     """Get an extended attribute (man 2 getxattr)."""
     key = await _name(t, name)
     await _get(t, await _at(t, path, True), key)
 
 
 @syscall("lgetxattr", errors=f"{_GET_ERRORS} {PATH_ERRORS}", support=PARTIAL, notes=_NOTES)
-async def lgetxattr(t: Task, path: UserPath, name: UserStr, value: UserPtr[bytes], size: Size) -> None:
+async def lgetxattr(t: Task, path: UserPath, name: UserStr, value: Value, size: Size) -> None:
     """Get an extended attribute of a link itself (man 2 getxattr)."""
     key = await _name(t, name)
     await _get(t, await _at(t, path, False), key)
 
 
 @syscall("fgetxattr", errors=f"{_GET_ERRORS} EBADF", support=PARTIAL, notes=_NOTES)
-async def fgetxattr(t: Task, fd: Fd, name: UserStr, value: UserPtr[bytes], size: Size) -> None:
+async def fgetxattr(t: Task, fd: Fd, name: UserStr, value: Value, size: Size) -> None:
     """Get an extended attribute of an open file (man 2 getxattr)."""
     key = await _name(t, name)
     await _get(t, _open_place(t, fd), key)
 
 
 @syscall("listxattr", errors=PATH_ERRORS, support=PARTIAL, notes=_NOTES)
-async def listxattr(t: Task, path: UserPath, list: UserPtr[bytes], size: Size) -> None:
+async def listxattr(t: Task, path: UserPath, list: Out[bytes], size: Size) -> None:
     """The names of all extended attributes: none (man 2 listxattr)."""
     await _at(t, path, True)
 
 
 @syscall("llistxattr", errors=PATH_ERRORS, support=PARTIAL, notes=_NOTES)
-async def llistxattr(t: Task, path: UserPath, list: UserPtr[bytes], size: Size) -> None:
+async def llistxattr(t: Task, path: UserPath, list: Out[bytes], size: Size) -> None:
     """The same of a link itself (man 2 listxattr)."""
     await _at(t, path, False)
 
 
 @syscall("flistxattr", errors="EBADF", support=PARTIAL, notes=_NOTES)
-async def flistxattr(t: Task, fd: Fd, list: UserPtr[bytes], size: Size) -> None:
+async def flistxattr(t: Task, fd: Fd, list: Out[bytes], size: Size) -> None:
     """The same of an open file (man 2 listxattr)."""
     t.files.get(fd)
 

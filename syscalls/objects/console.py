@@ -39,7 +39,7 @@ from syscalls.objects.polling import RemoteFile
 from syscalls.objects.siginfo import SigInfo
 from syscalls.objects.signal import send_group, send_signal
 from syscalls.vfs.filesystem import errno_of
-from syscalls.vfs.virtual import VirtualNode
+from syscalls.vfs.virtual import StreamNode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -210,7 +210,7 @@ class Console:
         return written
 
 
-class ConsoleInode(VirtualNode):
+class ConsoleInode(StreamNode):
     """What a stream of the host is, apart from terminals.
 
     Args:
@@ -223,18 +223,17 @@ class ConsoleInode(VirtualNode):
 
     def __init__(self, console: Console, t: Task, stream: int) -> None:
         info = console.info[stream]
-        creds = t.creds
-        super().__init__(t.server.devices.pipefs, info.mode, info.rdev, uid=creds.fsuid, gid=creds.fsgid)
+        super().__init__(t, info.mode, info.rdev)
         self.stream = stream
         self._console = console
-        self.attr = self.attr._replace(size=info.size, blksize=4096, ino=info.ino or self.ino)
+        self.attr = self.attr._replace(size=info.size, ino=info.ino or self.ino)
 
     async def getattr(self, t: Task) -> Attr:
         """The attributes; the size of a host file is asked for each time."""
         if self.kind == S_IFREG:
             info = await self._console.call(messages.Info(self.stream))
             self.attr = self.attr._replace(size=info.size, blocks=(info.size + 511) // 512)
-        return self.attr
+        return await super().getattr(t)
 
     async def open(self, t: Task, flags: int, path: Path) -> File:
         """Opening /dev/stdout and the like: another file on the same stream."""

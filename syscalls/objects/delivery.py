@@ -19,6 +19,7 @@ from syscalls.abi.flags import (
 )
 from syscalls.errors import Restart, SysError
 from syscalls.objects.exit import exit_task
+from syscalls.objects.rseq import leave_critical_section
 from syscalls.objects.siginfo import UNBLOCKABLE
 from syscalls.objects.signal import (
     DUMPS_CORE,
@@ -81,6 +82,32 @@ async def deliver(t: Task, frame: TrapFrame, in_syscall: bool) -> TrapFrame:
             t.blocked = mask
         if not t.attention:
             return frame
+
+
+async def resume(t: Task, frame: TrapFrame) -> TrapFrame:
+    """Do what a task owes that goes on after others could run: as `deliver`, and its critical section is left.
+
+    Args:
+        t: the task; it did not come by a system call.
+        frame: its registers.
+    Returns:
+        The registers to go on with.
+    Raises:
+        TaskExited: the task is gone.
+    """
+    if t.attention:
+        frame = await deliver(t, frame, False)
+    while t.rseq is not None:
+        after = await leave_critical_section(t, t.rseq, frame)
+        if after is not frame:
+            frame = after
+            regs = t.server.port.get_regs(t.ktask)  # a frame alone would come with the rcx and r11 of `sysret`
+            regs.frame = frame
+            t.server.port.set_regs(t.ktask, regs)
+        if not t.attention:
+            break
+        frame = await deliver(t, frame, False)
+    return frame
 
 
 def _after_interrupt(t: Task, frame: TrapFrame, restart: int, action: SigAction | None) -> TrapFrame:
@@ -168,6 +195,8 @@ async def _stop(t: Task) -> None:
 
 async def _enter_handler(t: Task, frame: TrapFrame, info: SigInfo, action: SigAction) -> TrapFrame:
     """Make the task run a handler; SIGSEGV instead if its frame cannot be built."""
+    if t.rseq is not None:
+        frame = await leave_critical_section(t, t.rseq, frame, info.signo)
     port = t.server.port
     regs = port.get_regs(t.ktask)
     regs.frame = frame

@@ -15,7 +15,14 @@ from loader.cache import HEAD_SIZE
 from loader.errors import ExecFormatError
 from loader.plan import brk_start, load_bias, plan
 from loader.script import MAX_DEPTH, parse_script
-from loader.stack import RANDOM_SIZE, AuxValues, build_stack, check_limits
+from loader.stack import (
+    AT_RSEQ_ALIGN,
+    AT_RSEQ_FEATURE_SIZE,
+    RANDOM_SIZE,
+    AuxValues,
+    build_stack,
+    check_limits,
+)
 from syscalls.abi.errno import EACCES, ELOOP, ETXTBSY
 from syscalls.abi.flags import (
     AT_EMPTY_PATH,
@@ -40,12 +47,14 @@ from syscalls.abi.flags import (
     SIGKILL,
     SIGSEGV,
 )
+from syscalls.abi.structs import Rseq
 from syscalls.errors import OutOfMemory, SysError
 from syscalls.objects.credentials import MAY_EXEC, MAY_READ, permission
 from syscalls.objects.device import random_bytes
 from syscalls.objects.exit import end_other_threads, exit_group
 from syscalls.objects.memory import UserMemory
 from syscalls.objects.mm import MMAP_TOP, PAGE, STACK_TOP, MemoryMap
+from syscalls.objects.rseq import RSEQ_ALIGN, forget
 from syscalls.objects.task import NO_ALTSTACK, TASK_COMM_LEN, TaskExited
 from syscalls.sigframe_x86_64 import INITIAL_FXSAVE
 from syscalls.vfs.pagecache import fetch, pages_of
@@ -69,6 +78,7 @@ _STACK_PAGES = 33
 _HWCAP = 0x0F8B_FBFF
 """CPUID.1:EDX of the emulated CPU: what AT_HWCAP is on x86."""
 _SCRIPT_HEAD = 256
+_RSEQ_AUXV = ((AT_RSEQ_FEATURE_SIZE, Rseq.SIZE), (AT_RSEQ_ALIGN, RSEQ_ALIGN))
 
 
 class Program(NamedTuple):
@@ -257,6 +267,8 @@ async def _point_of_no_return(t: Task, program: Program, creds: Credentials, sho
     process.sighand = process.sighand.exec_clone()
     t.sigaltstack = NO_ALTSTACK
     t.robust_list = 0
+    if t.rseq is not None:
+        forget(t)
     t.restart_block = None
     for timer in list(process.posix_timers.values()):
         timer.cancel()
@@ -299,7 +311,7 @@ async def _set_up(
         hwcap=_HWCAP,
     )
     random = await random_bytes(t, RANDOM_SIZE)
-    stack = build_stack(STACK_TOP, argv, envp, aux, execfn, random, stack_limit=stack_limit)
+    stack = build_stack(STACK_TOP, argv, envp, aux, execfn, random, stack_limit=stack_limit, extra=_RSEQ_AUXV)
     await _map_stack(t, stack, PROT_READ | PROT_WRITE | (PROT_EXEC if image.stack_exec else 0))
     t.frame = TrapFrame(0, 0, start, FLAGS_DEFAULT, *(0,) * 13, stack.sp)
     if t.ktask:

@@ -69,7 +69,7 @@ class File:
         path: where it was opened, None for what has no name anywhere.
     """
 
-    __slots__ = ("access", "flags", "inode", "owner", "owner_is_thread", "path", "pos", "refs")
+    __slots__ = ("access", "flags", "inode", "owner", "owner_is_thread", "owner_signal", "path", "pos", "refs")
 
     seekable = False
     """Has a position that lseek moves; pread and pwrite work."""
@@ -91,6 +91,8 @@ class File:
         """F_SETOWN value: process, or negative process group, that SIGIO goes to."""
         self.owner_is_thread = False
         """`owner` is one thread and not its process: F_OWNER_TID."""
+        self.owner_signal = 0
+        """What `owner` gets instead of SIGIO, with a siginfo that says more (F_SETSIG); 0 for a plain SIGIO."""
 
     @property
     def readable(self) -> bool:

@@ -40,9 +40,13 @@ class RecordLock:
         self.end = end
         self.pid = pid
 
+    def overlaps(self, other: RecordLock) -> bool:
+        """Whether the two have a byte in common."""
+        return self.start <= other.end and other.start <= self.end
+
     def conflicts(self, other: RecordLock) -> bool:
         """Whether the two cannot be held together by different owners."""
-        return self.start <= other.end and other.start <= self.end and F_WRLCK in (self.kind, other.kind)
+        return self.overlaps(other) and F_WRLCK in (self.kind, other.kind)
 
 
 class FileLocks:
@@ -58,7 +62,10 @@ class FileLocks:
         """Woken when a lock is released or narrowed."""
 
     def blocker(self, request: RecordLock) -> RecordLock | None:
-        """The first held lock in the way of `request` (F_GETLK)."""
+        """The first held lock in the way of `request`; of a request for F_UNLCK, the owner's own there (F_GETLK)."""
+        if request.kind == F_UNLCK:
+            own = self._records.get(request.owner, ())
+            return next((lock for lock in own if lock.overlaps(request)), None)
         for owner, locks in self._records.items():
             if owner is not request.owner:
                 for lock in locks:

@@ -74,6 +74,7 @@ class MemoryMap(Faults):
         "exe_file",
         "full_above",
         "lock_future",
+        "membarrier",
         "rlimits",
         "space",
         "start_code",
@@ -100,6 +101,8 @@ class MemoryMap(Faults):
         self.auxv = b""
         self.lock_future = False
         """What is mapped from now on is locked (mlockall)."""
+        self.membarrier = 0
+        """Commands of membarrier(2) that it has registered for, MEMBARRIER_CMD_* bits."""
         self.exe_file: File | None = None
         """The program file, which cannot be written while it runs."""
 
@@ -401,6 +404,7 @@ class MemoryMap(Faults):
             "end_data",
             "start_stack",
             "auxv",
+            "membarrier",
         ):
             setattr(other, slot, getattr(self, slot))
         for slot in ("arg_start", "arg_end", "env_start", "env_end"):

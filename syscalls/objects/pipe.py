@@ -35,7 +35,7 @@ from syscalls.errors import Interrupted, SysError
 from syscalls.objects.file import File
 from syscalls.objects.siginfo import SigInfo
 from syscalls.objects.signal import send_signal
-from syscalls.vfs.virtual import VirtualNode
+from syscalls.vfs.virtual import StreamNode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -406,8 +406,7 @@ def make_pipe(t: Task, flags: int) -> tuple[PipeEnd, PipeEnd]:
         t: who makes it, and owns it in fstat.
         flags: O_NONBLOCK and O_DIRECT.
     """
-    inode = VirtualNode(t.server.devices.pipefs, S_IFIFO | 0o600, 0, uid=t.creds.fsuid, gid=t.creds.fsgid)
-    inode.attr = inode.attr._replace(blksize=_PAGE)
+    inode = StreamNode(t, S_IFIFO | 0o600)
     pipe = inode.pipe = Pipe(anonymous=True)
     reader = PipeEnd(pipe, inode, O_RDONLY | flags & O_NONBLOCK)
     return reader, PipeEnd(pipe, inode, O_WRONLY | flags)

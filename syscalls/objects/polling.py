@@ -6,18 +6,42 @@ from typing import TYPE_CHECKING
 
 from linuxemu.kernel import Waiter
 from syscalls.abi.errno import ENOTTY
-from syscalls.abi.flags import O_ASYNC, SI_KERNEL, SIGIO
+from syscalls.abi.flags import (
+    O_ASYNC,
+    POLL_IN,
+    POLL_OUT,
+    POLLIN,
+    POLLOUT,
+    POLLRDNORM,
+    POLLWRBAND,
+    POLLWRNORM,
+    SI_KERNEL,
+    SI_SIGIO,
+    SIGBUS,
+    SIGCHLD,
+    SIGFPE,
+    SIGILL,
+    SIGIO,
+    SIGSEGV,
+    SIGSYS,
+    SIGTRAP,
+)
 from syscalls.errors import SysError
 from syscalls.objects.file import File
 from syscalls.objects.siginfo import SigInfo
 from syscalls.vfs.virtual import VirtualInode
 
 _ANON_INO = 1
+_PAGE = 4096
+_BAND_IN = POLLIN | POLLRDNORM
+_BAND_OUT = POLLOUT | POLLWRNORM | POLLWRBAND
+_WITH_OWN_CODES = (SIGILL, SIGFPE, SIGSEGV, SIGBUS, SIGTRAP, SIGCHLD, SIGSYS)
+"""Signals whose si_code above 0 means something else than POLL_IN and its like."""
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from syscalls.objects.process import ProcessTable
+    from syscalls.objects.process import Process, ProcessTable
     from syscalls.objects.task import Task
     from syscalls.vfs.inode import Inode
 
@@ -28,7 +52,9 @@ def anonymous_inode(t: Task) -> Inode:
     On Linux they all share one; here each has its own, with the same number, mode and owner.
     """
     fs = t.server.devices.anonfs
-    return VirtualInode(fs, 0o600, ino=_ANON_INO, uid=0, gid=0)
+    inode = VirtualInode(fs, 0o600, ino=_ANON_INO, uid=0, gid=0)
+    inode.attr = inode.attr._replace(blksize=_PAGE)
+    return inode
 
 
 class RemoteFile(File):
@@ -61,10 +87,11 @@ class Subscriber(Waiter):
 class _SigioSender(Subscriber):
     """Sends SIGIO to a file's owner whenever something happens to the file, while O_ASYNC is set."""
 
-    __slots__ = ("_file", "_table")
+    __slots__ = ("_fd", "_file", "_table")
 
-    def __init__(self, file: File, table: ProcessTable) -> None:
+    def __init__(self, fd: int, file: File, table: ProcessTable) -> None:
         super().__init__()
+        self._fd = fd
         self._file = file
         self._table = table
 
@@ -74,20 +101,34 @@ class _SigioSender(Subscriber):
         if not file.refs or not file.flags & O_ASYNC:
             for queue in file.wait_queues():
                 queue.discard(self)
-        elif file.owner > 0:
-            from syscalls.objects.signal import send_signal
+            return
+        from syscalls.objects.signal import send_signal
 
-            table = self._table
-            owner = (table.tasks if file.owner_is_thread else table.processes).get(file.owner)
-            if owner is not None:
+        for owner in self._owners():
+            try:
+                send_signal(owner, self._info())
+            except SysError:  # no room for a real-time signal
                 send_signal(owner, SigInfo(SIGIO, SI_KERNEL))
-        elif -file.owner in self._table.groups:
-            from syscalls.objects.signal import send_group
 
-            send_group(self._table.groups[-file.owner], SigInfo(SIGIO, SI_KERNEL))
+    def _owners(self) -> list[Process | Task]:
+        file, table = self._file, self._table
+        if file.owner < 0:
+            group = table.groups.get(-file.owner)
+            return [*group.members.values()] if group is not None else []
+        owner = (table.tasks if file.owner_is_thread else table.processes).get(file.owner)
+        return [owner] if owner is not None else []
+
+    def _info(self) -> SigInfo:
+        signo = self._file.owner_signal
+        if not signo:
+            return SigInfo(SIGIO, SI_KERNEL)
+        code, band = (POLL_IN, _BAND_IN) if self._file.poll() & POLLIN else (POLL_OUT, _BAND_OUT)
+        if signo in _WITH_OWN_CODES:
+            code = SI_SIGIO
+        return SigInfo(signo, code, timer=band, overrun=self._fd)
 
 
-def set_async(t: Task, file: File, on: bool) -> None:
+def set_async(t: Task, fd: int, file: File, on: bool) -> None:
     """F_SETFL O_ASYNC and ioctl FIOASYNC: SIGIO when input or output becomes possible.
 
     Raises:
@@ -97,7 +138,7 @@ def set_async(t: Task, file: File, on: bool) -> None:
         raise SysError(ENOTTY)
     if on and not file.flags & O_ASYNC:
         file.flags |= O_ASYNC
-        sender = _SigioSender(file, t.process.table)
+        sender = _SigioSender(fd, file, t.process.table)
         for queue in file.wait_queues():
             queue.add(sender)
     elif not on:

@@ -172,6 +172,7 @@ class Process:
         "leader",
         "live",
         "next_target",
+        "next_timer_id",
         "oom_score_adj",
         "parent",
         "parent_task",
@@ -187,6 +188,7 @@ class Process:
         "stopped",
         "table",
         "tasks",
+        "thp_disable",
         "thread_gone",
         "unkillable",
         "vfork_done",
@@ -214,10 +216,14 @@ class Process:
         self.dumpable = 1
         self.oom_score_adj = 0
         self.unkillable = False
+        self.thp_disable = False
+        """No huge pages wanted (PR_SET_THP_DISABLE); there are none, and it is kept for whoever asks."""
         self.itimers: dict[int, Any] = {}
         """setitimer's, by ITIMER_*; `cancel()` is called at exit."""
         self.posix_timers: dict[int, Any] = {}
         """timer_create's, by id; `cancel()` is called at exit and exec."""
+        self.next_timer_id = 0
+        """Where the search for a free id begins: Linux does not use one again at once."""
         self.clock_timers: dict[int, Any] = {}
         self.dead_usage = Usage()
         """Of tasks that are gone."""
@@ -462,6 +468,7 @@ class ProcessTable:
         child.exe = caller.exe
         child.dumpable = caller.dumpable
         child.oom_score_adj = caller.oom_score_adj
+        child.thp_disable = caller.thp_disable
         if sibling and caller.parent is not None:
             child.exit_signal = caller.exit_signal
             caller.parent.adopt(child, caller.parent_task)

@@ -17,7 +17,6 @@ from syscalls.abi.flags import (
     SIGCHLD,
     SIGFPE,
     SIGILL,
-    SIGIO,
     SIGKILL,
     SIGRTMIN,
     SIGSEGV,
@@ -67,9 +66,9 @@ class SigInfo(NamedTuple):
     """SIGCHLD: user time, clock ticks."""
     stime: int = 0
     timer: int = 0
-    """SI_TIMER: timer id. SIGIO: band. SIGSYS: call number."""
+    """SI_TIMER: timer id. SI_SIGIO and POLL_*: band. SIGSYS: call number."""
     overrun: int = 0
-    """SI_TIMER: overrun count. SIGIO: file descriptor. SIGSYS: architecture."""
+    """SI_TIMER: overrun count. SI_SIGIO and POLL_*: file descriptor. SIGSYS: architecture."""
     raw: bytes | None = None
     """The 128 bytes of a siginfo that a program queued itself (man 2 rt_sigqueueinfo)."""
 
@@ -84,19 +83,19 @@ class SigInfo(NamedTuple):
         signo, code = self.signo, self.code
         if code == SI_TIMER:
             return pack("<iiQ", self.timer, self.overrun, self.value)
-        if code == SI_SIGIO or (signo == SIGIO and 0 < code < SI_KERNEL):
+        if code == SI_SIGIO:
             return pack("<qi", self.timer, self.overrun)
         if code <= 0 or code == SI_KERNEL:
             if SI_ASYNCNL <= code < 0:
                 return pack("<iIQ", self.pid, self.uid, self.value)
             return pack("<iI", self.pid, self.uid)
-        if signo == SIGCHLD:
+        if signo == SIGCHLD or self.pid:  # of a child, whatever its end is signalled with
             return pack("<iIiiqq", self.pid, self.uid, self.status, 0, self.utime, self.stime)
         if signo == SIGSYS:
             return pack("<QiI", self.addr, self.timer, self.overrun & 0xFFFF_FFFF)
         if bit(signo) & _FAULTS:
             return pack("<Q", self.addr)
-        return pack("<iI", self.pid, self.uid)
+        return pack("<qi", self.timer, self.overrun)
 
     @classmethod
     def from_user(cls, signo: int, raw: bytes) -> SigInfo:

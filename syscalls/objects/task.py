@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from linuxemu.kernel import park
+from syscalls.abi.flags import PR_MCE_KILL_DEFAULT
 from syscalls.errors import Interrupted, Restart
 from syscalls.objects.siginfo import SignalQueue
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from syscalls.objects.memory import UserMemory
     from syscalls.objects.mm import MemoryMap
     from syscalls.objects.process import Process
+    from syscalls.objects.rseq import Registration
     from syscalls.objects.tracing import Tracer
     from syscalls.server import LinuxServer
     from syscalls.vfs.context import FsContext
@@ -83,6 +85,7 @@ class Task:
         "io_priority",
         "ktask",
         "maj_flt",
+        "mce_kill",
         "mem",
         "min_flt",
         "mm",
@@ -98,6 +101,7 @@ class Task:
         "restart",
         "restart_block",
         "robust_list",
+        "rseq",
         "saved_blocked",
         "sched_policy",
         "sched_priority",
@@ -142,8 +146,12 @@ class Task:
         self.exit_status: int | None = None
         """Status word of man 2 wait4 once the task has begun to exit."""
         self.robust_list = 0
+        self.rseq: Registration | None = None
+        """Where it keeps what rseq(2) is about; None if it does not use it."""
         self.clear_child_tid = 0
         self.no_new_privs = False
+        self.mce_kill = PR_MCE_KILL_DEFAULT
+        """What to do about broken memory, PR_MCE_KILL_*; kept for whoever asks."""
         self.tracer: Tracer | None = None
         self._init_signals()
         self._init_scheduling()
@@ -199,6 +207,7 @@ class Task:
         self.sigaltstack = parent.sigaltstack
         self.creds = parent.creds
         self.no_new_privs = parent.no_new_privs
+        self.mce_kill = parent.mce_kill
         self.affinity = parent.affinity
         self.io_priority = parent.io_priority
         self.personality = parent.personality

@@ -22,6 +22,7 @@ from syscalls.errors import SysError
 from syscalls.objects.credentials import MAY_EXEC, MAY_WRITE, permission
 from syscalls.vfs.inode import ATIME, CTIME, GID, MODE, MTIME, UID
 from syscalls.vfs.regular import truncate
+from syscalls.vfs.seals import check_mode
 from syscalls.vfs.walk import Walk, lookup
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ async def change_mode(t: Task, place: Path, mode: int) -> None:
     mode &= 0o7777
     if mode & S_ISGID and not creds.in_group(attr.gid) and not creds.capable(CAP_FSETID):
         mode &= ~S_ISGID
+    if inode.seals:
+        check_mode(inode, attr.mode, mode)
     await inode.setattr(t, MODE, mode=mode)
 
 

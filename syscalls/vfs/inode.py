@@ -84,6 +84,7 @@ class Inode:
         "pages",
         "pipe",
         "removed",
+        "seals",
         "writers",
     )
 
@@ -107,6 +108,8 @@ class Inode:
         """A directory that was removed: nothing can be made in it."""
         self.linkable = False
         """Made with O_TMPFILE: linkat may give it its first name."""
+        self.seals: int | None = None
+        """F_SEAL_* bits (`syscalls.vfs.seals`); None unless it was made by memfd_create."""
         self._mutex: Mutex | None = None
 
     @property

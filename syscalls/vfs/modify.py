@@ -22,6 +22,7 @@ from syscalls.abi.flags import (
     CAP_FSETID,
     RENAME_EXCHANGE,
     RENAME_NOREPLACE,
+    RENAME_WHITEOUT,
     S_IFDIR,
     S_IFMT,
     S_ISGID,
@@ -242,7 +243,7 @@ async def rename(t: Task, source_of: Parent, target_of: Parent, flags: int) -> N
         t: the caller.
         source_of: the entry, as `parent_of` found it.
         target_of: what it is to become.
-        flags: RENAME_NOREPLACE or RENAME_EXCHANGE.
+        flags: RENAME_NOREPLACE or RENAME_EXCHANGE; RENAME_WHITEOUT is what no file system here can do.
     """
     old, oldname = source_of
     new, newname = target_of
@@ -261,6 +262,8 @@ async def rename(t: Task, source_of: Parent, target_of: Parent, flags: int) -> N
     if target is not None and target.inode is source.inode:
         return
     await _may_rename(t, old.dentry, source, new.dentry, target, flags)
+    if flags & RENAME_WHITEOUT:
+        raise SysError(EINVAL)
     await old.dentry.inode.rename(t, oldname, new.dentry.inode, newname, flags)
     if flags & RENAME_EXCHANGE:
         old.dentry.entries_exchanged(oldname, new.dentry, newname)

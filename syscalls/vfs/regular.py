@@ -33,8 +33,10 @@ from syscalls.objects.file import WRITE, File
 from syscalls.vfs.handle import handle_again
 from syscalls.vfs.inode import ATIME, CTIME, MODE, SIZE
 from syscalls.vfs.mutex import Mutex
+from syscalls.vfs.seals import check_fallocate, check_resize, in_turn, sealed_write
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from typing import Any
 
     from linuxemu.messages import Message
@@ -57,10 +59,10 @@ def size_allowed(t: Task, offset: int, length: int) -> int:
     limit = t.process.rlimits[RLIMIT_FSIZE][0]
     if offset + length > limit:
         if offset >= limit:
-            from syscalls.objects.siginfo import SigInfo
-            from syscalls.objects.signal import send_signal
+            from syscalls.objects.signal import send_signal, user_info
 
-            send_signal(t, SigInfo(SIGXFSZ))
+            # As if the process had sent it, as on Linux.
+            send_signal(t, user_info(t, SIGXFSZ))
             raise SysError(EFBIG)
         length = limit - offset
     return length
@@ -111,7 +113,7 @@ class RegularFile(File):
         handle: the server's handle.
     """
 
-    __slots__ = ("_chunk", "_port", "_server", "_untouched", "handle", "lock")
+    __slots__ = ("_chunk", "_port", "_server", "_untouched", "_writer", "handle", "lock")
 
     seekable = True
     can_epoll = False
@@ -128,13 +130,17 @@ class RegularFile(File):
         self._server = owner.task
         self._chunk = owner.chunk
         self._untouched = owner.relatime and not flags & O_NOATIME
-        if self.access & WRITE:
-            inode.writers += 1
+        self._writer = int(self.access & WRITE != 0)
+        inode.writers += self._writer
+
+    def hide_writer(self) -> None:
+        """Let the file be executed although it is open here for writing, as Linux does after memfd_create."""
+        self.inode.writers -= self._writer
+        self._writer = 0
 
     async def release(self) -> None:
         """Close the handle."""
-        if self.access & WRITE:
-            self.inode.writers -= 1
+        self.inode.writers -= self._writer
         await self.inode.fs.close_handle(self.handle)
 
     # -- reading ----------------------------------------------------------------------------------------
@@ -221,7 +227,7 @@ class RegularFile(File):
         try:
             if self.flags & O_APPEND:
                 return await self.append(t, data)
-            written = await self._write_at(t, data, self.pos)
+            written = await self._write_in_turn(t, data, self.pos)
             self.pos += written
             return written
         finally:
@@ -231,7 +237,12 @@ class RegularFile(File):
         """Write at an offset; with O_APPEND Linux appends all the same (man 2 pwrite, BUGS)."""
         if self.flags & O_APPEND:
             return await self.append(t, data, move=False)
-        return await self._write_at(t, data, offset)
+        return await self._write_in_turn(t, data, offset)
+
+    def _write_in_turn(self, t: Task, data: bytes, offset: int) -> Awaitable[int]:
+        if self.inode.seals is None:
+            return self._write_at(t, data, offset)
+        return in_turn(t, self.inode, lambda: self._write_at(t, data, offset))
 
     async def append(self, t: Task, data: bytes, *, move: bool = True) -> int:
         """Write at the end: nobody else appends between finding it and writing there."""
@@ -255,6 +266,8 @@ class RegularFile(File):
             raise SysError(EINVAL)
         if end > t.process.rlimits[RLIMIT_FSIZE][0]:
             data = data[: size_allowed(t, offset, len(data))]
+        if inode.seals:
+            data = await sealed_write(t, inode, offset, data)
         if inode.attr.mode & (S_ISUID | S_ISGID):
             await drop_suid(t, inode)
         if len(data) > self._chunk:
@@ -353,6 +366,14 @@ class RegularFile(File):
 
     async def fallocate(self, t: Task, mode: int, offset: int, length: int) -> None:
         """Ask the server; flags and range were checked."""
+        if self.inode.seals is None:
+            await self._fallocate(t, mode, offset, length)
+        else:
+            await in_turn(t, self.inode, lambda: self._fallocate(t, mode, offset, length))
+
+    async def _fallocate(self, t: Task, mode: int, offset: int, length: int) -> None:
+        if self.inode.seals:
+            await check_fallocate(t, self.inode, mode, offset + length)
         if self.inode.attr.mode & (S_ISUID | S_ISGID):
             await drop_suid(t, self.inode)
         await self.ask(fsx.Fallocate(self.handle, mode, offset, length))
@@ -390,10 +411,19 @@ async def _show_allocated(t: Task, inode: Inode, mode: int, offset: int, length:
 
 async def truncate(t: Task, inode: Inode, size: int) -> None:
     """Set the size of a regular file after all checks, RLIMIT_FSIZE excepted (man 2 truncate)."""
+    if inode.seals is None:
+        await _truncate(t, inode, size)
+    else:
+        await in_turn(t, inode, lambda: _truncate(t, inode, size))
+
+
+async def _truncate(t: Task, inode: Inode, size: int) -> None:
     if size > t.process.rlimits[RLIMIT_FSIZE][0]:
         attr = await inode.getattr(t)
         if size > attr.size:
             size_allowed(t, size, 1)
     if inode.attr.mode & (S_ISUID | S_ISGID):
         await drop_suid(t, inode)
+    if inode.seals:
+        await check_resize(t, inode, size)
     await inode.setattr(t, SIZE, size=size)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syscalls.abi.errno import EACCES, EINVAL, EIO, ENOENT, ESPIPE
-from syscalls.abi.flags import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
+from syscalls.abi.flags import CLOCK_REALTIME, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
 from syscalls.errors import SysError
 from syscalls.objects.file import DirectoryFile, File, seek_plainly
 from syscalls.vfs.filesystem import FileSystem, FsInfo
@@ -334,3 +334,35 @@ class VirtualNode(VirtualInode):
 
     def __init__(self, fs: VirtualFs, mode: int, rdev: int, *, uid: int = 0, gid: int = 0) -> None:
         super().__init__(fs, mode, rdev=rdev, uid=uid, gid=gid)
+
+
+class StreamNode(VirtualNode):
+    """The inode of a pipe or stream without a name: its times are those of its making until somebody sets them.
+
+    Args:
+        t: who makes it, and owns it.
+        mode: type and permission bits.
+        rdev: device number.
+    """
+
+    __slots__ = ("_made_ns",)
+
+    def __init__(self, t: Task, mode: int, rdev: int = 0) -> None:
+        super().__init__(t.server.devices.pipefs, mode, rdev, uid=t.creds.fsuid, gid=t.creds.fsgid)
+        self.attr = self.attr._replace(blksize=_PAGE)
+        self._made_ns: int | None = t.server.port.now_ns()
+
+    async def getattr(self, t: Task) -> Attr:
+        """The attributes. The date is asked for when somebody wants to know: hardly any pipe is ever looked at."""
+        made_ns = self._made_ns
+        if made_ns is not None:
+            server = t.server
+            date = await server.clock_ns(CLOCK_REALTIME) - (server.port.now_ns() - made_ns)
+            self.attr = self.attr._replace(atime_ns=date, mtime_ns=date, ctime_ns=date)
+            self._made_ns = None
+        return self.attr
+
+    async def setattr(self, t: Task, valid: int, **new: int) -> Attr:
+        """See `VirtualInode`."""
+        await self.getattr(t)
+        return await super().setattr(t, valid, **new)

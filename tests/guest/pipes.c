@@ -10,6 +10,22 @@ static void poll_states(const char *when, int fd, short events) {
     printf("%s: poll %d revents %x\n", when, n, one.revents);
 }
 
+static void dates(int p[2]) {
+    struct stat made, used;
+    char byte;
+    MUST(fstat(p[0], &made));
+    YES(made.st_mtime <= time(NULL) && time(NULL) - made.st_mtime < 100);
+    YES(made.st_atime == made.st_mtime && made.st_ctime == made.st_mtime);
+    MUST(write(p[1], "x", 1));
+    MUST(read(p[0], &byte, 1));
+    MUST(fstat(p[1], &used));
+    YES(used.st_mtim.tv_sec == made.st_mtim.tv_sec && used.st_mtim.tv_nsec == made.st_mtim.tv_nsec);
+    MUST(fchmod(p[0], 0640));
+    MUST(fstat(p[1], &used));
+    YES(used.st_mtim.tv_sec == made.st_mtim.tv_sec && used.st_mtim.tv_nsec == made.st_mtim.tv_nsec);
+    printf("mode %o block %ld\n", used.st_mode, (long)used.st_blksize);
+}
+
 static char big[200000];
 
 int main(void) {
@@ -17,6 +33,7 @@ int main(void) {
     char text[64];
     MUST(pipe(p));
     printf("ends %d %d\n", p[0], p[1]);
+    dates(p);
     poll_states("empty, reader", p[0], POLLIN);
     poll_states("empty, writer", p[1], POLLOUT);
     SHOW(write(p[1], "hello world", 11));

@@ -90,6 +90,15 @@ def fails(name: str, errno: int, *args: Any, **rest: Any) -> Case:
     return Case(name, _arguments(args), errno, **rest)
 
 
+def recorded(*whats: str) -> Callable[[Guest, Call], None]:
+    """A check: these requests, and no others, were recorded as missing."""
+
+    def check(guest: Guest, call: Call) -> None:
+        assert [missing.what for missing in guest.unsupported] == list(whats)
+
+    return check
+
+
 def _arguments(args: tuple[Any, ...]) -> Any:
     return args[0] if len(args) == 1 and callable(args[0]) else args
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from linuxemu.testing import BAD
-from syscalls.abi.errno import EFAULT, EIO, errno_name
+from syscalls.abi.errno import EFAULT, EIO, ENOSYS, errno_name
 from tests.handlers.cases import Case, outcomes, run
 from tests.handlers.modules import cases, pointer_cases, successes
 
@@ -51,6 +51,8 @@ def test_case(case: Case, made: Guest) -> None:
         assert call.returned == case.returns
     if case.rpcs is not None:
         assert outcomes(made, case.name)[-1][1] == list(case.rpcs)
+    if case.errno == ENOSYS:
+        assert made.unsupported, "a program saw ENOSYS, and nobody will know"
     if case.check is not None:
         case.check(made, call)
 

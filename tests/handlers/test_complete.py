@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
 import textwrap
+from functools import cache
 
 import pytest
 
 from syscalls.abi import errno as errnos
 from syscalls.abi.errno import errno_name
-from syscalls.registry import TABLE, Syscall
+from syscalls.registry import PARTIAL, TABLE, Syscall
 from tests.handlers.cases import pointers_of
 from tests.handlers.modules import cases, names_of, never, pointer_cases, proofs, unfaulted
 
@@ -51,6 +53,64 @@ def test_errors_raised_in_the_handler_are_declared(call: Syscall) -> None:
         and isinstance(node.args[0], ast.Name)
     }
     assert raised - set(call.errors) == set()
+
+
+SILENT = {
+    "fgetxattr": "who asks for an attribute is told what Linux says when there is none",
+    "flistxattr": "an empty list, as Linux has of files without attributes",
+    "getxattr": "as fgetxattr",
+    "ioprio_set": "a hint",
+    "lgetxattr": "as fgetxattr",
+    "listxattr": "as flistxattr",
+    "llistxattr": "as flistxattr",
+    "mlockall": "nothing is ever swapped out, so that memory is locked anyway",
+}
+"""Partial calls that record nothing, with the reason."""
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS if call.support == PARTIAL], ids=lambda call: call.name)
+def test_what_a_partial_call_lacks_is_recorded(call: Syscall) -> None:
+    assert records(call) != bool(SILENT.get(call.name))
+
+
+def records(call: Syscall) -> bool:
+    """Whether a handler, or a function of this package that it uses, records what is missing."""
+    seen: set[tuple[str, str]] = set()
+    waiting = [(call.handler.__module__, call.handler.__name__)]
+    while waiting:
+        module, name = found = waiting.pop()
+        body = bodies(module).get(name)
+        if body is None:  # imported from somewhere, perhaps
+            home = getattr(getattr(sys.modules[module], name, None), "__module__", "")
+            if home.startswith("syscalls.") and home != module:
+                waiting.append((home, name))
+            continue
+        if found in seen:
+            continue
+        seen.add(found)
+        for node in ast.walk(body):
+            if isinstance(node, ast.Attribute) and node.attr == "unsupported":
+                return True
+            if isinstance(node, ast.Name):
+                waiting.append((module, node.id))
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                owner = getattr(sys.modules[module], node.value.id, None)
+                if inspect.ismodule(owner) and owner.__name__.startswith("syscalls."):
+                    waiting.append((owner.__name__, node.attr))
+    return False
+
+
+@cache
+def bodies(module: str) -> dict[str, ast.AST]:
+    """The functions and the tables of a module."""
+    found: dict[str, ast.AST] = {}
+    for node in ast.parse(inspect.getsource(sys.modules[module])).body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            found[node.name] = node
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found.update({target.id: node for target in targets if isinstance(target, ast.Name)})
+    return found
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)

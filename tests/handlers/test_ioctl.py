@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from linuxemu.testing import BAD, Call, Guest
+from syscalls.abi import flags
 from syscalls.abi.errno import EBADF, EFAULT, EINVAL, ENOTTY, EPERM
 from syscalls.abi.flags import (
     F_GETFD,
@@ -31,7 +32,7 @@ from syscalls.abi.flags import (
     TIOCGWINSZ,
 )
 from syscalls.objects.device import makedev
-from tests.handlers.cases import SUCCESS, Edge, Out, fails, ok, open_file, pipe, proves
+from tests.handlers.cases import SUCCESS, Edge, Out, fails, ok, open_file, pipe, proves, recorded
 from tests.handlers.pathcases import USER
 
 NUMBER = Out("<i", b"\x55")
@@ -147,6 +148,15 @@ CASES = [
     fails("ioctl", ENOTTY, _pipe(TIOCGWINSZ, BAD), rpcs=[], label="a pipe has no window"),
     fails("ioctl", ENOTTY, _dir(FIONREAD, BAD), rpcs=[], label="a directory is not read"),
     fails("ioctl", ENOTTY, _device(3, TCGETS, BAD), rpcs=[], label="the null device"),
+    *(fails("ioctl", ENOTTY, made(getattr(flags, name), BAD), rpcs=[], check=recorded(f"ioctl: {name}"), label=name)
+      for made in (_file, _dir)
+      for name in ("FS_IOC_GETFLAGS", "FS_IOC_FSGETXATTR", "FS_IOC_FIEMAP", "FIFREEZE")),
+    *(fails("ioctl", ENOTTY, _file(getattr(flags, name), BAD), rpcs=[], check=recorded(f"ioctl: {name}"), label=name)
+      for name in ("FIBMAP", "FS_IOC_RESVSP64")),
+    *(fails("ioctl", ENOTTY, made(command, BAD), rpcs=[], check=recorded(), label="Linux refuses it, too")
+      for made, command in (
+          (_file, TCGETS), (_file, UNKNOWN), (_file, flags.TIOCCONS), (_dir, FIONREAD), (_dir, flags.FIBMAP),
+          (_pipe, flags.FS_IOC_GETFLAGS))),
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import pytest
 from linuxemu.messages import console
 from linuxemu.testing import ANY, BAD, Call, Guest, InOut
 from linuxemu.testing.thread import GuestThread
+from syscalls.abi import flags
 from syscalls.abi.errno import EFAULT, EINTR, EINVAL, EIO, ENOTTY, EPERM, ESRCH
 from syscalls.abi.flags import (
     FIONREAD,
@@ -56,7 +57,7 @@ from syscalls.abi.flags import (
 )
 from syscalls.abi.structs import Sigaction, Termio, Termios, Termios2, Winsize
 from syscalls.objects.device import CONSOLE_RDEV
-from tests.handlers.cases import SUCCESS, Out, fails, ok, proves
+from tests.handlers.cases import SUCCESS, Out, fails, ok, proves, recorded
 from tests.handlers.pathcases import USER
 from tests.handlers.terminals import SETTINGS, terminal
 
@@ -159,7 +160,10 @@ CASES = [
           label="a group of another session"),
     fails("ioctl", EPERM, 0, TIOCVHANGUP, user=USER, rpcs=[], label="TIOCVHANGUP"),
     fails("ioctl", EIO, 0, TIOCSTI, b"x", rpcs=[], label="TIOCSTI"),
-    fails("ioctl", ENOTTY, 0, UNKNOWN, BAD, rpcs=[], label="unknown to a terminal"),
+    *(fails("ioctl", ENOTTY, 0, command, BAD, rpcs=[], check=recorded(), label="unknown to a terminal")
+      for command in (UNKNOWN, flags.TIOCMGET, flags.TIOCGPTN, flags.FS_IOC_GETFLAGS)),
+    *(fails("ioctl", ENOTTY, 0, getattr(flags, name), BAD, rpcs=[], check=recorded(f"ioctl: {name}"), label=name)
+      for name in ("TIOCGSOFTCAR", "TIOCSSOFTCAR", "TIOCCONS", "TIOCGLCKTRMIOS", "TIOCSLCKTRMIOS")),
 ]  # fmt: skip
 CASES = [case._replace(setup=terminal) for case in CASES]
 CASES.append(

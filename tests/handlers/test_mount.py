@@ -46,7 +46,7 @@ from syscalls.abi.flags import (
     UMOUNT_NOFOLLOW,
 )
 from syscalls.abi.structs import Stat
-from tests.handlers.cases import SUCCESS, Edge, Out, fails, ok, open_file, pipe, proves
+from tests.handlers.cases import SUCCESS, Edge, Out, fails, ok, open_file, pipe, proves, recorded
 from tests.handlers.namecases import LOOKUP, USER, in_removed_directory, walk_failures
 
 if TYPE_CHECKING:
@@ -159,6 +159,8 @@ CASES = [
        label="options"),
     ok("mount", *new("tmpfs", "uid=+010,gid=4294967294,mode=77777"), rpcs=TMPFS, check=_root_is(0o7777, 8, 4294967294),
        label="options at their limits"),
+    ok("mount", *new("tmpfs", "size=1m"), rpcs=TMPFS, check=recorded("mount: option size of tmpfs"),
+       label="no limit of size"),
     ok("mount", *new("tmpfs", Edge(b"uid=7")), rpcs=TMPFS, check=_root_is(0o1777, 7), label="options at an end"),
     ok("mount", *new("tmpfs", flags=MS_MGC_VAL | MS_NOSUID), rpcs=TMPFS, check=_flags_are(MS_NOSUID | MS_RELATIME),
        label="magic number"),

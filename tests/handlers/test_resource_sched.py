@@ -400,6 +400,15 @@ def test_rlimit_nice_allows_a_user_to_raise_and_to_leave_idle(guest: Guest) -> N
     assert state(guest) == (SCHED_NORMAL, 0, 4)
 
 
+@proves("sched_setscheduler", SUCCESS, rpcs=[])
+def test_asking_for_real_time_is_recorded_once_per_change(guest: Guest) -> None:
+    guest.syscall.sched_setscheduler(0, SCHED_BATCH, priority(0))
+    assert guest.unsupported == []
+    guest.syscall.sched_setscheduler(0, SCHED_FIFO, priority(5))
+    guest.syscall.sched_setscheduler(0, SCHED_FIFO, priority(6))
+    assert [(missing.what, missing.times) for missing in guest.unsupported] == [("real-time scheduling", 1)]
+
+
 @proves("sched_setattr", EINVAL, SUCCESS, rpcs=[])
 def test_what_is_missing_is_recorded(guest: Guest) -> None:
     assert guest.start.sched_setattr(0, attr(SCHED_DEADLINE), 0).errno == EINVAL

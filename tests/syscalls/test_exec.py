@@ -455,10 +455,13 @@ def test_signal_state(rig: MachineRig, os: GuestTwin) -> None:
     t.sigaltstack = AltStack(SCRATCH, 0, 8192)
     t.clear_child_tid = SCRATCH
     t.robust_list = SCRATCH
+    assert show(os.call("rseq", SCRATCH, 32, 0, 7)) == "0"
+    assert rig.kernel.tasks[t.ktask].watched == SCRATCH + 8
     run_program(rig, b"/program", b"x")
     assert (process.sighand.get(10).handler, process.sighand.get(12).handler) == (SIG_DFL, SIG_IGN)
     assert t.blocked == 0x200
     assert (t.sigaltstack, t.clear_child_tid, t.robust_list) == (NO_ALTSTACK, 0, 0)
+    assert (t.rseq, rig.kernel.tasks[t.ktask].watched) == (None, None)
 
 
 def test_posix_timers_go(rig: MachineRig, os: GuestTwin) -> None:

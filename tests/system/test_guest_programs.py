@@ -44,9 +44,11 @@ PROGRAMS = {
     "io": [],
     "thread_ends": [],
     "threads": [],
+    "rseq": [],
+    "memfd": [],
 }
 # The C library makes no difference to these beyond what the others show.
-ONE_FLAVOUR = {"preempt", "efault", "forks", "crowd", "compute", "stack", "timers", "limits"}
+ONE_FLAVOUR = {"memfd", "preempt", "efault", "forks", "crowd", "compute", "stack", "timers", "limits"}
 FLAVOURS = ("glibc", "glibc-pie", "musl")
 
 CASES = [
@@ -55,6 +57,7 @@ CASES = [
     for flavour in FLAVOURS
     if flavour == "glibc" or name not in ONE_FLAVOUR
 ]
+CASES.append(("rseq", "dynamic"))
 
 ENVIRONMENT = {"PATH": PATH, "T_ONE": "1", "T_EMPTY": "", "LANG": "C"}
 

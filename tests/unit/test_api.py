@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import linuxemu
-from linuxemu import testing
+from linuxemu import testing, trace
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -29,8 +29,12 @@ def test_public_names_of_the_harness() -> None:
     ]  # fmt: skip
 
 
+def test_public_names_of_traces() -> None:
+    assert trace.__all__ == ["Traced", "run", "unsupported"]
+
+
 @pytest.mark.parametrize(
-    ("module", "name"), [(module, name) for module in (linuxemu, testing) for name in module.__all__]
+    ("module", "name"), [(module, name) for module in (linuxemu, testing, trace) for name in module.__all__]
 )
 def test_each_name_is_there_and_documented(module: ModuleType, name: str) -> None:
     assert getattr(module, name).__doc__
@@ -39,3 +43,5 @@ def test_each_name_is_there_and_documented(module: ModuleType, name: str) -> Non
 def test_other_names_are_not() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Machines'"):
         linuxemu.Machines  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'runs'"):
+        trace.runs  # type: ignore[attr-defined]  # noqa: B018

@@ -47,7 +47,9 @@ def test_what_is_known_of_a_call(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_an_unsupported_call_has_its_status(capsys: pytest.CaptureFixture[str]) -> None:
-    assert shown(capsys, "ptrace", status=1) == "101  unsupported  ptrace\n"
+    assert shown(capsys, "ptrace", status=1) == (
+        "101  unsupported  ptrace(request, pid, addr, data)\n                  errors: ENOSYS\n"
+    )
 
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:

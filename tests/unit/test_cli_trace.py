@@ -54,8 +54,10 @@ def test_options_of_both_may_be_mixed() -> None:
 
 
 def test_our_own_options() -> None:
-    found = command("--format", "json", "--rpc", "--unsupported", "--json")
-    assert (found.format, found.rpc, found.unsupported, found.json) == ("json", True, True, True)
+    found = command("--format", "json", "--rpc")
+    assert (found.format, found.rpc, found.unsupported, found.json) == ("json", True, False, False)
+    found = command("--unsupported", "--json")
+    assert (found.format, found.rpc, found.unsupported, found.json) == ("text", False, True, True)
 
 
 @pytest.mark.parametrize(

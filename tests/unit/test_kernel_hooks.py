@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from linuxemu.arch.x86_64 import VECTOR_GENERAL_PROTECTION, VECTOR_INVALID_OPCODE, FullRegs
+from linuxemu.arch.x86_64 import (
+    PTE_PRESENT,
+    PTE_WRITABLE,
+    VECTOR_GENERAL_PROTECTION,
+    VECTOR_INVALID_OPCODE,
+    FullRegs,
+)
 from linuxemu.cpu.fake import INITIAL_FXSAVE, exception, fault, interrupt, syscall
 from linuxemu.errors import RpcError
 from linuxemu.idl.codes import ERR_NO_MEMORY, ERR_NOT_FOUND
@@ -291,6 +297,54 @@ def test_interrupt_before_the_first_instruction_comes_after_initial(rig: Rig) ->
     pager.port.task_interrupt(task.tid)
     rig.settle()
     assert pager.kinds() == [INITIAL, SYSCALL]  # one look at the task was asked for, and there was one
+
+
+def watch(rig: Rig, pager: Pager, task: Any, word: int | None) -> None:
+    """Watch a task by a word of its memory; None for one that is not mapped."""
+    if word is not None:
+        frame = rig.kernel.frames.alloc()
+        rig.kernel.frames.ram.words[frame << 9] = word
+        task.space.map(0x1000, frame, PTE_PRESENT | PTE_WRITABLE)
+    pager.port.watch_preemption(task.tid, 0x1000)
+
+
+@pytest.mark.parametrize(("word", "looked_at"), [(None, [INTERRUPT]), (0, []), (1, [INTERRUPT])])
+def test_a_watched_task_is_looked_at_after_it_waited(rig: Rig, word: int | None, looked_at: list[Any]) -> None:
+    queue = WaitQueue()
+
+    async def later() -> Any:
+        waiter = pager.port.waiter()
+        queue.add(waiter)
+        await park(waiter)
+        return ...
+
+    pager = rig.add(Script(ok, ok, lambda m: later(), *[ok] * len(looked_at), ok))
+    watch(rig, pager, rig.guest(pager, syscall(1), syscall(2), syscall(3), syscall(4)), word)
+    rig.settle()
+    queue.wake_all()
+    rig.settle()
+    assert pager.kinds() == [INITIAL, SYSCALL, SYSCALL, *looked_at, SYSCALL, SYSCALL]
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_watched_task_is_looked_at_after_its_time_slice(rig: Rig, others: int) -> None:
+    pager = rig.add(Pager(lambda m: None if m[1] == 2 and m.frame.rax == 60 else ...))
+    task = rig.guest(pager, tick(rig), syscall(60))
+    watch(rig, pager, task, 1)
+    for _ in range(others):
+        rig.guest(pager, syscall(60))
+    rig.settle()
+    assert [m[1] for m in pager.got if m.task == task.tid] == [HOOK_INITIAL, *[HOOK_INTERRUPT] * others, HOOK_SYSCALL]
+
+
+def test_a_watch_ends(rig: Rig) -> None:
+    pager = rig.add(Pager(lambda m: None if m[1] == 2 and m.frame.rax == 60 else ...))
+    task = rig.guest(pager, tick(rig), syscall(60))
+    watch(rig, pager, task, 1)
+    pager.port.watch_preemption(task.tid, None)
+    rig.guest(pager, syscall(60))
+    rig.settle()
+    assert HOOK_INTERRUPT not in [m[1] for m in pager.got]
 
 
 # -- faults -------------------------------------------------------------------------------------------

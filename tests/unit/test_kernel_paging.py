@@ -152,6 +152,17 @@ def test_flags_of_entries(frames: FrameAllocator, space: AddressSpace) -> None:
     assert space.generation > generation
 
 
+def test_a_word_is_clear_if_it_is_zero_and_can_be_written(frames: FrameAllocator, space: AddressSpace) -> None:
+    assert not space.is_clear(0x1000)
+    give(frames, space, 0x1000, RW)
+    assert space.is_clear(0x1FF8)
+    frame = space.entry(0x1000) & PTE_ADDRESS
+    frames.ram.data[frame + 0xFFF] = 1
+    assert (space.is_clear(0x1FF8), space.is_clear(0x1FF0)) == (False, True)
+    space.set_flags(0x1000, RO)
+    assert not space.is_clear(0x1FF0)
+
+
 def test_protect_keeps_and_adds(frames: FrameAllocator, space: AddressSpace) -> None:
     for vaddr in (0x1000, 0x2000, 0x3000):
         give(frames, space, vaddr, RW | PTE_DIRTY)

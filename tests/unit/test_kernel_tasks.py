@@ -153,6 +153,7 @@ def test_only_the_pager_touches_a_task(rig: Rig) -> None:
     for call, args in (
         ("set_space", (space,)), ("task_start", ()), ("task_interrupt", ()), ("get_regs", ()), ("set_regs", (regs,)),
         ("get_frame", ()), ("set_frame", (FRAME,)), ("times_ns", ()), ("last_exception", ()),
+        ("watch_preemption", (8,)),
     ):  # fmt: skip
         assert fails(getattr(stranger, call), 5, *args) == ERR_NOT_PERMITTED
         assert fails(getattr(weak, call), 5, *args) == ERR_NOT_PERMITTED
@@ -228,6 +229,16 @@ def test_interrupt_needs_hooks(rig: Rig) -> None:
     port = rig.port()
     port.task_create(5, "t", 0, port.task, 0)
     assert fails(port.task_interrupt, 5) == ERR_INVALID_ARG
+
+
+def test_a_watch_needs_hooks_and_a_whole_word(rig: Rig) -> None:
+    port = rig.port()
+    port.task_create(5, "t", 0, port.task, 0)
+    assert fails(port.watch_preemption, 5, 8) == ERR_INVALID_ARG
+    port.task_create(6, "t", 0, port.task, TASK_ABI_EMU)
+    assert fails(port.watch_preemption, 6, 12) == ERR_INVALID_ARG
+    port.watch_preemption(6, 8)
+    port.watch_preemption(6, None)
 
 
 def test_cpu_times(rig: Rig) -> None:

@@ -6,7 +6,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from linuxemu.trace.formats import STRUCTS, shows
-from linuxemu.trace.formats.descriptors import target
+from linuxemu.trace.formats.descriptors import cwd, target
+from linuxemu.trace.formats.pids import pid_text
+from linuxemu.trace.formats.tables import listed, unknown
 from syscalls.abi import flags as constants
 from syscalls.abi import structs
 
@@ -18,12 +20,15 @@ if TYPE_CHECKING:
 
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
 AT_FDCWD = constants.AT_FDCWD
+ARRAY_MAX = 4096
+"""Elements of an array that are shown when it is not cut short: a program that gives wild counts costs no more."""
 
 
 @cache
 def table(prefix: str) -> dict[int, str]:
     """Value to name of the constants with a prefix."""
-    return constants.names(prefix)
+    found = listed(prefix)
+    return found if found is not None else constants.names(prefix)
 
 
 def hexadecimal(value: int) -> str:
@@ -31,16 +36,15 @@ def hexadecimal(value: int) -> str:
     return f"{value:#x}" if value else "0"
 
 
-def named(call: Call, value: int, names: Mapping[int, str], unknown: str) -> str:
-    """One of several values by name; another one as a number, with `unknown` as a comment."""
+def named(call: Call, value: int, names: Mapping[int, str], comment: str) -> str:
+    """One of several values by name; another one as a number, with a comment."""
     style = call.style.constants
     name = names.get(value)
-    if style == "raw":
-        return hexadecimal(value & _MASK if value >= 0 else value & 0xFFFF_FFFF)
-    if name is None:
-        number = hexadecimal(value if value >= 0 else value & 0xFFFF_FFFF)
-        return f"{number} /* {unknown} */" if unknown else number
-    return f"{hexadecimal(value)} /* {name} */" if style == "verbose" else name
+    if style == "abbrev" and name is not None:
+        return name
+    number = hexadecimal(value if value >= 0 else value & 0xFFFF_FFFF)
+    comment = comment if name is None else name
+    return f"{number} /* {comment} */" if comment and style != "raw" else number
 
 
 def flag_names(value: int, names: Mapping[int, str]) -> tuple[list[str], int]:
@@ -53,7 +57,7 @@ def flag_names(value: int, names: Mapping[int, str]) -> tuple[list[str], int]:
     return found, value
 
 
-def flags(call: Call, value: int, names: Mapping[int, str], unknown: str) -> str:
+def flags(call: Call, value: int, names: Mapping[int, str], comment: str) -> str:
     """Flags by name, joined by |; bits without a name as a number."""
     style = call.style.constants
     if style == "raw":
@@ -66,7 +70,7 @@ def flags(call: Call, value: int, names: Mapping[int, str], unknown: str) -> str
             found.append(hexadecimal(rest))
         text = "|".join(found)
         if rest == value:
-            return f"{text} /* {unknown} */" if unknown else text
+            return f"{text} /* {comment} */" if comment else text
     if style == "verbose" and text != "0":
         return f"{hexadecimal(value)} /* {text} */"
     return text
@@ -80,26 +84,26 @@ def number(call: Call, value: int, arg: Arg) -> str:
 
 @shows("hex")
 def hex_number(call: Call, value: int, arg: Arg) -> str:
-    """A number in hexadecimal."""
-    return hexadecimal(value)
+    """A register in hexadecimal, 0 without a prefix."""
+    return hexadecimal(value & _MASK)
 
 
 @shows("flags")
 def some_flags(call: Call, value: int, arg: Arg) -> str:
     """Flags of a table of `syscalls.abi.flags`."""
-    return flags(call, value & _MASK if value >= 0 else value & 0xFFFF_FFFF, table(arg.table), f"{arg.table}???")
+    return flags(call, value & _MASK if value >= 0 else value & 0xFFFF_FFFF, table(arg.table), unknown(arg.table))
 
 
 @shows("value")
 def some_value(call: Call, value: int, arg: Arg) -> str:
     """A value of a table of `syscalls.abi.flags`."""
-    return named(call, value, table(arg.table), f"{arg.table}???")
+    return named(call, value, table(arg.table), unknown(arg.table))
 
 
 @shows("mode")
 def mode(call: Call, value: int, arg: Arg) -> str:
     """Permissions in octal, with three digits at least."""
-    return f"{value:#05o}".replace("0o", "0") if value else "000"
+    return f"0{value:o}".zfill(3)
 
 
 @shows("address")
@@ -117,11 +121,7 @@ def user(call: Call, value: int, arg: Arg) -> str:
 @shows("pid")
 def pid(call: Call, value: int, arg: Arg) -> str:
     """A process or thread id, with the command's name under -Y."""
-    if call.style.pids and value > 0:
-        task = call.t.server.tasks.get(value)
-        if task is not None:
-            return f"{value}<{task.comm.decode(errors='replace')}>"
-    return str(value)
+    return pid_text(call.t, value, call.style)
 
 
 @shows("fd")
@@ -133,7 +133,11 @@ def fd(call: Call, value: int, arg: Arg | None = None) -> str:
 @shows("dirfd")
 def dirfd(call: Call, value: int, arg: Arg) -> str:
     """A directory's descriptor, or AT_FDCWD."""
-    return named(call, value, {AT_FDCWD: "AT_FDCWD"}, "") if value == AT_FDCWD else fd(call, value, arg)
+    if value != AT_FDCWD:
+        return fd(call, value, arg)
+    style = call.style.constants
+    text = str(value) if style == "raw" else f"{value} /* AT_FDCWD */" if style == "verbose" else "AT_FDCWD"
+    return text + cwd(call) if call.style.fds else text
 
 
 @shows("dev")
@@ -141,7 +145,11 @@ def device(call: Call, value: int, arg: Arg | None = None) -> str:
     """A device number."""
     major = (value >> 8) & 0xFFF | (value >> 32) & ~0xFFF
     minor = value & 0xFF | (value >> 12) & ~0xFF
-    return f"makedev({hexadecimal(major)}, {hexadecimal(minor)})"
+    style = call.style.constants
+    if style == "raw":
+        return hexadecimal(value)
+    text = f"makedev({hexadecimal(major)}, {hexadecimal(minor)})"
+    return f"{hexadecimal(value)} /* {text} */" if style == "verbose" else text
 
 
 @shows("struct")
@@ -172,12 +180,12 @@ def plain_struct(call: Call, value: Any) -> str:
 
 
 def array(call: Call, addr: int, count: int, size: int, show: Callable[[bytes], str]) -> str:
-    """An array of `count` elements of `size` bytes: as many as -s says, those that can be read."""
+    """An array of `count` elements of `size` bytes: as many as -s says, those that can be read; at most 4096."""
     if not addr:
         return "NULL"
-    if count <= 0:
+    if count <= 0 or addr + count * size > _MASK:
         return "[]" if not count else address(call, addr)
-    limit = min(count, call.style.string_limit) if call.plan.abbrev else count
+    limit = min(count, call.style.string_limit if call.plan.abbrev else ARRAY_MAX)
     shown: list[str] = []
     for position in range(limit):
         data = call.read(addr + position * size, size)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
-from linuxemu.trace.formats.basic import address, follows
+from linuxemu.trace.formats.basic import ARRAY_MAX, address
+from syscalls.abi.flags import XATTR_SIZE_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from syscalls.types import Arg
 
 _PATH_MAX = 4096
-_ESCAPES = {7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
+_ESCAPES = {9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
 _PLAIN = frozenset(range(0x20, 0x7F)) - {34, 92}
 _DIGITS = frozenset(b"01234567")
 _TRIVIAL = bytes(_PLAIN)
@@ -78,10 +79,26 @@ def string(call: Call, addr: int, arg: Arg) -> str:
 
 @shows("buffer")
 def buffer(call: Call, addr: int, arg: Arg) -> str:
-    """A buffer of `arg.length` bytes."""
-    if not follows(call, addr, arg):
+    """A buffer of `arg.length` bytes; like strings, -e verbose=none shows it too."""
+    if not addr or (arg.direction == "out" and call.failed):
         return address(call, addr)
     return bytes_at(call, addr, call.argument(arg.length))
+
+
+@shows("xattr_value")
+def xattr_value(call: Call, addr: int, arg: Arg) -> str:
+    """A buffer that may be a string: a NUL at the end of what is shown is left out, and so is what follows it.
+
+    One that is longer than any value may be is not shown.
+    """
+    if call.argument(arg.length) > XATTR_SIZE_MAX:
+        return address(call, addr)
+    shown = buffer(call, addr, arg)
+    count = min(call.argument(arg.length), call.style.string_limit)
+    if not shown.startswith('"') or count <= 0:
+        return shown
+    data = call.read(addr, count) or b""
+    return quote(data[:-1], call.style.hex_strings) if data.endswith(b"\0") else shown
 
 
 def bytes_at(call: Call, addr: int, count: int) -> str:
@@ -96,11 +113,12 @@ def bytes_at(call: Call, addr: int, count: int) -> str:
 
 
 def strings(call: Call, addr: int) -> str:
-    """An array of strings that ends with NULL, such as the arguments of execve(2)."""
+    """An array of strings that ends with NULL, such as the arguments of execve(2); 4096 of them with -v."""
     if not addr:
         return "NULL"
-    parts: list[str] = []
-    limit = call.style.string_limit if call.plan.abbrev else 1 << 30
+    parts: list[str] = [] if call.partial is None else call.partial.setdefault(addr, [])
+    addr += 8 * len(parts)
+    limit = call.style.string_limit if call.plan.abbrev else ARRAY_MAX
     while True:
         word = call.read(addr, 8)
         if word is None:
@@ -110,7 +128,7 @@ def strings(call: Call, addr: int) -> str:
             return f"[{', '.join(parts)}]"
         if len(parts) == limit:
             return f"[{', '.join([*parts, '...'])}]"
-        found = call.cstr(pointer, call.style.string_limit if call.plan.abbrev else _PATH_MAX)
+        found = call.cstr(pointer, call.style.string_limit)
         parts.append(address(call, pointer) if found is None else text(call, *found))
         addr += 8
 

@@ -1,0 +1,55 @@
+"""Calls of `syscalls.missing.memory`: see `tests.trace.recording`."""
+
+from __future__ import annotations
+
+from tests.trace.pieces import BAD, M, S
+from tests.trace.recording import P
+
+CALLS: list[tuple[object, ...]] = [
+    ("process_vm_readv", 5, [P(b"abcde"), 5], 1, [20480, 5], 1, 0),
+    ("process_vm_writev", 5, [P(b"abcde"), 5], 1, [20480, 5, 24576, 7], 2, 1),
+    ("process_vm_readv", 5, 0, 0, 0, 0, 0),
+    ("process_vm_readv", 5, BAD, 1, BAD, 2, M),
+    ("process_madvise", 3, [20480, 4096], 1, 20, 0),
+    ("process_madvise", 3, BAD, 1, 21, 1),
+    ("process_mrelease", 3, 0),
+    ("process_mrelease", 3, 1),
+    ("memfd_secret", 0),
+    ("memfd_secret", 524288),
+    ("memfd_secret", 3),
+    ("mbind", 20480, 4096, 2, S("Q", 5), 64, 3),
+    ("mbind", 20480, 4096, 2 | 32768, 0, 0, 0),
+    ("mbind", 20480, 4096, 99, BAD, 64, M),
+    ("mbind", 0, 0, 2 | 16384, S("QQ", 1, 2), 100, 0),
+    ("mbind", 0, 0, 2, S("QQ", 1, 2), 1, 4),
+    ("set_mempolicy", 2, S("Q", 5), 64),
+    ("set_mempolicy", 16387, 0, 0),
+    ("get_mempolicy", BAD, BAD, 64, 20480, 7),
+    ("get_mempolicy", 0, 0, 0, 0, 0),
+    ("migrate_pages", 5, 64, S("Q", 5), S("Q", 7)),
+    ("migrate_pages", 5, 0, 0, BAD),
+    ("move_pages", 0, 2, [20480, 24576], S("ii", 1, 2), S("ii", 0, 0), 2),
+    ("move_pages", 5, 0, 0, 0, 0, 4),
+    ("move_pages", 5, 2, BAD, BAD, BAD, 7),
+    ("set_mempolicy_home_node", 20480, 4096, 1, 0),
+    ("pkey_alloc", 0, 1),
+    ("pkey_alloc", 1, 3),
+    ("pkey_alloc", 0, 99),
+    ("pkey_free", 1),
+    ("pkey_mprotect", 20480, 4096, 3, 1),
+    ("pkey_mprotect", 20480, 4096, 255, M),
+    ("swapon", "/x", 32768 | 5),
+    ("swapon", "/x", 524287),
+    ("swapon", BAD, 0),
+    ("swapoff", "/x"),
+    ("remap_file_pages", 20480, 4096, 0, 1, 65536),
+    ("remap_file_pages", 20480, 4096, 3, 1, 32769),
+    ("process_vm_readv", 5, [P(b"abcde"), 5, P(b"xxxxx"), 5], 2, [20480, 5], 1, 0),
+    ("move_pages", 0, 3, [20480, 24576, 0], S("iii", 1, 2, 3), S("iii", 0, -2, 1), 2),
+    ("get_mempolicy", S("i", 2), S("Q", 1), 64, 0, 0),
+    *[("set_mempolicy", 2, S("QQQ", 1, 2, 3), n) for n in (0, 1, 2, 63, 64, 65, 66, 128, 129, 4096 * 8, 4096 * 8 +
+        1, 4096 * 8 + 2, 2 ** 40, 2 ** 64 - 1)],
+    *[("set_mempolicy", m, 0, 0) for m in (32770, 32867, 57347, 4098, 2147549186)],
+    *[("remap_file_pages", 20480, 1, 2, 3, v) for v in (1, 2, 3, 4, 278528, 201588736, 1 << 40)],
+    *[("swapon", "/x", v) for v in (32768, 32767, 65541, 524288, 589827)],
+]  # fmt: skip

@@ -1,0 +1,13 @@
+# Jobs in the background, one after another, and waiting for them.
+sleep 0.3 &
+wait
+echo "all: $?"
+(sleep 0.2; exit 3) &
+wait $!
+echo "one: $?"
+(exit 0) &
+sleep 0.3
+wait $!
+echo "gone: $?"
+wait 999999
+echo "nobody: $?"

@@ -1,0 +1,2 @@
+/* strace: -xx */
+#include "escapes.h"

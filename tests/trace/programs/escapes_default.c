@@ -1,0 +1,2 @@
+/* Strings as they are printed by default. */
+#include "escapes.h"

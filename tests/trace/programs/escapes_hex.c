@@ -1,0 +1,2 @@
+/* strace: -x */
+#include "escapes.h"

@@ -1,0 +1,2 @@
+/* strace: -s 1000 */
+#include "escapes.h"

@@ -1,0 +1,2 @@
+/* strace: -v -s 0 */
+#include "escapes.h"

@@ -1,0 +1,2 @@
+/* strace: -s 10 */
+#include "escapes.h"

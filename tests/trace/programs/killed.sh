@@ -1,0 +1,18 @@
+# Programs that signals end, and what a shell makes of them.
+sh -c 'kill -TERM $$'
+echo "TERM: $?"
+sh -c 'kill -KILL $$'
+echo "KILL: $?"
+ulimit -c 0
+sh -c 'kill -SEGV $$'
+echo "SEGV: $?"
+sh -c 'kill -PIPE $$'
+echo "PIPE: $?"
+sleep 100 &
+sleep 0.3
+kill $!
+sleep 0.3
+wait $!
+echo "killed job: $?"
+sh -c 'ulimit -c 0; kill -QUIT $$'
+echo "QUIT: $?"

@@ -1,0 +1,71 @@
+/* Memory: mapping, protecting, advising, locking. */
+#include "calls.h"
+#include <linux/mman.h>
+
+int main(void) {
+    static unsigned char present[16];
+    sys(openat, AT_FDCWD, "f", O_RDWR | O_CREAT, 0644);
+    sys(ftruncate, 3, 8192);
+    char *p = (char *)sys(mmap, NULL, 16384, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    sys(mmap, NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    sys(mmap, NULL, 4096, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    sys(mmap, NULL, 8192, PROT_READ, MAP_SHARED, 3, 0);
+    sys(mmap, NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_POPULATE, 3, 4096);
+    sys(mmap, NULL, 4096, PROT_READ, MAP_SHARED_VALIDATE | MAP_LOCKED, 3, 0);
+    sys(mmap, p, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    sys(mmap, p, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    sys(mmap, NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_GROWSDOWN | MAP_DENYWRITE, -1, 0);
+    sys(mmap, NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    sys(mmap, NULL, 4096, PROT_READ, MAP_ANONYMOUS, -1, 0);
+    sys(mmap, NULL, 4096, PROT_READ, MAP_PRIVATE, -1, 0);
+    sys(mmap, NULL, 4096, PROT_READ, MAP_PRIVATE, 3, 1);
+    sys(mmap, NULL, 4096, 0x100, MAP_PRIVATE, -1, 0);
+    sys(mmap, NULL, -1, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    sys(mmap, NULL, 4096, PROT_READ, 0x40000000 | MAP_SHARED_VALIDATE, 3, 0x7ffffffff000);
+    sys(mprotect, p, 4096, PROT_NONE);
+    sys(mprotect, p, 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+    sys(mprotect, p + 1, 4096, PROT_READ);
+    sys(mprotect, p, 4096, 0x10);
+    sys(mprotect, BAD, 4096, PROT_READ);
+    sys(mprotect, p, 4096, PROT_READ | PROT_GROWSDOWN);
+    sys(madvise, p, 4096, MADV_NORMAL);
+    sys(madvise, p, 4096, MADV_WILLNEED);
+    sys(madvise, p, 4096, MADV_DONTNEED);
+    sys(madvise, p, 4096, MADV_SEQUENTIAL);
+    sys(madvise, p, 4096, 999);
+    sys(madvise, p, 0, MADV_RANDOM);
+    sys(madvise, p + 1, 4096, MADV_NORMAL);
+    sys(madvise, BAD, 4096, MADV_DONTNEED);
+    sys(msync, p, 4096, MS_ASYNC);
+    sys(msync, p, 4096, MS_SYNC | MS_INVALIDATE);
+    sys(msync, p, 4096, MS_ASYNC | MS_SYNC);
+    sys(msync, p, 4096, 0x100);
+    sys(mlock, p, 4096);
+    sys(mlock2, p, 4096, 0);
+    sys(mlock2, p, 4096, 1);
+    sys(mlock2, p, 4096, 2);
+    sys(munlock, p, 4096);
+    sys(mlockall, 99);
+    sys(mlockall, 0);
+    sys(munlockall);
+    p[4096] = 1;
+    sys(mincore, p + 4096, 4096, present);
+    sys(mincore, p + 4096, 4096, NULL);
+    sys(mincore, p + 1, 4096, present);
+    sys(mincore, BAD, 4096, present);
+    sys(mremap, p + 8192, 4096, 4096, 0);
+    sys(mremap, p + 8192, 4096, 8192, MREMAP_MAYMOVE);
+    sys(mremap, p, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, p + 8192);
+    sys(mremap, p, 4096, 0, 0);
+    sys(mremap, BAD, 4096, 8192, MREMAP_MAYMOVE);
+    sys(mremap, p, 4096, 8192, 0x100);
+    sys(munmap, p, 16384);
+    sys(munmap, p + 1, 4096);
+    sys(munmap, p, 0);
+    sys(brk, NULL);
+    long end = sys(brk, NULL);
+    sys(brk, end + 0x21000);
+    sys(brk, 1);
+    sys(brk, -1);
+    return 0;
+}

@@ -1,0 +1,73 @@
+/* strace: -v */
+#include "calls.h"
+#include <sys/sysmacros.h>
+
+int main(void) {
+    static char buffer[4096];
+    sys(mkdir, "d", 0755);
+    sys(mkdir, "d", 0);
+    sys(mkdir, "nothere/d", 01777);
+    sys(mkdirat, AT_FDCWD, "d/e", 0700);
+    sys(mkdirat, -1, "d/e", 0700);
+    sys(mknod, "regular", S_IFREG | 0644, 0);
+    sys(mknod, "fifo", S_IFIFO | 0600, 0);
+    sys(mknod, "nothere/c", S_IFCHR | 0600, makedev(1, 3));
+    sys(mknod, "nothere/b", S_IFBLK | 0600, makedev(259, 65537));
+    sys(mknod, "socket", S_IFSOCK | 0777, 0);
+    sys(mknod, "nothere/u", 0170000 | 0600, makedev(1, 2));
+    sys(mknod, "plain", 0600, 0);
+    sys(mknodat, AT_FDCWD, "regular2", S_IFREG | 0644, 0);
+    sys(mknodat, -1, "x", S_IFCHR | 0644, makedev(4, 5));
+    sys(link, "regular", "hard");
+    sys(link, "regular", "hard");
+    sys(linkat, AT_FDCWD, "regular", AT_FDCWD, "hard2", 0);
+    sys(linkat, AT_FDCWD, "regular", AT_FDCWD, "hard3", AT_SYMLINK_FOLLOW);
+    sys(linkat, AT_FDCWD, "", -1, "hard4", AT_EMPTY_PATH);
+    sys(linkat, AT_FDCWD, "regular", AT_FDCWD, "hard4", 1);
+    sys(symlink, "target", "soft");
+    sys(symlinkat, "a/b", AT_FDCWD, "soft2");
+    sys(symlinkat, "", AT_FDCWD, "soft3");
+    sys(readlink, "soft", buffer, 4096);
+    sys(readlink, "soft", buffer, 3);
+    sys(readlink, "soft", buffer, 0);
+    sys(readlink, "regular", buffer, 4096);
+    sys(readlink, "soft", NULL, 100);
+    sys(readlinkat, AT_FDCWD, "soft2", buffer, 4096);
+    sys(readlinkat, -1, "soft2", buffer, 4096);
+    sys(rename, "regular", "renamed");
+    sys(rename, "nothere", "x");
+    sys(renameat, AT_FDCWD, "renamed", AT_FDCWD, "again");
+    sys(renameat2, AT_FDCWD, "again", AT_FDCWD, "hard", 1);
+    sys(renameat2, AT_FDCWD, "again", AT_FDCWD, "soft", 2);
+    sys(renameat2, AT_FDCWD, "nothere", AT_FDCWD, "x", 4);
+    sys(renameat2, AT_FDCWD, "again", AT_FDCWD, "x", 3);
+    sys(renameat2, AT_FDCWD, "again", AT_FDCWD, "x", 0x100);
+    sys(openat, AT_FDCWD, ".", O_RDONLY | O_DIRECTORY);
+    sys(unlink, "socket");
+    sys(unlink, "nothere");
+    sys(unlink, "d");
+    sys(openat, AT_FDCWD, "d", O_RDONLY | O_DIRECTORY);
+    sys(getdents64, 4, buffer, 4096);
+    sys(getdents64, 4, buffer, 4096);
+    sys(lseek, 4, 0, SEEK_SET);
+    sys(getdents, 4, buffer, 4096);
+    sys(getdents, 4, buffer, 4096);
+    sys(getdents64, 3, buffer, 5);
+    sys(getdents64, 3, NULL, 4096);
+    sys(getdents64, 99, buffer, 4096);
+    sys(unlinkat, AT_FDCWD, "d/e", AT_REMOVEDIR);
+    sys(unlinkat, AT_FDCWD, "d", 0);
+    sys(unlinkat, AT_FDCWD, "fifo", 0);
+    sys(unlinkat, AT_FDCWD, "fifo", 0x1001);
+    sys(rmdir, "nothere");
+    sys(getcwd, buffer, 4096);
+    sys(getcwd, buffer, 2);
+    sys(getcwd, NULL, 4096);
+    sys(chdir, "d");
+    sys(chdir, "nothere");
+    sys(fchdir, 3);
+    sys(fchdir, -1);
+    sys(chroot, "nothere");
+    sys(rmdir, "d");
+    return 0;
+}

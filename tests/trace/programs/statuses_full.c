@@ -1,0 +1,2 @@
+/* strace: -v -y */
+#include "statuses.h"

@@ -1,0 +1,2 @@
+/* What is known of files, in short. */
+#include "statuses.h"

@@ -76,7 +76,7 @@ RPCS: dict[str, str] = {
     "mknodat": "fsx.getattr fsx.lookup fsx.mknod fsx.readlink",
     "mlock": "fs.read vmx.alloc_frames",
     "mlock2": "fs.read vmx.alloc_frames",
-    "mmap": "fs.read fs.write fsx.getattr fsx.open vmx.stats",
+    "mmap": "clock.gettime fs.read fs.write fsx.getattr fsx.open fsx.setattr vmx.stats",
     "mount": "clock.gettime discovery.serve fsx.getattr fsx.lookup fsx.mkdir fsx.mknod fsx.readlink fsx.root fsx.setattr fsx.symlink",
     "msync": "fs.write fsx.fsync",
     "munmap": "fs.close fs.write",

@@ -174,6 +174,8 @@ class Call:
             text = f"-1 {name} ({message(error)})" if name else f"-1 (errno {error})"
         elif self.forced and result < 0:
             text = str(result)
+        elif self.plan.raw:
+            text = formats.raw(result)
         else:
             text = self._value_text(result)
         if self.aux:

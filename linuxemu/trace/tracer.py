@@ -98,7 +98,7 @@ class Tracer:
 
     def watch(self, number: int, invoke: Invoke) -> Invoke:
         """See `syscalls.objects.tracing.Tracer`."""
-        unseen = self._unseen(invoke) if self._detach and number in EXECS else invoke
+        unseen = self._unseen(number, invoke)
         if not self._shows(number):
             return unseen
         plan, style, now_ns = self._plans.of(number), self._style, self._now_ns
@@ -128,10 +128,8 @@ class Tracer:
                 if injection is not None:
                     await tamper.after(call, injection)
             except Interrupted as interrupted:
-                if interrupted.restart == Restart.NEVER:
-                    call.result = -EINTR
-                else:
-                    call.restart = interrupted.restart
+                never = interrupted.restart == Restart.NEVER
+                call.result, call.restart = (-EINTR, 0) if never else (call.result, interrupted.restart)
                 await leave(call)
                 raise
             await leave(call)
@@ -139,8 +137,10 @@ class Tracer:
 
         return traced
 
-    def _unseen(self, invoke: Invoke) -> Invoke:
-        """An execve that is not shown: it lets its task go all the same."""
+    def _unseen(self, number: int, invoke: Invoke) -> Invoke:
+        """A call that is not shown; an execve lets its task go all the same."""
+        if not self._detach or number not in EXECS:
+            return invoke
 
         async def unseen(t: Task, frame: TrapFrame) -> int | None:
             result = await invoke(t, frame)
@@ -243,15 +243,17 @@ class Tracer:
         plan = self._plans.of(_EXECVE)
         call = Call(t, plan, t.frame._replace(rax=_EXECVE), self._style)
         call.begin_ns = call.end_ns = self._now_ns()
+        # Pointers are those of the new program's stack: nobody made the call.
         begin = t.frame.rsp + 8
         end = begin + 8 * (len(argv) + 1)
-        if not plan.verbose:
+        if not plan.verbose or plan.raw:
             arrays = [f"{begin:#x}", f"{end:#x}"]
         elif plan.abbrev:
             arrays = [words(call, argv), f"{end:#x} /* {_count(len(envp))} */"]
         else:
             arrays = [words(call, argv), words(call, envp)]
-        self.log.enter(call, [path_text(call, path), *arrays])
+        name = f"{t.frame.rsp:#x}" if plan.raw else path_text(call, path)
+        self.log.enter(call, [name, *arrays])
         call.result = 0
         self.log.leave(call, [])
 

@@ -65,6 +65,7 @@ class Faults:
     rlimits: dict[int, tuple[int, int]]
     vmas: list[Vma]
     starts: list[int]
+    full_above: dict[int, int]
 
     def __init__(self, server: LinuxServer) -> None:
         self.server = server
@@ -133,6 +134,7 @@ class Faults:
                 if index and self.vmas[index - 1].end + 256 * PAGE > start:
                     return None
                 vma.start = self.starts[index] = start
+                self.full_above.clear()
                 return vma
         return None
 

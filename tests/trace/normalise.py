@@ -35,7 +35,7 @@ PID_RESULTS = CREATORS | {
     "wait4", "getpid", "gettid", "getppid", "getpgrp", "getpgid", "getsid", "setsid", "set_tid_address",
 }  # fmt: skip
 REAPERS = frozenset({"wait4", "waitid"})
-_PID = re.compile(r"(-?)(\d+)(<[^>]*>)?")
+_PID = re.compile(r"(-?)(0x[0-9a-f]+|0|[1-9]\d*)(<[^>]*>)?")
 _PID_FIELD = re.compile(r"\b((?:si_|l_)?pid|sigev_notify_thread_id|parent_tid|child_tid)=(\[?)(\d+)\b")
 _PID_COMMANDS = {"F_SETOWN", "F_GETOWN", "TIOCGPGRP", "TIOCSPGRP", "TIOCGSID"}
 
@@ -130,7 +130,7 @@ class _Normaliser:
     def pid(self, text: str) -> str:
         """A number that is a pid, or minus one, as the name of its process; a command's name behind it stays."""
         found = _PID.fullmatch(text)
-        name = self.names.get(int(found[2])) if found else None
+        name = self.names.get(int(found[2], 0)) if found else None
         return f"{found[1]}<{name}>{found[3] or ''}" if found and name else text
 
     def inode(self, match: re.Match[str]) -> str:

@@ -9,4 +9,4 @@ trap : USR1
 kill -USR1 $$
 mkfifo fifo
 chmod 600 file
-true | true
+sleep 0.1 | cat

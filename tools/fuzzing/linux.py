@@ -145,7 +145,11 @@ class Syscalls(Target):
         if result.signal is None and result.exit_status == 0:
             self._failures += self._leaks(result)
         made = re.search(rb"\nmade (\d{1,9})\n$", result.stdout)
-        return int(made[1]) if made else 0
+        if made is None:
+            why = f"the first process did not come to its end: status {result.exit_status}, signal {result.signal}"
+            self._failures.append(Failure("ended", why, str(result.signal)))
+            return 0
+        return int(made[1])
 
     def _leaks(self, result: Result) -> Iterator[Failure]:
         """The first processes of a run are all gone: nothing else may be left of it."""

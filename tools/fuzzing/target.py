@@ -22,7 +22,7 @@ class Failure(NamedTuple):
     """What must not happen, and has.
 
     Args:
-        kind: exception, hang, memory, descriptors, counters or outside.
+        kind: exception, hang, memory, descriptors, counters, ended or outside.
         text: what a person wants to read.
         place: of an exception, where it was raised, so that a smaller case can be told from another defect.
     """

@@ -72,6 +72,7 @@ from syscalls.abi.flags import (
     PROT_EXEC,
     PROT_GROWSDOWN,
     PROT_GROWSUP,
+    PROT_READ,
     PROT_WRITE,
     RLIMIT_MEMLOCK,
     SIGKILL,
@@ -115,6 +116,7 @@ _IGNORED_ADVICE = {
 _MISSING = {MADV_DONTFORK: "MADV_DONTFORK", MADV_WIPEONFORK: "MADV_WIPEONFORK", MADV_REMOVE: "MADV_REMOVE"}
 _NOT_LOCKED = (MADV_DONTNEED, MADV_FREE, MADV_COLD, MADV_PAGEOUT)
 _DROPS = (MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_FREE)
+_POPULATES = {MADV_POPULATE_READ: PROT_READ, MADV_POPULATE_WRITE: PROT_WRITE}
 _LEGACY_FLAGS = 0x7C07_F9F3
 """What MAP_SHARED_VALIDATE accepts beside itself; other bits need a file system that knows them."""
 _ZERO_DEVICE = 0x105
@@ -255,9 +257,9 @@ async def _populate(t: Task, vma: Vma, start: int, end: int) -> None:
             return
 
 
-async def _populate_as_asked(t: Task, vma: Vma, start: int, end: int, write: bool) -> None:
+async def _populate_as_asked(t: Task, vma: Vma, start: int, end: int, write: bool, needed: int) -> None:
     """MADV_POPULATE_READ and MADV_POPULATE_WRITE: unlike MAP_POPULATE they tell what goes wrong."""
-    if not vma.prot & (PROT_WRITE if write else PROT_BITS):
+    if not vma.prot & needed:
         raise SysError(EINVAL)
     ready = PTE_PRESENT | (PTE_WRITABLE if write else 0)
     for address in range(start, end, PAGE):
@@ -369,11 +371,13 @@ def _check_mremap(t: Task, old_address: int, old_size: int, new_size: int, flags
         raise SysError(EINVAL)
     if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) and not flags & MREMAP_MAYMOVE:
         raise SysError(EINVAL)
-    if flags & MREMAP_DONTUNMAP:
-        t.server.unsupported("mremap: MREMAP_DONTUNMAP", t)
-        raise SysError(EINVAL)
     old_size, new_size = page_up(old_size), page_up(new_size)
     if old_size > USER_END or new_size > USER_END:
+        raise SysError(EINVAL)
+    if flags & MREMAP_DONTUNMAP:
+        if old_size == new_size and t.mm.find(old_address) is None:
+            raise SysError(EFAULT)
+        t.server.unsupported("mremap: MREMAP_DONTUNMAP", t)
         raise SysError(EINVAL)
     return old_size, new_size
 
@@ -409,7 +413,7 @@ async def _move(t: Task, vma: Vma, old: int, old_size: int, target: int, new_siz
 async def madvise(t: Task, addr: Address, length: Size, advice: Advice) -> int:
     """Say how memory will be used (man 2 madvise)."""
     known = advice in _IGNORED_ADVICE or advice in (
-        MADV_WILLNEED, MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_DOFORK, *_DROPS, *_MISSING
+        MADV_WILLNEED, MADV_DOFORK, *_POPULATES, *_DROPS, *_MISSING
     )  # fmt: skip
     if not known or addr & (PAGE - 1) or addr + page_up(length) > _MASK:
         raise SysError(EINVAL)
@@ -420,9 +424,12 @@ async def madvise(t: Task, addr: Address, length: Size, advice: Advice) -> int:
     if advice in _MISSING:
         t.server.unsupported(f"madvise: {_MISSING[advice]}", t)
         raise SysError(EINVAL)
-    covered = mm.covered(addr, end)
+    covered, at = mm.covered(addr, end), addr
     for vma in list(mm.overlapping(addr, end)):
         low, high = max(vma.start, addr), min(vma.end, end)
+        if advice in _POPULATES and low > at:
+            break
+        at = high
         if advice == MADV_FREE and (vma.file is not None or vma.shared):
             raise SysError(EINVAL)
         if advice in _NOT_LOCKED and vma.flags & MAP_LOCKED:
@@ -431,8 +438,8 @@ async def madvise(t: Task, addr: Address, length: Size, advice: Advice) -> int:
             if vma.shared and vma.pages is not None:
                 await vma.pages.write_back_area(mm.space, vma, low, high)
             mm.space.unmap(low, high)
-        elif advice in (MADV_POPULATE_READ, MADV_POPULATE_WRITE):
-            await _populate_as_asked(t, vma, low, high, advice == MADV_POPULATE_WRITE)
+        elif advice in _POPULATES:
+            await _populate_as_asked(t, vma, low, high, advice == MADV_POPULATE_WRITE, _POPULATES[advice])
     if not covered:
         raise SysError(ENOMEM)
     return 0
@@ -538,7 +545,8 @@ async def _lock(t: Task, addr: int, length: int, populate: bool) -> int:
 async def _populate_locked(t: Task, vma: Vma, start: int, end: int) -> None:
     """ENOMEM for pages that cannot be there, EAGAIN for want of memory."""
     try:
-        await _populate_as_asked(t, vma, start, end, bool(vma.prot & PROT_WRITE) and not vma.shared)
+        write = bool(vma.prot & PROT_WRITE) and not vma.shared
+        await _populate_as_asked(t, vma, start, end, write, PROT_BITS)
     except SysError as error:
         raise SysError(EAGAIN if error.errno == ENOMEM else ENOMEM) from None
 

@@ -104,9 +104,9 @@ async def _stat(t: Task, dirfd: int, path: bytes, address: int, follow: bool) ->
     await t.mem.write(address, stat_of(inode.attr, inode.fs))
 
 
-async def _path(t: Task, address: int) -> bytes:
+async def _path(t: Task, address: int, flags: int = 0) -> bytes:
     path = await t.mem.path(address)
-    if not path:
+    if not path and not flags & AT_EMPTY_PATH:
         raise SysError(ENOENT)
     return path
 
@@ -146,10 +146,8 @@ async def newfstatat(
 
 
 async def _path_or_empty(t: Task, address: int, flags: int) -> bytes:
-    """The path argument; empty, or a null pointer, with AT_EMPTY_PATH."""
-    if flags & AT_EMPTY_PATH:
-        return await t.mem.path(address) if address else b""
-    return await _path(t, address)
+    """The path argument of the calls that tell; empty, or a null pointer, with AT_EMPTY_PATH."""
+    return await _path(t, address, flags) if address or not flags & AT_EMPTY_PATH else b""
 
 
 async def _stat_fd(t: Task, dirfd: int) -> tuple[Attr, FileSystem, Path | None]:
@@ -215,7 +213,7 @@ async def _access(t: Task, dirfd: int, address: int, mode: int, flags: int) -> N
     if mode & ~7 or flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH):
         raise SysError(EINVAL)
     creds = t.creds if flags & AT_EACCESS else t.creds.for_access()
-    path = await _path_or_empty(t, address, flags)
+    path = await _path(t, address, flags)
     if path:
         await attributes.access_path(t, dirfd, path, creds, mode, not flags & AT_SYMLINK_NOFOLLOW)
     else:
@@ -247,7 +245,7 @@ async def _place(t: Task, dirfd: int, address: int, flags: int) -> Path:
     """The target of a *at call that changes attributes."""
     if flags & ~_CHANGE_FLAGS:
         raise SysError(EINVAL)
-    path = await _path_or_empty(t, address, flags)
+    path = await _path(t, address, flags)
     return await lookup(t, dirfd, path, not flags & AT_SYMLINK_NOFOLLOW, bool(flags & AT_EMPTY_PATH))
 
 

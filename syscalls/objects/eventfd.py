@@ -33,6 +33,7 @@ class EventFile(File):
     __slots__ = ("_count", "_queue", "_semaphore")
 
     can_splice = False
+    writes_segments = True
 
     def __init__(self, inode: Inode, flags: int, count: int, semaphore: bool) -> None:
         super().__init__(inode, flags)
@@ -58,10 +59,10 @@ class EventFile(File):
         return taken
 
     async def write(self, t: Task, data: bytes) -> int:
-        """Add a number of eight bytes; wait while it does not fit."""
-        if len(data) < 8:
+        """Add a number of exactly eight bytes; wait while it does not fit."""
+        if len(data) != 8:
             raise SysError(EINVAL)
-        more = int.from_bytes(data[:8], "little")
+        more = int.from_bytes(data, "little")
         if more == _FULL:
             raise SysError(EINVAL)
 

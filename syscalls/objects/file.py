@@ -77,6 +77,8 @@ class File:
     """epoll accepts it; regular files and directories are refused with EPERM (man 2 epoll_ctl)."""
     can_stream_large = False
     """A large read or write may be served in several steps, because it never blocks half-way."""
+    writes_segments = False
+    """Each buffer of a writev is a write of its own."""
     can_splice = True
     """splice and sendfile take from it and give to it; others know read and write only: EINVAL."""
 

@@ -174,7 +174,7 @@ async def readv_user(t: Task, file: File, vector: Vector, offset: int | None) ->
 async def writev_user(t: Task, file: File, vector: Vector, offset: int | None) -> int:
     """Write several buffers as one."""
     total = sum(length for _, length in vector)
-    if total > STEP and file.can_stream_large:
+    if file.writes_segments or (total > STEP and file.can_stream_large):
         return await _each(t, file, vector, offset, write_user)
     data = await gather(t, vector)
     if len(data) < total:

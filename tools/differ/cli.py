@@ -114,7 +114,7 @@ class _Run:
         while left > 0:
             subject = subjects[index % len(subjects)]
             seed = f"{self._options.seed} {subject} {index // len(subjects)}"
-            made = scripts(subject, int.from_bytes(seed.encode(), "big"), min(_BATCH, left))
+            made = scripts(subject, seed, min(_BATCH, left))
             yield made
             left -= len(made)
             index += 1

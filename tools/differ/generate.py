@@ -1,19 +1,14 @@
-"""Scripts by hypothesis: each argument by its declaration, and what earlier calls made is used by later ones."""
+"""Makes scripts: each argument by its declaration, and what earlier calls made is used by later ones."""
 
 from __future__ import annotations
 
-from functools import cache
+from random import Random
 from typing import TYPE_CHECKING, TypeVar
-
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import seed as seeded
-from hypothesis import strategies as st
 
 from syscalls.types import IN
 from tools.differ import vocabulary as words
 from tools.differ.code import arguments
 from tools.differ.script import (
-    ARENA,
     Buffer,
     Call,
     Fork,
@@ -29,7 +24,7 @@ from tools.differ.script import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from syscalls.types import Arg
     from tools.differ.script import Expression, Script, Statement
@@ -40,24 +35,19 @@ _MAKES_FD = ("open", "openat", "openat2", "creat", "dup", "dup2", "dup3", "epoll
              "eventfd", "eventfd2", "memfd_create")  # fmt: skip
 _LENGTHS = ("count", "size", "len", "buflen", "bufsiz", "sigsetsize", "nfds", "iovcnt", "maxevents", "nr_segs")
 _NULLABLE = 12
-_LONGEST = 14
-
-
-@cache
-def _below(n: int) -> st.SearchStrategy[int]:
-    return st.integers(0, n - 1)
+_LONGEST = 18
 
 
 class _Maker:
     """Makes one script.
 
     Args:
-        draw: hypothesis' source of choices.
+        random: source of choices.
         subject: what it is about.
     """
 
-    def __init__(self, draw: Callable[[st.SearchStrategy[int]], int], subject: str) -> None:
-        self._draw = draw
+    def __init__(self, random: Random, subject: str) -> None:
+        self._random = random
         self._about = words.SUBJECTS[subject]
         self._calls = words.calls(subject)
         self._fds: list[Expression] = []
@@ -67,16 +57,16 @@ class _Maker:
         self._length = 8
 
     def pick(self, choices: Sequence[_T]) -> _T:
-        """One of them; hypothesis prefers the first."""
-        return choices[self._draw(_below(len(choices)))]
+        """One of them."""
+        return self._random.choice(choices)
 
     def chance(self, percent: int) -> bool:
         """True that often."""
-        return self._draw(_below(100)) >= 100 - percent
+        return self._random.randrange(100) < percent
 
     def script(self) -> Script:
         """All of it."""
-        return tuple(self._block(2 + self._draw(_below(_LONGEST)), 0))
+        return tuple(self._block(self._random.randint(3, _LONGEST), 0))
 
     def _block(self, size: int, depth: int) -> list[Statement]:
         made: list[Statement] = []
@@ -104,7 +94,7 @@ class _Maker:
         name = self._name("c")
         kept = list(self._fds), {key: list(value) for key, value in self._special.items()}, self._children
         self._children = []
-        body = self._block(self._draw(_below(5)), depth + 1)
+        body = self._block(self._random.randrange(5), depth + 1)
         if self.chance(40):
             body.append(Call("exit_group", (Number(self.pick((0, 1, 3, 255, 256))),)))
         self._fds, self._special, self._children = kept[0], kept[1], kept[2]
@@ -443,7 +433,8 @@ class _Maker:
         return Group((Number(0), Number(0), Number(self.pick((0, 100))), Number(0)))
 
     def _struct_Itimerspec(self) -> Group:  # noqa: N802
-        return Group((Number(0), Number(0), Number(self.pick((0, 100))), Number(self.pick((0, 0, 1_000_000_000)))))
+        far = self.pick((0, 100_000_000))
+        return Group((Number(0), Number(0), Number(far), Number(self.pick((0, 0, 1_000_000_000)))))
 
     def _as_sigevent(self, _: Arg) -> Expression:
         return Group((Number(7), Word((self.pick(words.SIGNALS),)), Number(self.pick((0, 1, 2, 4, 9))), Number(0)))
@@ -453,6 +444,9 @@ class _Maker:
         return self.pick(timers) if timers and not self.chance(5) else Number(self.pick((0, 5, -1)))
 
     _of_timer_gettime_timerid = _of_timer_delete_timerid = _of_timer_getoverrun_timerid = _of_timer_settime_timerid
+
+    def _of_rt_sigtimedwait_uts(self) -> Expression:
+        return self._span(1)
 
     def _of_alarm_seconds(self) -> Expression:
         return Number(self.pick((0, 100)))
@@ -490,40 +484,13 @@ def _word(name: str) -> Word:
     return Word((name,))
 
 
-def strategy(subject: str) -> st.SearchStrategy[Script]:
-    """Scripts about a subject."""
-
-    @st.composite
-    def script(draw: st.DrawFn) -> Script:
-        return _Maker(draw, subject).script()
-
-    return script()
-
-
-def scripts(subject: str, seed: int, count: int) -> list[Script]:
-    """As many different scripts, the same for the same seed.
+def scripts(subject: str, seed: int | str, count: int) -> list[Script]:
+    """As many scripts, the same for the same seed.
 
     Args:
         subject: one of `vocabulary.SUBJECTS`.
-        seed: any number.
+        seed: any.
         count: how many.
     """
-    found: list[Script] = []
-
-    @seeded(seed)
-    @settings(
-        max_examples=count,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(strategy(subject))
-    def collect(script: Script) -> None:
-        found.append(script)
-
-    collect()
-    return found
-
-
-__all__ = ["ARENA", "scripts", "strategy"]
+    random = Random(seed)
+    return [_Maker(random, subject).script() for _ in range(count)]

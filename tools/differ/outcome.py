@@ -216,6 +216,7 @@ _HIDDEN: dict[str, tuple[str, ...] | str] = {
     "Stat": ("st_dev", "st_ino", "st_blksize"),
     "Statx": ("stx_blksize", "stx_ino", "stx_dev_major", "stx_dev_minor", "stx_mnt_id", "stx_attributes_mask"),
     "Statfs": ("f_blocks", "f_bfree", "f_bavail", "f_files", "f_ffree", "f_fsid"),
+    "SchedAttr": ("sched_runtime", "sched_util_max"),
     "Rusage": "*",
     "Tms": "*",
 }

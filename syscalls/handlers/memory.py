@@ -327,13 +327,16 @@ async def mremap(
     """Grow, shrink or move a mapping (man 2 mremap)."""
     old_size, new_size = _check_mremap(t, old_address, old_size, new_size, flags)
     mm = t.mm
-    if flags & MREMAP_FIXED:
+    if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP):
         overlap = new_address < old_address + old_size and old_address < new_address + new_size
         if new_address & (PAGE - 1) or new_address + new_size > USER_END or overlap:
             raise SysError(EINVAL)
     vma = mm.find(old_address)
     if vma is None:
         raise SysError(EFAULT)
+    if flags & MREMAP_DONTUNMAP:
+        t.server.unsupported("mremap: MREMAP_DONTUNMAP", t)
+        raise SysError(EINVAL)
     target = new_address if flags & MREMAP_FIXED else None
     if not old_size:
         if not vma.shared:
@@ -374,10 +377,7 @@ def _check_mremap(t: Task, old_address: int, old_size: int, new_size: int, flags
     old_size, new_size = page_up(old_size), page_up(new_size)
     if old_size > USER_END or new_size > USER_END:
         raise SysError(EINVAL)
-    if flags & MREMAP_DONTUNMAP:
-        if old_size == new_size and t.mm.find(old_address) is None:
-            raise SysError(EFAULT)
-        t.server.unsupported("mremap: MREMAP_DONTUNMAP", t)
+    if flags & MREMAP_DONTUNMAP and old_size != new_size:
         raise SysError(EINVAL)
     return old_size, new_size
 

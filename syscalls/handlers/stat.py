@@ -18,7 +18,9 @@ from syscalls.abi.flags import (
     STATX__RESERVED,
     STATX_ATTR_MOUNT_ROOT,
     STATX_BASIC_STATS,
+    STATX_CTIME,
     STATX_MNT_ID,
+    STATX_MTIME,
     UTIME_NOW,
     UTIME_OMIT,
 )
@@ -177,13 +179,16 @@ async def statx(
         attr, fs = place.inode.attr, place.inode.fs
     else:
         attr, fs, place = await _stat_fd(t, dirfd)
-    await t.mem.write(statxbuf, _statx_of(attr, fs, place).pack())
+    await t.mem.write(statxbuf, _statx_of(attr, fs, place, mask).pack())
 
 
-def _statx_of(attr: Attr, fs: FileSystem, place: Path | None) -> Statx:
+def _statx_of(attr: Attr, fs: FileSystem, place: Path | None, mask: int) -> Statx:
+    left_out = STATX_MTIME | STATX_CTIME
+    if mask & left_out or not fs.multigrain:
+        left_out = 0
     top = place is not None and place.dentry is place.mount.root and place.dentry.name == b"/"
     return Statx(
-        stx_mask=STATX_BASIC_STATS | (STATX_MNT_ID if place is not None else 0),
+        stx_mask=STATX_BASIC_STATS & ~left_out | (STATX_MNT_ID if place is not None else 0),
         stx_blksize=attr.blksize,
         stx_attributes=STATX_ATTR_MOUNT_ROOT if top else 0,
         stx_nlink=attr.nlink,
@@ -196,8 +201,8 @@ def _statx_of(attr: Attr, fs: FileSystem, place: Path | None) -> Statx:
         stx_attributes_mask=STATX_ATTR_MOUNT_ROOT,
         stx_atime=StatxTimestamp(*divmod(attr.atime_ns, _NS)),
         stx_btime=StatxTimestamp(0, 0),
-        stx_ctime=StatxTimestamp(*divmod(attr.ctime_ns, _NS)),
-        stx_mtime=StatxTimestamp(*divmod(attr.mtime_ns, _NS)),
+        stx_ctime=StatxTimestamp(*divmod(0 if left_out else attr.ctime_ns, _NS)),
+        stx_mtime=StatxTimestamp(*divmod(0 if left_out else attr.mtime_ns, _NS)),
         stx_rdev_major=dev_major(attr.rdev),
         stx_rdev_minor=dev_minor(attr.rdev),
         stx_dev_major=dev_major(fs.dev),

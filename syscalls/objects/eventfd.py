@@ -58,10 +58,14 @@ class EventFile(File):
         self._queue.wake_all()
         return taken
 
-    async def write(self, t: Task, data: bytes) -> int:
-        """Add a number of exactly eight bytes; wait while it does not fit."""
-        if len(data) != 8:
+    def check_write(self, count: int) -> None:
+        """A number has exactly eight bytes."""
+        if count != 8:
             raise SysError(EINVAL)
+
+    async def write(self, t: Task, data: bytes) -> int:
+        """Add a number; wait while it does not fit."""
+        self.check_write(len(data))
         more = int.from_bytes(data, "little")
         if more == _FULL:
             raise SysError(EINVAL)

@@ -126,6 +126,15 @@ class File:
         """Read at the position; empty at the end of the file (man 2 read)."""
         raise SysError(EINVAL)
 
+    def check_write(self, count: int) -> None:
+        """Refuse a write before its buffer is looked at.
+
+        Args:
+            count: bytes that it has.
+        """
+        if type(self).write is File.write:
+            raise SysError(EINVAL)
+
     async def write(self, t: Task, data: bytes) -> int:
         """Write at the position; may be short (man 2 write)."""
         raise SysError(EINVAL)

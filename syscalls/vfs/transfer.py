@@ -126,6 +126,7 @@ async def write_user(t: Task, file: File, address: int, count: int, offset: int 
         offset: where in the file; None: at its position.
     """
     count = min(count, MAX_RW)
+    file.check_write(count)
     done = 0
     try:
         while True:
@@ -176,6 +177,7 @@ async def writev_user(t: Task, file: File, vector: Vector, offset: int | None) -
     total = sum(length for _, length in vector)
     if file.writes_segments or (total > STEP and file.can_stream_large):
         return await _each(t, file, vector, offset, write_user)
+    file.check_write(total)
     data = await gather(t, vector)
     if len(data) < total:
         data = usable(file, data)

@@ -54,6 +54,7 @@ class _Maker:
         self._special: dict[str, list[Expression]] = {"epoll": [], "timer": [], "pid": []}
         self._children: list[str] = []
         self._made = 0
+        self._depth = 0
         self._length = 8
 
     def pick(self, choices: Sequence[_T]) -> _T:
@@ -94,9 +95,12 @@ class _Maker:
         name = self._name("c")
         kept = list(self._fds), {key: list(value) for key, value in self._special.items()}, self._children
         self._children = []
+        self._special["pid"] = []
+        self._depth += 1
         body = self._block(self._random.randrange(5), depth + 1)
         if self.chance(40):
             body.append(Call("exit_group", (Number(self.pick((0, 1, 3, 255, 256))),)))
+        self._depth -= 1
         self._fds, self._special, self._children = kept[0], kept[1], kept[2]
         self._children.append(name)
         self._special["pid"].append(Ref(name))
@@ -231,6 +235,16 @@ class _Maker:
         return self.pick(pids) if pids and not self.chance(20) else self.pick((Number(0), Number(99999)))
 
     _as_priority_who = _as_pid
+
+    def _of_kill_pid(self) -> Expression:
+        """Children leave their parents alone: who ends first would be chance."""
+        pids = self._special["pid"]
+        if pids and not self.chance(15):
+            return self.pick(pids)
+        return Number(99999) if self._depth else self.pick((Number(0), Number(99999)))
+
+    _of_tkill_tid = _of_tgkill_tgid = _of_tgkill_tid = _of_rt_sigqueueinfo_tgid = _of_kill_pid
+    _of_rt_tgsigqueueinfo_tgid = _of_rt_tgsigqueueinfo_tid = _of_kill_pid
 
     def _as_wait_id(self, arg: Arg) -> Expression:
         return self._as_pid(arg)

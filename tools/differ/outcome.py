@@ -119,8 +119,8 @@ class _Log:
         if "siginfo" in arg.format or arg.format == "wait_info":
             return _siginfo(data, self._pid)
         found = getattr(structs, arg.table, None) if arg.table else None
-        if isinstance(found, type) and issubclass(found, Struct) and len(data) >= found.SIZE:
-            return _structs(found, data, statement)
+        if isinstance(found, type) and issubclass(found, Struct):
+            return _structs(found, data, statement) if len(data) >= found.SIZE else "a part"
         if arg.table == "int" and arg.format == "ints":
             return str([int.from_bytes(data[i : i + 4], "little", signed=True) for i in range(0, len(data), 4)])
         return _bytes(data)

@@ -8,7 +8,9 @@ import shutil
 import struct
 import subprocess
 import tempfile
+from contextlib import redirect_stderr
 from functools import cached_property
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -115,12 +117,14 @@ class Runner:
         from linuxemu.machine import Machine
 
         machine = Machine(root=str(self._root), stdin=code.batch(scripts, limit_ms), seed=1, timeout_s=_BATCH_S)
+        defects = StringIO()
         try:
-            result = machine.run(["/interpreter", "guest"])
+            with redirect_stderr(defects):
+                result = machine.run(["/interpreter", "guest"])
         except LinuxEmuError as error:
             return [Raw(False, 0, (), f"{type(error).__name__}: {error}")]
         found = _split(result.stdout)
-        text = result.stderr.decode("utf-8", "replace").strip()
+        text = (result.stderr.decode("utf-8", "replace") + defects.getvalue()).strip()
         if text or result.exit_status != 0 or len(found) != len(scripts):
             found.append(Raw(False, 0, (), f"exit status {result.exit_status} {text}"))
         return found

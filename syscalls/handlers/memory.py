@@ -344,10 +344,12 @@ async def mremap(
         if not flags & MREMAP_MAYMOVE:
             raise SysError(ENOMEM)
         return await _duplicate(t, vma, old_address, new_size, target)
+    if old_size >= new_size:
+        await mm.unmap(old_address + new_size, old_address + old_size)
+        if target is None:
+            return old_address
+        old_size = new_size
     end = old_address + old_size
-    if old_size >= new_size and target is None:
-        await mm.unmap(old_address + new_size, end)
-        return old_address
     if end > vma.end:
         raise SysError(EFAULT)
     if new_size > old_size and vma.flags & MAP_LOCKED:

@@ -188,7 +188,7 @@ def _statx_of(attr: Attr, fs: FileSystem, place: Path | None, mask: int) -> Stat
         left_out = 0
     top = place is not None and place.dentry is place.mount.root and place.dentry.name == b"/"
     return Statx(
-        stx_mask=STATX_BASIC_STATS & ~left_out | (STATX_MNT_ID if place is not None else 0),
+        stx_mask=STATX_BASIC_STATS & ~left_out | STATX_MNT_ID,
         stx_blksize=attr.blksize,
         stx_attributes=STATX_ATTR_MOUNT_ROOT if top else 0,
         stx_nlink=attr.nlink,

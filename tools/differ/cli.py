@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.differ.compare import Comparer, known, report
-from tools.differ.running import Runner, RunError
+from tools.differ.running import RunError, Runner
 from tools.differ.script import ScriptError, parse, show
 from tools.differ.shrink import shrink
 from tools.differ.vocabulary import SUBJECTS

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tools.differ.code import Compiled, compiled
 from tools.differ.outcome import lines
 from tools.differ.running import GUEST_LIMIT_MS, NATIVE_LIMIT_MS, Raw
+from tools.differ.script import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,7 +47,7 @@ class Difference(NamedTuple):
     def signature(self) -> tuple[str, str, str]:
         """What differences of one cause have in common as a rule."""
         native, guest = self.first
-        return native.split("(")[0], *(_outcome(line) for line in (native, guest))
+        return native.split("(")[0], _outcome(native), _outcome(guest)
 
 
 def _outcome(line: str) -> str:
@@ -61,11 +62,13 @@ class Known(NamedTuple):
         native: a pattern of the line on the host.
         guest: a pattern of the line in linuxemu.
         reason: why it is so.
+        script: a pattern that the script has, too.
     """
 
     native: str
     guest: str
     reason: str
+    script: str = ""
 
 
 def known(path: Path = _KNOWN) -> list[Known]:
@@ -115,13 +118,13 @@ class Comparer:
 
     def _again(self, script: Script, code: Compiled) -> Difference | None:
         """The difference, if the host says the same three times and linuxemu still another thing."""
-        sides = []
-        for limit_ms in (NATIVE_LIMIT_MS, NATIVE_LIMIT_MS, _PATIENCE * NATIVE_LIMIT_MS):
-            sides.append(lines(script, code, self._runner.native([code], limit_ms)[0]))
-        guest = self._runner.guest([code], _PATIENCE * GUEST_LIMIT_MS)[0]
+        limits = (NATIVE_LIMIT_MS, NATIVE_LIMIT_MS, _PATIENCE * NATIVE_LIMIT_MS)
+        native = [self._runner.native([code], limit_ms)[0] for limit_ms in limits]
+        sides = [lines(script, code, raw) for raw in native]
         if sides[0] != sides[1] or sides[1] != sides[2]:
             return None
-        found = self._difference(script, code, self._runner.native([code])[0], guest)
+        guest = self._guest([code], _PATIENCE * GUEST_LIMIT_MS)[0]
+        found = self._difference(script, code, native[2], guest)
         if found is not None and self._is_meant(found):
             self.excused += 1
             return None
@@ -129,17 +132,22 @@ class Comparer:
 
     def _is_meant(self, found: Difference) -> bool:
         native, guest = found.first
-        return any(re.search(each.native, native) and re.search(each.guest, guest) for each in self._meant)
+        return any(
+            re.search(each.native, native)
+            and re.search(each.guest, guest)
+            and re.search(each.script, show(found.script))
+            for each in self._meant
+        )
 
-    def _guest(self, ready: Sequence[Compiled]) -> list[Raw]:
+    def _guest(self, ready: Sequence[Compiled], limit_ms: int = GUEST_LIMIT_MS) -> list[Raw]:
         """Run all in linuxemu; what ends a run, or makes linuxemu complain, is told for its script alone."""
-        found = self._runner.guest(ready)
+        found = self._runner.guest(ready, limit_ms)
         if len(found) == len(ready) and not any(raw.complaint for raw in found):
             return found
         if len(ready) == 1:
             return [found[0]._replace(complaint=found[-1].complaint)]
         half = len(ready) // 2
-        return self._guest(ready[:half]) + self._guest(ready[half:])
+        return self._guest(ready[:half], limit_ms) + self._guest(ready[half:], limit_ms)
 
 
 def report(found: Difference, text: str) -> Iterable[str]:

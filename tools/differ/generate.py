@@ -61,6 +61,10 @@ class _Maker:
         """One of them."""
         return self._random.choice(choices)
 
+    def either(self, *choices: Expression) -> Expression:
+        """One of them, of whatever kind."""
+        return choices[self._random.randrange(len(choices))]
+
     def chance(self, percent: int) -> bool:
         """True that often."""
         return self._random.randrange(100) < percent
@@ -170,11 +174,11 @@ class _Maker:
 
     def _odd_pointer(self, arg: Arg) -> Expression:
         if arg.format == "path":
-            return self.pick((Number(0), Word(("BAD",))))
+            return self.either(Number(0), Word(("BAD",)))
         self._length = self.pick((1, 4, 8))
         if arg.format in ("iov", "argv", "pollfds", "epoll_sigset", "sigset", "sigset_arg", "fdset"):
             return Number(0)
-        return self.pick((Number(0), Number(0), Word(("BAD",)), Space(self.pick((0, 4, 8)), edge=True)))
+        return self.either(Number(0), Number(0), Word(("BAD",)), Space(self.pick((0, 4, 8)), edge=True))
 
     # --- numbers ---
 
@@ -187,7 +191,7 @@ class _Maker:
 
     def _as_fd(self, _: Arg) -> Expression:
         if not self._fds or self.chance(6):
-            return self.pick((Number(0), Number(-1), Number(39), Number(40), Number(1), Number(2)))
+            return self.either(Number(0), Number(-1), Number(39), Number(40), Number(1), Number(2))
         return self.pick(self._fds)
 
     def _as_dirfd(self, arg: Arg) -> Expression:
@@ -232,7 +236,7 @@ class _Maker:
 
     def _as_pid(self, _: Arg) -> Expression:
         pids = self._special["pid"]
-        return self.pick(pids) if pids and not self.chance(20) else self.pick((Number(0), Number(99999)))
+        return self.pick(pids) if pids and not self.chance(20) else self.either(Number(0), Number(99999))
 
     _as_priority_who = _as_pid
 
@@ -241,7 +245,7 @@ class _Maker:
         pids = self._special["pid"]
         if pids and not self.chance(15):
             return self.pick(pids)
-        return Number(99999) if self._depth else self.pick((Number(0), Number(99999)))
+        return Number(99999) if self._depth else self.either(Number(0), Number(99999))
 
     _of_tkill_tid = _of_tgkill_tgid = _of_tgkill_tid = _of_rt_sigqueueinfo_tgid = _of_kill_pid
     _of_rt_tgsigqueueinfo_tgid = _of_rt_tgsigqueueinfo_tid = _of_kill_pid
@@ -273,7 +277,7 @@ class _Maker:
 
     def _as_address(self, _: Arg) -> Expression:
         if self.chance(8):
-            return self.pick((Number(0), Word(("ARENA",), 1), Word(("ARENA",), -_PAGE)))
+            return self.either(Number(0), Word(("ARENA",), 1), Word(("ARENA",), -_PAGE))
         return Word(("ARENA",), _PAGE * self.pick((0, 1, 2, 3, 4, 5, 8)))
 
     _as_mremap_address = _as_address
@@ -377,7 +381,7 @@ class _Maker:
         if arg.direction != IN:
             return Space(32)
         self._length = 8
-        handler = self.pick((Word(("HANDLER",)), Word(("HANDLER",)), Word(("HANDLER",)), Number(0), Number(1)))
+        handler = self.either(Word(("HANDLER",)), Word(("HANDLER",)), Word(("HANDLER",)), Number(0), Number(1))
         flags = words.word("SA_SIGINFO", "SA_RESTORER", *(self.pick(words.SA) for _ in range(self.pick((0, 1, 2)))))
         return Group((handler, flags, Word(("RESTORER",)), self._as_sigset(arg)))
 
@@ -417,13 +421,13 @@ class _Maker:
 
     def _span(self, unit: int) -> Group:
         if self.chance(8):
-            return Group((Number(0), self.pick((Number(-1), Number(1_000_000_000)))))
+            return Group((Number(0), self.either(Number(-1), Number(1_000_000_000))))
         return Group((Number(0), Number(self.pick(words.TIMES_NS) // unit)))
 
-    def _struct_Timespec(self) -> Group:  # noqa: N802
+    def _struct_Timespec(self) -> Group:
         return self._span(1)
 
-    def _struct_Timeval(self) -> Group:  # noqa: N802
+    def _struct_Timeval(self) -> Group:
         return self._span(1000)
 
     def _as_select_timeout(self, arg: Arg) -> Expression:
@@ -435,19 +439,19 @@ class _Maker:
     def _as_file_times(self, arg: Arg) -> Expression:
         second = ("UTIME_NOW", "UTIME_OMIT") if arg.table == "Timespec" else ()
         times = [
-            Group((Number(self.pick((1, 1000, 86400))), self.pick((Number(0), Number(5), *map(_word, second)))))
+            Group((Number(self.pick((1, 1000, 86400))), self.either(Number(0), Number(5), *map(_word, second))))
             for _ in range(2)
         ]
         return Group(tuple(times), array=True)
 
-    def _struct_Utimbuf(self) -> Group:  # noqa: N802
+    def _struct_Utimbuf(self) -> Group:
         return Group((Number(5), Number(self.pick((6, 1000)))))
 
-    def _struct_Itimerval(self) -> Group:  # noqa: N802
+    def _struct_Itimerval(self) -> Group:
         return Group((Number(0), Number(0), Number(self.pick((0, 100))), Number(0)))
 
-    def _struct_Itimerspec(self) -> Group:  # noqa: N802
-        far = self.pick((0, 100_000_000))
+    def _struct_Itimerspec(self) -> Group:
+        far = self.pick((0, 10_000_000_000))
         return Group((Number(0), Number(0), Number(far), Number(self.pick((0, 0, 1_000_000_000)))))
 
     def _as_sigevent(self, _: Arg) -> Expression:
@@ -470,19 +474,20 @@ class _Maker:
 
     _of_clock_nanosleep_clockid = _of_timer_create_clockid
 
-    def _struct_Rlimit(self) -> Group:  # noqa: N802
+    def _struct_Rlimit(self) -> Group:
         return Group((Number(self.pick((10, 0, 40, 1 << 20))), Number(self.pick((64, 100, 1 << 20, 5)))))
 
-    def _struct_OpenHow(self) -> Group:  # noqa: N802
+    def _struct_OpenHow(self) -> Group:
         self._length = 24
         resolve = self._flags(words.table("RESOLVE_"))
-        return Group((self._as_open_flags(_ARG), self.pick((Number(0), Number(0o644, octal=True))), resolve))
+        return Group((self._as_open_flags(_ARG), self.either(Number(0), Number(0o644, octal=True)), resolve))
 
     def _as_open_how(self, _: Arg) -> Expression:
         return self._struct_OpenHow()
 
-    def _struct_StackT(self) -> Group:  # noqa: N802
-        return Group((Space(64) if self.chance(20) else Word(("ARENA",)), Number(self.pick((0, 2, 0, 5))), Number(8192)))
+    def _struct_StackT(self) -> Group:
+        place = Space(64) if self.chance(20) else Word(("ARENA",))
+        return Group((place, Number(self.pick((0, 2, 0, 5))), Number(8192)))
 
     def _of_prctl_op(self) -> Expression:
         return Word((self.pick(words.known(words.PRCTL)),))

@@ -325,7 +325,6 @@ static void start(const char *directory)
         die("data");
     close_range(0, ~0U, 0);
     limit();
-    drop_capability();
     umask(022);
     interpret();
 }
@@ -442,6 +441,7 @@ int main(int argc, char **argv)
         die("/tmp");
     if (mmap(SHARED, sizeof *SHARED, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != SHARED)
         die("shared");
+    drop_capability();
     run_all(batch, size);
     return 0;
 }

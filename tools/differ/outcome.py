@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from tools.differ.script import Script, Statement
 
 _ADDRESSES = ("mmap", "mremap", "brk")
-_PIDS = (
-    *("getpid", "gettid", "getppid", "getpgid", "getpgrp", "getsid", "setsid", "set_tid_address", "wait4"),
-)
+_PIDS = ("getpid", "gettid", "getppid", "getpgid", "getpgrp", "getsid", "setsid", "set_tid_address", "wait4")
 _CLOCKS = ("time", "times")
 _LARGEST_ARENA = 1 << 28
 _SET_BY_SCRIPTS_S = 1 << 20
@@ -102,7 +100,7 @@ class _Log:
             return self._pid(result)
         if name in _CLOCKS:
             return "time"
-        if name == "prctl" or name == "fcntl" and "F_GETOWN" in line(statement):
+        if name == "prctl" or (name == "fcntl" and "F_GETOWN" in line(statement)):
             return self._pid(result)
         return str(result)
 

@@ -82,10 +82,10 @@ class Load(NamedTuple):
     """An int in a buffer."""
 
     name: str
-    index: int
+    number: int
 
     def __str__(self) -> str:
-        return f"{self.name}[{self.index}]"
+        return f"{self.name}[{self.number}]"
 
 
 class Text(NamedTuple):

@@ -88,8 +88,9 @@ LEFT_OUT = frozenset(
 """Calls that are not generated: they would block, or tell about the machine."""
 
 PATHS = (
-    *("a", "b", "c", "d", "e", "a", "b", "d", "d/a", "d/b", "d/e", "d/e/a", "l", "m", "l/a", "a/b", "d/.", "d/..", "a/"),
-    *("d/", "l/", "", "/", ".", "..", "/a", "/d/../b", "d//a", "n" * 255, "n" * 256, "d/" + "n" * 256, "a/." , "l/."),
+    *("a", "b", "c", "d", "e", "a", "b", "d", "d/a", "d/b", "d/e", "d/e/a", "l", "m", "l/a", "a/b", "d/.", "d/.."),
+    *("a/", "d/", "l/", "", "/", ".", "..", "/a", "/d/../b", "d//a", "n" * 255, "n" * 256, "a/.", "l/."),
+    "d/" + "n" * 256,
 )  # fmt: skip
 TEXTS = (b"", b"x", b"hello", b"0123456789", b"line\n", b"z" * 64)
 NAMES = (b"user.a", b"user.b", b"trusted.a", b"security.a", b"system.a", b"user.", b"a", b"", b"user." + b"n" * 251)

@@ -201,7 +201,7 @@ def _place(t: Task, addr: int, length: int, flags: int) -> int:
         return addr
     hint = addr & -PAGE
     fits = MMAP_MIN <= hint and hint + length <= USER_END
-    if fits and not any(True for _ in t.mm.overlapping(hint, hint + length)):
+    if fits and t.mm.available(hint, hint + length):
         return hint
     return t.mm.find_gap(length, MMAP_TOP)
 
@@ -325,12 +325,8 @@ async def mremap(
     t: Task, old_address: Address, old_size: Size, new_size: Size, flags: MremapFlags, new_address: MremapAddress
 ) -> Hex:
     """Grow, shrink or move a mapping (man 2 mremap)."""
-    old_size, new_size = _check_mremap(t, old_address, old_size, new_size, flags)
+    old_size, new_size = _check_mremap(old_address, old_size, new_size, flags, new_address)
     mm = t.mm
-    if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP):
-        overlap = new_address < old_address + old_size and old_address < new_address + new_size
-        if new_address & (PAGE - 1) or new_address + new_size > USER_END or overlap:
-            raise SysError(EINVAL)
     vma = mm.find(old_address)
     if vma is None:
         raise SysError(EFAULT)
@@ -366,8 +362,10 @@ async def mremap(
     return await _move(t, vma, old_address, old_size, target, new_size)
 
 
-def _check_mremap(t: Task, old_address: int, old_size: int, new_size: int, flags: int) -> tuple[int, int]:
-    """Flags and alignment; returns both sizes in whole pages."""
+def _check_mremap(
+    old_address: int, old_size: int, new_size: int, flags: int, new_address: int
+) -> tuple[int, int]:
+    """Flags, alignment and the new place; returns both sizes in whole pages."""
     if (
         flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)
         or old_address & (PAGE - 1)
@@ -381,6 +379,10 @@ def _check_mremap(t: Task, old_address: int, old_size: int, new_size: int, flags
         raise SysError(EINVAL)
     if flags & MREMAP_DONTUNMAP and old_size != new_size:
         raise SysError(EINVAL)
+    if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP):
+        overlap = new_address < old_address + old_size and old_address < new_address + new_size
+        if new_address & (PAGE - 1) or new_address + new_size > USER_END or overlap:
+            raise SysError(EINVAL)
     return old_size, new_size
 
 
@@ -528,6 +530,14 @@ def _lock_range(addr: int, length: int) -> tuple[int, int]:
     return start, end
 
 
+def _mark_locked(t: Task, start: int, end: int, locked: bool) -> None:
+    """Mark areas up to the first hole, which is ENOMEM."""
+    hole = t.mm.first_hole(start, end)
+    t.mm.lock(start, min(hole, end), locked)
+    if hole < end:
+        raise SysError(ENOMEM)
+
+
 async def _lock(t: Task, addr: int, length: int, populate: bool) -> int:
     """Make pages resident, where they stay anyway: nothing is ever swapped out here."""
     _may_lock(t)
@@ -535,9 +545,7 @@ async def _lock(t: Task, addr: int, length: int, populate: bool) -> int:
     start = addr & -PAGE
     _check_lock(t, size - (mm.locked() - mm.locked(start, start + size)), ENOMEM)
     start, end = _lock_range(addr, length)
-    mm.lock(start, end, True)
-    if not mm.covered(start, end):
-        raise SysError(ENOMEM)
+    _mark_locked(t, start, end, True)
     if populate:
         for vma in list(t.mm.overlapping(start, end)):
             await _populate_locked(t, vma, max(vma.start, start), min(vma.end, end))
@@ -571,9 +579,7 @@ async def mlock2(t: Task, addr: Address, length: Size, flags: MlockFlags) -> int
 async def munlock(t: Task, addr: Address, length: Size) -> int:
     """Undo mlock (man 2 munlock)."""
     start, end = _lock_range(addr, length)
-    t.mm.lock(start, end, False)
-    if not t.mm.covered(start, end):
-        raise SysError(ENOMEM)
+    _mark_locked(t, start, end, False)
     return 0
 
 

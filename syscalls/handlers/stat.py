@@ -137,7 +137,7 @@ async def newfstatat(
     t: Task, dirfd: DirFd, pathname: UserPath, statbuf: Out[Stat], flags: AtFlags
 ) -> None:
     """What a path relative to a directory names (man 2 stat)."""
-    if flags & ~_STAT_FLAGS:
+    if flags & ~_STAT_FLAGS and not await _means_fd(t, dirfd, pathname, flags):
         raise SysError(EINVAL)
     path = await _path_or_empty(t, pathname, flags)
     if path:
@@ -150,6 +150,13 @@ async def newfstatat(
 async def _path_or_empty(t: Task, address: int, flags: int) -> bytes:
     """The path argument of the calls that tell; empty, or a null pointer, with AT_EMPTY_PATH."""
     return await _path(t, address, flags) if address or not flags & AT_EMPTY_PATH else b""
+
+
+async def _means_fd(t: Task, dirfd: int, address: int, flags: int) -> bool:
+    """Whether the descriptor itself is meant: then no other flag is looked at."""
+    if not flags & AT_EMPTY_PATH or dirfd < 0:
+        return False
+    return not address or await t.mem.read_some(address, 1) == b"\0"
 
 
 async def _stat_fd(t: Task, dirfd: int) -> tuple[Attr, FileSystem, Path | None]:
@@ -168,7 +175,7 @@ async def statx(
     """What a path names, in an extensible form (man 2 statx)."""
     if mask & STATX__RESERVED or flags & AT_STATX_SYNC_TYPE == AT_STATX_SYNC_TYPE:
         raise SysError(EINVAL)
-    if flags & ~_STAT_FLAGS:
+    if flags & ~_STAT_FLAGS and not await _means_fd(t, dirfd, pathname, flags):
         raise SysError(EINVAL)
     path = await _path_or_empty(t, pathname, flags)
     if path:

@@ -354,12 +354,22 @@ class MemoryMap(Faults):
 
     def covered(self, start: int, end: int) -> bool:
         """Whether areas cover [start, end) without a hole."""
+        return self.first_hole(start, end) >= end
+
+    def first_hole(self, start: int, end: int) -> int:
+        """Where in [start, end) the first address is that no area covers; `end` or more if there is none."""
         at = start
         for vma in self.overlapping(start, end):
             if vma.start > at:
-                return False
+                break
             at = vma.end
-        return at >= end
+        return at
+
+    def available(self, start: int, end: int) -> bool:
+        """Whether [start, end) is free, and keeps its distance from an area that grows down."""
+        return not any(
+            vma.start < end or vma.flags & MAP_GROWSDOWN for vma in self.overlapping(start, end + STACK_GUARD)
+        )
 
     # -- life -------------------------------------------------------------------------------------------------------
 

@@ -158,7 +158,7 @@ class _Maker:
         if special is not None:
             return special()  # type: ignore[no-any-return]
         if (call, name) in words.FLAGS_OF:
-            return self._flags(words.FLAGS_OF[call, name], one=name == "advice")
+            return self._flags(words.FLAGS_OF[call, name], one=name in ("advice", "which"))
         if arg.pointer and self.chance(_NULLABLE):
             return self._odd_pointer(arg)
         if name in _LENGTHS and not self.chance(12):

@@ -178,6 +178,7 @@ _FORMATS: dict[str, Callable[[bytes], str]] = {
     "wait_rusage": lambda _: "usage",
     "remaining": lambda _: "a time",
     "select_timeout": lambda _: "a time",
+    "residence": lambda _: "pages",  # what else was brought in is the kernel's affair
     "stored_time": lambda _: "a time",
     "stored_address": lambda _: "address",
 }

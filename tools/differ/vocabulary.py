@@ -134,6 +134,8 @@ PLAIN_FLAGS: dict[str, tuple[str, ...]] = {
 }
 FLAGS_OF: dict[tuple[str, str], tuple[str, ...]] = {
     ("pipe2", "flags"): ("O_CLOEXEC", "O_NONBLOCK", "O_NONBLOCK", "O_NONBLOCK", "O_DIRECT"),
+    ("ioprio_set", "which"): ("IOPRIO_WHO_PROCESS", "IOPRIO_WHO_PGRP"),  # root's first process may more than Linux's
+    ("setpriority", "which"): ("PRIO_PROCESS", "PRIO_PGRP"),
     ("dup3", "flags"): ("O_CLOEXEC", "O_NONBLOCK"),
     ("eventfd2", "flags"): ("EFD_CLOEXEC", "EFD_NONBLOCK", "EFD_NONBLOCK", "EFD_SEMAPHORE"),
     ("memfd_create", "flags"): ("MFD_CLOEXEC", "MFD_ALLOW_SEALING", "MFD_ALLOW_SEALING"),

@@ -324,6 +324,8 @@ def _items(tokens: _Line, first: str, last: str) -> tuple[Expression, ...]:
 def _expression(tokens: _Line) -> Expression:
     ahead = tokens.peek()
     if ahead.startswith('"'):
+        if not ahead.isascii():
+            raise tokens.error("a text has bytes, spelled in ASCII")
         return Text(_unquote(tokens.take()))
     if ahead in ("{", "["):
         return Group(_items(tokens, ahead, "}" if ahead == "{" else "]"), ahead == "[")

@@ -224,7 +224,7 @@ async def write(t: Task, fd: Fd, buf: In[bytes], count: Size) -> int:
         transfer.check_buffer(buf, count)
     if count > _DIRECT or files.refs > 1:
         return await transfer.pinned(file, transfer.write_user(t, file, buf, count, None))
-    file.check_write(count)
+    file.check_write(t, count)
     data = await t.mem.read_some(buf, count)
     return await file.write(t, data if len(data) == count else transfer.usable(file, data))
 

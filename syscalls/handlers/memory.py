@@ -163,7 +163,7 @@ async def mmap(
     kept = (flags & _KEPT_FLAGS & ~(MAP_SHARED | MAP_PRIVATE)) | (MAP_SHARED if shared else MAP_PRIVATE)
     if file is None or (file.inode.attr.rdev == _ZERO_DEVICE and not isinstance(file, RegularFile)):
         await _check_overcommit(t, length, prot, flags)
-        pages = PageCache(t.server.port.frames, None) if shared else None
+        pages = PageCache(t.server.port.frames, None, extent=length) if shared else None
         vma = await mm.map(start, length, prot & PROT_BITS, kept, None, 0, pages)
     else:
         regular = _mappable(file, prot, shared, flags)
@@ -530,14 +530,6 @@ def _lock_range(addr: int, length: int) -> tuple[int, int]:
     return start, end
 
 
-def _mark_locked(t: Task, start: int, end: int, locked: bool) -> None:
-    """Mark areas up to the first hole, which is ENOMEM."""
-    hole = t.mm.first_hole(start, end)
-    t.mm.lock(start, min(hole, end), locked)
-    if hole < end:
-        raise SysError(ENOMEM)
-
-
 async def _lock(t: Task, addr: int, length: int, populate: bool) -> int:
     """Make pages resident, where they stay anyway: nothing is ever swapped out here."""
     _may_lock(t)
@@ -545,7 +537,7 @@ async def _lock(t: Task, addr: int, length: int, populate: bool) -> int:
     start = addr & -PAGE
     _check_lock(t, size - (mm.locked() - mm.locked(start, start + size)), ENOMEM)
     start, end = _lock_range(addr, length)
-    _mark_locked(t, start, end, True)
+    mm.lock_to_hole(start, end, True)
     if populate:
         for vma in list(t.mm.overlapping(start, end)):
             await _populate_locked(t, vma, max(vma.start, start), min(vma.end, end))
@@ -579,7 +571,7 @@ async def mlock2(t: Task, addr: Address, length: Size, flags: MlockFlags) -> int
 async def munlock(t: Task, addr: Address, length: Size) -> int:
     """Undo mlock (man 2 munlock)."""
     start, end = _lock_range(addr, length)
-    _mark_locked(t, start, end, False)
+    t.mm.lock_to_hole(start, end, False)
     return 0
 
 

@@ -33,6 +33,7 @@ class EventFile(File):
     __slots__ = ("_count", "_queue", "_semaphore")
 
     can_splice = False
+    reads_whole = True
     writes_segments = True
 
     def __init__(self, inode: Inode, flags: int, count: int, semaphore: bool) -> None:
@@ -58,14 +59,14 @@ class EventFile(File):
         self._queue.wake_all()
         return taken
 
-    def check_write(self, count: int) -> None:
+    def check_write(self, t: Task, count: int) -> None:
         """A number has exactly eight bytes."""
         if count != 8:
             raise SysError(EINVAL)
 
     async def write(self, t: Task, data: bytes) -> int:
         """Add a number; wait while it does not fit."""
-        self.check_write(len(data))
+        self.check_write(t, len(data))
         more = int.from_bytes(data, "little")
         if more == _FULL:
             raise SysError(EINVAL)

@@ -77,6 +77,8 @@ class File:
     """epoll accepts it; regular files and directories are refused with EPERM (man 2 epoll_ctl)."""
     can_stream_large = False
     """A large read or write may be served in several steps, because it never blocks half-way."""
+    reads_whole = False
+    """A read whose buffer cannot take it all is EFAULT."""
     writes_segments = False
     """Each buffer of a writev is a write of its own."""
     can_splice = True
@@ -126,10 +128,11 @@ class File:
         """Read at the position; empty at the end of the file (man 2 read)."""
         raise SysError(EINVAL)
 
-    def check_write(self, count: int) -> None:
+    def check_write(self, t: Task, count: int) -> None:
         """Refuse a write before its buffer is looked at.
 
         Args:
+            t: the caller.
             count: bytes that it has.
         """
         if type(self).write is File.write:

@@ -61,6 +61,7 @@ from syscalls.objects.process import ProcessTable
 from syscalls.objects.rseq import watch
 from syscalls.objects.signal import force_fault
 from syscalls.objects.task import Task, TaskExited
+from syscalls.objects.timers import ClockSettings
 from syscalls.types import s32
 from syscalls.vfs.filesystem import errno_of
 from syscalls.vfs.mount import MountNamespace
@@ -138,6 +139,7 @@ class LinuxServer(Server):
         self.console = Console(self)
         self.table_of_processes = ProcessTable(self, Credentials())
         self.futexes = FutexTable()
+        self.clock_settings = ClockSettings()
         self.images = ImageCache()
         """Parsed programs."""
         self.by_ktask: dict[int, Task] = {}

@@ -147,13 +147,15 @@ class Tracing:
         else:
             log = TextLog(self._out, layout_of(options), shows, options.signals, session.realtime_ns, style_of(options))
         if options.summary is not None:
-            log = SummaryLog(log, Summary(options.summary), self._out, shows, options.summary.wall_clock)
+            log = SummaryLog(log, Summary(options.summary), self._out, options.summary.wall_clock)
         return log
 
     def _has_status(self, call: Call) -> bool:
-        """Whether -e status wants a call that has ended."""
-        if call.result is None:
-            return ("unfinished" if call.restart else "unavailable") in self._options.status
+        """Whether -e status wants a call that has ended. One that a signal interrupted has failed."""
+        if call.detached:
+            return "detached" in self._options.status
+        if call.result is None and not call.restart:
+            return "unfinished" in self._options.status
         return ("failed" if call.failed else "successful") in self._options.status
 
     def close(self) -> str:

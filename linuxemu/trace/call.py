@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linuxemu.arch.x86_64 import USER_END
 from linuxemu.trace import formats
 from linuxemu.trace.tampering import KERNEL_ERRORS
 from syscalls.abi.errno import errno_name
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from syscalls.objects.task import Task
 
 PAGE = 4096
+_MOST_MISSES = 128
+"""Texts begin anew after each page that is brought in. After so many, what is not there counts as unreadable: a program
+that points to ever more places must not keep its tracer busy."""
 _RESTARTS = {
     Restart.SYS: "ERESTARTSYS (To be restarted if SA_RESTART is set)",
     Restart.NOHAND: "ERESTARTNOHAND (To be restarted if no handler)",
@@ -29,6 +33,7 @@ _RESTARTS = {
 }
 _NONE: frozenset[int] = frozenset()
 # As errors, which only -e inject makes seen (include/linux/errno.h).
+_WORD = (1 << 64) - 1
 _RESTART_ERRORS = {512: Restart.SYS, 513: Restart.ALWAYS, 514: Restart.NOHAND, 516: Restart.BLOCK}
 
 
@@ -63,6 +68,7 @@ class Call:
         "before",
         "begin_ns",
         "busy_ns",
+        "detached",
         "dump",
         "end_ns",
         "forced",
@@ -71,6 +77,7 @@ class Call:
         "hidden",
         "injected",
         "mem",
+        "misses",
         "note",
         "partial",
         "plan",
@@ -110,6 +117,8 @@ class Call:
         self.separator = ", "
         """What stands between the texts of its beginning and those of its end. A formatter of the beginning makes it ""
         if its text goes on in the first one of the end (" => [5]"), or if nothing is left for the end."""
+        self.detached = False
+        """Whether the task is not traced any more since it."""
         self.before = ""
         """The name of the task's call before this one."""
         self.injected = ""
@@ -126,6 +135,8 @@ class Call:
         """What it asked for that is not there."""
         self.unreadable: set[int] | None = None
         """Pages that cannot be read, by number."""
+        self.misses = 0
+        """How often a page had to be brought in for its texts."""
         self.begin_ns = 0
         self.busy_ns = 0
         """How long it was served until it had to wait, 0 if it never had to."""
@@ -154,6 +165,8 @@ class Call:
             text = f"? {_RESTARTS[self.restart]}" if self.restart else "?"
             if not self.restart:
                 return text
+        elif self.plan.raw and not error:
+            text = f"{result & _WORD:#x}" if result else "0"
         elif error in _RESTART_ERRORS:
             text = f"? {_RESTARTS[_RESTART_ERRORS[error]]}"
         elif error:
@@ -161,11 +174,24 @@ class Call:
             text = f"-1 {name} ({message(error)})" if name else f"-1 (errno {error})"
         elif self.forced and result < 0:
             text = str(result)
+        elif self.plan.raw:
+            text = formats.raw(result)
         else:
-            text = formats.of(self.plan.result)(self, result, self.plan.result) or ""
+            text = self._value_text(result)
         if self.aux:
             text += f" ({self.aux})"
         return f"{text} {self.injected}" if self.injected else text
+
+    def _value_text(self, result: int) -> str:
+        try:
+            return formats.of(self.plan.result)(self, result, self.plan.result) or ""
+        except Exception as error:
+            self.defect(error)
+            return str(result)
+
+    def defect(self, error: Exception) -> None:
+        """Record a defect of a formatter: the program goes on, and the tool says so at its end."""
+        self.t.server.oopses.append((f"the trace of {self.plan.name}{self.args}", error))
 
     def argument(self, name: str) -> int:
         """An argument by its name; "result" is the result."""
@@ -182,7 +208,8 @@ class Call:
         data = self.mem.resident(addr, n)
         if len(data) < n:
             at = addr + len(data)
-            if self.unreadable is None or at // PAGE not in self.unreadable:
+            known = self.unreadable is not None and at // PAGE in self.unreadable
+            if not known and at < USER_END and self.misses < _MOST_MISSES:
                 raise NotResident(at)
         return data
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from linuxemu.trace.plan import NAMES
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
 
     from linuxemu.trace.call import Call
     from linuxemu.trace.output import Output
@@ -32,6 +33,9 @@ class Log:
     def attached(self, t: Task, child: Task) -> None:
         """A traced task has made another one that is traced, too."""
 
+    def detached(self, t: Task) -> None:
+        """A task is not traced any more; the call in which that happens ends afterwards, if it is watched."""
+
     def signaled(self, t: Task, info: SigInfo) -> None:
         """A task takes a signal."""
 
@@ -55,25 +59,23 @@ class SummaryLog(Log):
         then: the log that hears of everything, too.
         summary: where calls are counted.
         out: where the table goes.
-        shows: whether a call that has ended counts; None for every one.
         wall_clock: the time that a call waited counts, too (-w).
+
+    As with strace every call that has a name counts, whatever -e status says.
     """
 
-    def __init__(
-        self, then: Log, summary: Summary, out: Output, shows: Callable[[Call], bool] | None, wall_clock: bool
-    ) -> None:
+    def __init__(self, then: Log, summary: Summary, out: Output, wall_clock: bool) -> None:
         self._then = then
         self._summary = summary
         self._out = out
-        self._shows = shows
         self._wall_clock = wall_clock
-        for name in ("enter", "blocks", "lost", "attached", "signaled", "stopped", "superseded", "exited"):
+        for name in ("enter", "blocks", "lost", "attached", "detached", "signaled", "stopped", "superseded", "exited"):
             setattr(self, name, getattr(then, name))
 
     def leave(self, call: Call, parts: list[str]) -> None:
         """See `linuxemu.trace.logs.Log`."""
         self._then.leave(call, parts)
-        if self._shows is None or self._shows(call):
+        if call.plan.number in NAMES:
             ns = call.end_ns - call.begin_ns if self._wall_clock or not call.busy_ns else call.busy_ns
             self._summary.add(call.plan.name, ns, call.failed)
 

@@ -127,6 +127,10 @@ class TextLog(Log):
         self._end(call, head, written)
 
     def _end(self, call: Call, head: str, written: int) -> None:
+        if call.detached:
+            self._out.write(call.t.tid, f"{head[written:]} <detached ...>\n")
+            self._forget(call.t.tid)
+            return
         head += ")"
         width = self._layout.column
         line = f"{head:<{width}}= {call.result_text()}" if len(head) < width else f"{head} = {call.result_text()}"
@@ -138,10 +142,7 @@ class TextLog(Log):
         self._out.write(call.t.tid, text)
 
     def _show_beginning(self, call: Call) -> None:
-        line = self._line
-        if call.plan.late and not line.endswith("("):
-            line = self._line = line + call.separator
-            call.separator = ""
+        line = self._line = _begun(call, self._line)
         self._out.write(call.t.tid, line[self._written :])
         self._written = len(line)
 
@@ -191,16 +192,19 @@ class TextLog(Log):
                 self._event(t, f"+++ killed by {signal_name(signo)}{core} +++")
         elif self._layout.exits:
             self._event(t, f"+++ exited with {status >> 8 & 0xFF} +++")
-        self._tasks.discard(t.tid)
-        self._numbers.pop(t.tid, None)
-        self._out.ended(t.tid)
+        self._forget(t.tid)
+
+    def _forget(self, tid: int) -> None:
+        self._tasks.discard(tid)
+        self._numbers.pop(tid, None)
+        self._out.ended(tid)
 
     def lost(self, call: Call) -> None:
         """See `linuxemu.trace.logs.Log`: what would have been shown at its end is marked as unfinished."""
         rest = "" if call.plan.decoded else " <unfinished ...>"
         if self._shows is not None:
             if self._shows(call):
-                self._end(call, call.note + rest, 0)
+                self._end(call, _begun(call, call.held) + rest, 0)
         elif self._call is call:
             if rest and self._written == 0:
                 self._show_beginning(call)
@@ -213,12 +217,21 @@ class TextLog(Log):
     def attached(self, t: Task, child: Task) -> None:
         """See `linuxemu.trace.logs.Log`: the message comes in the middle of the call that made the task."""
         self._tasks.update((t.tid, child.tid))
+        self._tell(child.tid, "attached")
+
+    def detached(self, t: Task) -> None:
+        """See `linuxemu.trace.logs.Log`."""
+        self._tell(t.tid, "detached")
+        self._forget(t.tid)
+
+    def _tell(self, tid: int, what: str) -> None:
+        """A message of the tracer's own, in the middle of the open line."""
         if not self._layout.attached:
             return
         if self._call is not None and self._shows is None:
             self._out.write(self._call.t.tid, self._line[self._written :])
             self._written = len(self._line)
-        self._out.write(child.tid, f"strace: Process {child.tid} attached\n")
+        self._out.write(tid, f"strace: Process {tid} {what}\n")
 
     def _event(self, t: Task, text: str, tid: int = 0) -> None:
         if self._call is not None:
@@ -237,7 +250,7 @@ class TextLog(Log):
     def _leader(self, t: Task, call: Call | None, tid: int = 0) -> str:
         tid = tid or t.tid
         if self._always:
-            head = f"{tid:<5}{command(t, tid) if self._style.pids else ''} "
+            head = f"{tid}{command(t, tid)} " if self._style.pids else f"{tid:<5} "
         elif self._layout.pids:
             self._tasks.add(tid)
             many = len(self._tasks) > 1
@@ -266,6 +279,14 @@ class TextLog(Log):
             gone = call is None and t.exit_status is not None
             head += f"[{'?' * 16}] " if gone else f"[{(call or t).frame.rip:016x}] "
         return head
+
+
+def _begun(call: Call, line: str) -> str:
+    """The line of a call that goes on later, with what stands before the arguments to come."""
+    if call.plan.late and not line.endswith("("):
+        line += call.separator
+        call.separator = ""
+    return line
 
 
 def _below(call: Call) -> Iterator[str]:

@@ -98,8 +98,9 @@ class Tracer:
 
     def watch(self, number: int, invoke: Invoke) -> Invoke:
         """See `syscalls.objects.tracing.Tracer`."""
+        unseen = self._unseen(number, invoke)
         if not self._shows(number):
-            return invoke
+            return unseen
         plan, style, now_ns = self._plans.of(number), self._style, self._now_ns
         about, leave, names, name = self._about, self._leave, self._names, plan.name
         special = self._tampering is not None or self._stack is not None
@@ -110,12 +111,14 @@ class Tracer:
             call = Call(t, plan, frame, style)
             call.before, names[t] = names.get(t, ""), name
             if about is not None and not await self._ask(call, about):
-                return await invoke(t, frame)
+                return await unseen(t, frame)
             injection = await self._prepare(call) if special else None
             try:
                 parts = plan.entry(call)
             except NotResident as miss:
                 parts = await self._texts(call, plan.entry, miss)
+            except Exception as error:
+                parts = _undecoded(call, error)
             self.log.enter(call, parts)
             self._current[t] = call
             call.begin_ns = now_ns()
@@ -125,16 +128,27 @@ class Tracer:
                 if injection is not None:
                     await tamper.after(call, injection)
             except Interrupted as interrupted:
-                if interrupted.restart == Restart.NEVER:
-                    call.result = -EINTR
-                else:
-                    call.restart = interrupted.restart
+                never = interrupted.restart == Restart.NEVER
+                call.result, call.restart = (-EINTR, 0) if never else (call.result, interrupted.restart)
                 await leave(call)
                 raise
             await leave(call)
             return call.result
 
         return traced
+
+    def _unseen(self, number: int, invoke: Invoke) -> Invoke:
+        """A call that is not shown; an execve lets its task go all the same."""
+        if not self._detach or number not in EXECS:
+            return invoke
+
+        async def unseen(t: Task, frame: TrapFrame) -> int | None:
+            result = await invoke(t, frame)
+            if t.tracer is self and not result:
+                self._let_go(t)
+            return result
+
+        return unseen
 
     async def _prepare(self, call: Call) -> Injection | None:
         """The stack, and what is to be done to the call."""
@@ -157,11 +171,18 @@ class Tracer:
             parts = plan.exit(call)
         except NotResident as miss:
             parts = await self._texts(call, plan.exit, miss)
+        except Exception as error:
+            parts = _undecoded(call, error)
         if self._dump is not None:
             call.dump = await self._ask(call, self._dump)
-        self.log.leave(call, parts)
         if self._detach and plan.number in EXECS and call.result == 0:
-            call.t.tracer = None
+            call.detached = True
+            self._let_go(call.t)
+        self.log.leave(call, parts)
+
+    def _let_go(self, t: Task) -> None:
+        t.tracer = None
+        self.log.detached(t)
 
     async def _serve(self, call: Call, handler: Any) -> int:
         """The result of a handler, errors as negative numbers; the log hears of it if the handler has to wait."""
@@ -186,9 +207,12 @@ class Tracer:
         """What a formatter says once the pages it needs are there."""
         call.partial = {}
         await self._bring_in(call, miss)
-        texts = await self._ask(call, show)
-        call.partial = None
-        return texts
+        try:
+            return await self._ask(call, show)
+        except Exception as error:
+            return _undecoded(call, error)
+        finally:
+            call.partial = None
 
     async def _ask(self, call: Call, question: Callable[[Call], _T]) -> _T:
         """The answer of a function that reads the task's memory, which is asked again when pages are missing."""
@@ -199,6 +223,7 @@ class Tracer:
                 await self._bring_in(call, miss)
 
     async def _bring_in(self, call: Call, miss: NotResident) -> None:
+        call.misses += 1
         try:
             await call.mem.read_some(miss.addr, 1)
         except (SysError, RpcError):
@@ -218,9 +243,17 @@ class Tracer:
         plan = self._plans.of(_EXECVE)
         call = Call(t, plan, t.frame._replace(rax=_EXECVE), self._style)
         call.begin_ns = call.end_ns = self._now_ns()
-        end = t.frame.rsp + 8 * (len(argv) + 2)
-        environment = words(call, envp) if not plan.abbrev else f"{end:#x} /* {_count(len(envp))} */"
-        self.log.enter(call, [path_text(call, path), words(call, argv), environment])
+        # Pointers are those of the new program's stack: nobody made the call.
+        begin = t.frame.rsp + 8
+        end = begin + 8 * (len(argv) + 1)
+        if not plan.verbose or plan.raw:
+            arrays = [f"{begin:#x}", f"{end:#x}"]
+        elif plan.abbrev:
+            arrays = [words(call, argv), f"{end:#x} /* {_count(len(envp))} */"]
+        else:
+            arrays = [words(call, argv), words(call, envp)]
+        name = f"{t.frame.rsp:#x}" if plan.raw else path_text(call, path)
+        self.log.enter(call, [name, *arrays])
         call.result = 0
         self.log.leave(call, [])
 
@@ -270,6 +303,12 @@ class Tracer:
             call.unsupported.append(what)
 
 
+def _undecoded(call: Call, error: Exception) -> list[str]:
+    """What is shown where a formatter failed: the arguments as numbers, or nothing more at the end."""
+    call.defect(error)
+    return [formats.raw(value) for value in call.args] if not call.ended else []
+
+
 def _count(n: int) -> str:
     return f"{n} var" if n == 1 else f"{n} vars"
 
@@ -285,7 +324,7 @@ def _go_on(handler: Coroutine[Any, Any, Any], waiter: Waiter) -> Generator[Waite
         except GeneratorExit:
             handler.close()
             raise
-        except BaseException as error:  # noqa: BLE001 - it is the handler's
+        except BaseException as error:
             step, value = handler.throw, error
         else:
             step = handler.send

@@ -233,7 +233,7 @@ async def renameat(t: Task, olddirfd: DirFd, oldpath: UserPath, newdirfd: DirFd,
     "renameat2",
     errors=f"{_RENAME_ERRORS} EBADF EEXIST",
     support=PARTIAL,
-    notes="RENAME_WHITEOUT is EINVAL, as on file systems without it",
+    notes="RENAME_WHITEOUT is EINVAL in the end, as on file systems without it",
 )
 async def renameat2(
     t: Task, olddirfd: DirFd, oldpath: UserPath, newdirfd: DirFd, newpath: UserPath, flags: RenameFlags
@@ -243,6 +243,8 @@ async def renameat2(
         raise SysError(EINVAL)
     if flags & RENAME_EXCHANGE and flags & (RENAME_NOREPLACE | RENAME_WHITEOUT):
         raise SysError(EINVAL)
+    if flags & RENAME_WHITEOUT:
+        t.server.unsupported("renameat2: RENAME_WHITEOUT", t)
     await _rename(t, olddirfd, oldpath, newdirfd, newpath, flags)
 
 

@@ -493,7 +493,7 @@ async def fadvise64(t: Task, fd: Fd, offset: Off, len: UOff, advice: FadviseAdvi
 async def readahead(t: Task, fd: Fd, offset: Off, count: Size) -> None:
     """Read part of a file into the page cache (man 2 readahead): checked, and of no effect."""
     file = t.files.get(fd, READ)
-    if file.inode.kind not in (S_IFREG, S_IFBLK):
+    if file.inode.kind not in (S_IFREG, S_IFBLK) or count >> 63:
         raise SysError(EINVAL)
 
 

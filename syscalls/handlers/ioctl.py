@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syscalls.abi import flags
-from syscalls.abi.errno import ENOTTY
+from syscalls.abi.errno import ENOTTY, EOPNOTSUPP, EXDEV
 from syscalls.abi.flags import (
+    FICLONE,
+    FICLONERANGE,
     FIGETBSZ,
     FIOASYNC,
     FIOCLEX,
@@ -26,6 +28,7 @@ from syscalls.objects.tty import TtyFile
 from syscalls.registry import PARTIAL, syscall
 from syscalls.types import Fd, IoctlArg, IoctlOp, IoctlResult
 from syscalls.vfs.rpcfs import RpcInode
+from syscalls.vfs.transfer import check_files
 
 if TYPE_CHECKING:
     from syscalls.objects.file import File
@@ -40,11 +43,13 @@ _MISSING_ON_TREES = (
     "FITHAW",
 )  # fmt: skip
 """Files and directories alike."""
+_CLONE_SIZE = 32
+"""Of struct file_clone_range, which begins with the descriptor to copy from."""
 _MISSING_ON_TERMINALS = ("TIOCGSOFTCAR", "TIOCSSOFTCAR", "TIOCCONS", "TIOCGLCKTRMIOS", "TIOCSLCKTRMIOS")
 
 
 @syscall(
-    "ioctl", errors="EBADF EFAULT EINTR EINVAL EIO ENOTTY EPERM ESRCH",
+    "ioctl", errors="EBADF EFAULT EINTR EINVAL EIO EISDIR ENOTTY EOPNOTSUPP EPERM ESRCH EXDEV",
     support=PARTIAL, notes="requests of files, pipes, terminals and devices that exist here",
 )  # fmt: skip
 async def ioctl(t: Task, fd: Fd, op: IoctlOp, argp: IoctlArg) -> IoctlResult:
@@ -70,12 +75,25 @@ async def ioctl(t: Task, fd: Fd, op: IoctlOp, argp: IoctlArg) -> IoctlResult:
         left = (await file.getattr(t)).size - file.pos
         await t.mem.put_u32(argp, left & 0xFFFF_FFFF)
         return 0
+    if op == FICLONE:
+        _refuse_clone(t, argp, file)
+    if op == FICLONERANGE:
+        _refuse_clone(t, int.from_bytes((await t.mem.read(argp, _CLONE_SIZE))[:8], "little"), file)
     try:
         return await file.ioctl(t, op, argp)
     except SysError as error:
         if error.errno == ENOTTY:
             _record(t, file, op)
         raise
+
+
+def _refuse_clone(t: Task, source_fd: int, file: File) -> None:
+    """FICLONE: the file systems here share no blocks between files (man 2 ioctl_ficlone)."""
+    source = t.files.get(source_fd & 0xFFFF_FFFF)
+    if source.inode.fs is not file.inode.fs:
+        raise SysError(EXDEV)
+    check_files(source, file)
+    raise SysError(EOPNOTSUPP)
 
 
 def _record(t: Task, file: File, op: int) -> None:

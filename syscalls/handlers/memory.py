@@ -169,6 +169,7 @@ async def mmap(
         regular = _mappable(file, prot, shared, flags)
         map_it = partial(_map_file, t, start, length, prot, kept, regular, offset)
         vma = await (in_turn(t, regular.inode, map_it) if regular.inode.seals is not None else map_it())
+        await regular.accessed(t)
     if flags & (MAP_POPULATE | MAP_LOCKED):
         await _populate(t, vma, start, start + length)
     return start

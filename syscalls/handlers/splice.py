@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from syscalls.abi.errno import EBADF, EINVAL, EISDIR, EOVERFLOW, ESPIPE, EXDEV
+from syscalls.abi.errno import EBADF, EINVAL, EOVERFLOW, ESPIPE, EXDEV
 from syscalls.abi.flags import (
     O_APPEND,
     O_NONBLOCK,
-    S_IFDIR,
-    S_IFREG,
     SEEK_CUR,
     SEEK_SET,
     SPLICE_F_GIFT,
@@ -72,7 +70,9 @@ async def copy_file_range(
     start_out = await t.mem.s64(off_out) if off_out else None
     if flags:
         raise SysError(EINVAL)
-    _check_files(source, out)
+    transfer.check_files(source, out)
+    if source.inode.fs is not out.inode.fs:
+        raise SysError(EXDEV)
     at = start_in if start_in is not None else await source.lseek(t, 0, SEEK_CUR)
     to = start_out if start_out is not None else await out.lseek(t, 0, SEEK_CUR)
     length = await _check_ranges(t, source, at, out, to, len)
@@ -88,19 +88,6 @@ async def copy_file_range(
     else:
         await out.lseek(t, to + done, SEEK_SET)
     return done
-
-
-def _check_files(source: File, out: File) -> None:
-    """What copy_file_range wants of its two files."""
-    kinds = source.inode.kind, out.inode.kind
-    if S_IFDIR in kinds:
-        raise SysError(EISDIR)
-    if kinds != (S_IFREG, S_IFREG):
-        raise SysError(EINVAL)
-    if not source.access & READ or not out.access & WRITE or out.flags & O_APPEND:
-        raise SysError(EBADF)
-    if source.inode.fs is not out.inode.fs:
-        raise SysError(EXDEV)
 
 
 async def _check_ranges(t: Task, source: File, at: int, out: File, to: int, length: int) -> int:

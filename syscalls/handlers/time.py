@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from syscalls.abi.errno import EINVAL, EOPNOTSUPP, EPERM, ESRCH
@@ -191,6 +192,8 @@ async def _set_clock(t: Task, ns: int) -> None:
         await call(t.server.port, t.server.peers.time, clock.Settime(CLOCK_REALTIME, ns))
     except RpcError as error:
         raise SysError(errno_of(error.code)) from error
+    processes = t.process.table.processes.values()
+    t.server.clock_settings.changed(processes, t.server.port.now_ns() - ns)
 
 
 @syscall("clock_gettime", errors="EFAULT EINVAL EIO")
@@ -275,10 +278,7 @@ async def clock_nanosleep(
     rqtp: In[Timespec],
     rmtp: Annotated[Out[Timespec], Shown("remaining")],
 ) -> None:
-    """Sleep on a clock, for a time or with TIMER_ABSTIME until one (man 2 clock_nanosleep).
-
-    Setting a clock forward does not wake who sleeps until a time of it; on Linux it does.
-    """
+    """Sleep on a clock, for a time or with TIMER_ABSTIME until one (man 2 clock_nanosleep)."""
     cpu_id = _cpu_id(clockid)
     if clockid in _READ_ONLY or clockid == CLOCK_THREAD_CPUTIME_ID or _is_clock_file(clockid):
         raise SysError(EOPNOTSUPP)
@@ -299,12 +299,15 @@ async def clock_nanosleep(
 
 
 async def _sleep_until(t: Task, clock: int, target_ns: int) -> None:
-    """Sleep until a clock shows a time; a wall clock that was set back meanwhile is waited for."""
+    """Sleep until a clock shows a time, however it is set meanwhile."""
+    settings = t.server.clock_settings
     while True:
+        seen = settings.count
         left = target_ns - await t.server.clock_ns(clock)
         if left <= 0:
             return
-        await t.wait((), _never, min(t.server.port.now_ns() + left, FOREVER_NS), Restart.NOHAND)
+        end = min(t.server.port.now_ns() + left, FOREVER_NS)
+        await t.wait((settings.queue,), partial(settings.since, seen), end, Restart.NOHAND)
 
 
 async def _sleep_on_cpu_clock(t: Task, cpu_id: int, ns: int, absolute: bool, rmtp: int) -> None:
@@ -484,10 +487,7 @@ def _timer_spec(timer: PosixTimer) -> Itimerspec:
 async def timer_settime(
     t: Task, timerid: Int, flags: TimerFlags, new_value: In[Itimerspec], old_value: Out[Itimerspec]
 ) -> None:
-    """Arm or disarm a timer; ESRCH if its clock counts for a process that is gone (man 2 timer_settime).
-
-    Setting a clock does not move a timer that was armed with a time of it; on Linux it does.
-    """
+    """Arm or disarm a timer; ESRCH if its clock counts for a process that is gone (man 2 timer_settime)."""
     if not new_value:
         raise SysError(EINVAL)
     new = await t.mem.struct(new_value, Itimerspec)
@@ -499,14 +499,18 @@ async def timer_settime(
     old = _timer_spec(timer)
     value = min(new.it_value.ns(), FOREVER_NS)
     interval = min(new.it_interval.ns(), FOREVER_NS) if value else 0
+    timer.ahead_ns = None
     if not value or not flags & TIMER_ABSTIME:
         timer.timer.set(value, interval)
     elif _cpu_id(timer.clock) is not None:
         timer.timer.arm(value, interval)
     else:
         # The port's clock need not begin where this one does.
-        ahead = t.server.port.now_ns() - await t.server.clock_ns(_BASE_CLOCK[timer.clock])
+        base = _BASE_CLOCK[timer.clock]
+        ahead = t.server.port.now_ns() - await t.server.clock_ns(base)
         timer.timer.arm(value + ahead, interval)
+        if base == CLOCK_REALTIME:
+            timer.ahead_ns = ahead
     timer.overrun = 0
     if old_value:
         await t.mem.put(old_value, old)

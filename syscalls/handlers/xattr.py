@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 NewValue = Annotated[In[bytes], Shown("xattr_value"), Count("size")]
 Value = Annotated[Out[bytes], Shown("xattr_value"), Count("result")]
+Names = Annotated[Out[bytes], Shown("xattr_list"), Count("result")]
 _CHANGE_ERRORS = "EACCES EFAULT EIO EOPNOTSUPP EPERM ERANGE EROFS"
 _SET_ERRORS = f"{_CHANGE_ERRORS} E2BIG EINVAL"
 _GET_ERRORS = "EACCES EFAULT EIO ENODATA EOPNOTSUPP ERANGE"
@@ -154,19 +155,19 @@ async def fgetxattr(t: Task, fd: Fd, name: UserStr, value: Value, size: Size) ->
 
 
 @syscall("listxattr", errors=PATH_ERRORS, support=PARTIAL, notes=_NOTES)
-async def listxattr(t: Task, path: UserPath, list: Out[bytes], size: Size) -> None:
+async def listxattr(t: Task, path: UserPath, list: Names, size: Size) -> None:
     """The names of all extended attributes: none (man 2 listxattr)."""
     await _at(t, path, True)
 
 
 @syscall("llistxattr", errors=PATH_ERRORS, support=PARTIAL, notes=_NOTES)
-async def llistxattr(t: Task, path: UserPath, list: Out[bytes], size: Size) -> None:
+async def llistxattr(t: Task, path: UserPath, list: Names, size: Size) -> None:
     """The same of a link itself (man 2 listxattr)."""
     await _at(t, path, False)
 
 
 @syscall("flistxattr", errors="EBADF", support=PARTIAL, notes=_NOTES)
-async def flistxattr(t: Task, fd: Fd, list: Out[bytes], size: Size) -> None:
+async def flistxattr(t: Task, fd: Fd, list: Names, size: Size) -> None:
     """The same of an open file (man 2 listxattr)."""
     t.files.get(fd)
 

@@ -89,7 +89,7 @@ PolicyWhat = Annotated[int, _bits("MPOL_F_", None)]
 PageMove = Annotated[int, _bits("MPOL_MF_")]
 KeyRights = Annotated[int, _bits("PKEY_", None)]
 Protection = Annotated[int, Arg(None, "flags", "PROT_")]
-RemapFlags = Annotated[int, Arg(None, "remap_flags", "MAP_")]
+RemapFlags = Annotated[int, Arg(None, "mmap_flags", "MAP_")]
 SwapFlags = Annotated[int, Arg("u32", "swap_flags", "SWAP_FLAG_")]
 SecretFlags = Annotated[int, _bits("MEMFD_secret")]
 

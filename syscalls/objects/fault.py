@@ -65,6 +65,7 @@ class Faults:
     rlimits: dict[int, tuple[int, int]]
     vmas: list[Vma]
     starts: list[int]
+    full_above: dict[int, int]
 
     def __init__(self, server: LinuxServer) -> None:
         self.server = server
@@ -135,6 +136,7 @@ class Faults:
                 if below is not None and below.end + (256 * PAGE if guarded else 0) > start:
                     return None
                 vma.start = self.starts[index] = start
+                self.full_above.clear()
                 return vma
         return None
 

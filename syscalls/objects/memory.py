@@ -253,12 +253,13 @@ class UserMemory:
         await self.write(addr, data)
 
     async def iovec(self, addr: int, count: int) -> list[tuple[int, int]]:
-        """Address and length of each element of an iovec array (man 2 readv).
+        """Address and length of each element of an iovec array (man 2 readv); of the count 32 bits are looked at.
 
         Raises:
             SysError: EINVAL (count out of range, a negative length), EFAULT (array or a buffer outside user space).
         """
-        if not 0 <= count <= IOV_MAX:
+        count &= 0xFFFF_FFFF
+        if count > IOV_MAX:
             raise SysError(EINVAL)
         raw = await self.read(addr, 16 * count)
         left = MAX_RW

@@ -6,7 +6,7 @@ pages resident is in `syscalls.objects.fault`.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
 from linuxemu.arch.x86_64 import PTE_ADDRESS, USER_END
@@ -44,6 +44,7 @@ MMAP_MIN = 0x1_0000
 """vm.mmap_min_addr"""
 MAX_MAP_COUNT = 65530
 STACK_GUARD = 256 * PAGE
+_MOST_LENGTHS = 64
 
 
 def page_up(value: int) -> int:
@@ -71,6 +72,7 @@ class MemoryMap(Faults):
         "env_end",
         "env_start",
         "exe_file",
+        "full_above",
         "lock_future",
         "membarrier",
         "rlimits",
@@ -91,6 +93,8 @@ class MemoryMap(Faults):
         self.vmas: list[Vma] = []
         self.starts: list[int] = []
         """`start` of each area, for bisection."""
+        self.full_above: dict[int, int] = {}
+        """By length: no gap so long ends above this, guards counted. Removing areas and moving guards ends that."""
         self.brk_start = self.brk = 0
         self.start_code = self.end_code = self.start_data = self.end_data = self.start_stack = 0
         self.arg_start = self.arg_end = self.env_start = self.env_end = 0
@@ -116,9 +120,7 @@ class MemoryMap(Faults):
     def overlapping(self, start: int, end: int) -> Iterator[Vma]:
         """The areas that touch [start, end), in order."""
         index = max(bisect_right(self.starts, start) - 1, 0)
-        for vma in self.vmas[index:]:
-            if vma.start >= end:
-                return
+        for vma in self.vmas[index : bisect_left(self.starts, end)]:
             if vma.end > start:
                 yield vma
 
@@ -151,16 +153,23 @@ class MemoryMap(Faults):
         Raises:
             SysError: ENOMEM if there is none.
         """
-        end = top
-        for vma in reversed(self.vmas):
+        end = self.full_above.get(length, 0) if top == MMAP_TOP else 0
+        above = bisect_left(self.starts, end) if end else len(self.vmas)
+        end = end or top
+        for index in range(above - 1, -1, -1):
+            vma = self.vmas[index]
             guard = STACK_GUARD if vma.flags & MAP_GROWSDOWN else 0
             if vma.start - guard >= end:
                 continue
             if vma.end + length <= end:
-                return end - length
+                break
             end = min(end, vma.start - guard)
         if end - length < MMAP_MIN:
             raise SysError(ENOMEM)
+        if top == MMAP_TOP:
+            if len(self.full_above) >= _MOST_LENGTHS:
+                self.full_above.clear()
+            self.full_above[length] = end
         return end - length
 
     def _check_limits(self, more: int, data: bool) -> None:
@@ -195,6 +204,8 @@ class MemoryMap(Faults):
 
     def insert(self, vma: Vma) -> None:
         """Add an area to a free range, joining it with its neighbours where they continue each other."""
+        if vma.flags & MAP_GROWSDOWN:
+            self.full_above.clear()
         index = bisect_right(self.starts, vma.start)
         if index > 0 and self.vmas[index - 1].joins(vma):
             before = self.vmas[index - 1]
@@ -239,6 +250,7 @@ class MemoryMap(Faults):
         first = bisect_right(self.starts, start - 1)
         last = bisect_right(self.starts, end - 1)
         taken = self.vmas[first:last]
+        self.full_above.clear()
         del self.vmas[first:last]
         del self.starts[first:last]
         return taken

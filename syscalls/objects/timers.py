@@ -22,7 +22,7 @@ from syscalls.errors import SysError
 from syscalls.objects.siginfo import SigInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from linuxemu.kernel import Port
     from linuxemu.kernel.timer import Timer
@@ -88,6 +88,11 @@ class IntervalTimer:
         if expires_ns is not None:
             self._look_ns = _LEAST_LOOK_NS
             self._schedule(expires_ns)
+
+    def shift(self, ns: int) -> None:
+        """Let it expire so much later, or earlier, if it is armed."""
+        if self.expires_ns is not None:
+            self.arm(min(self.expires_ns + ns, FOREVER_NS), self.interval_ns)
 
     def cancel(self) -> None:
         """Disarm it."""
@@ -208,7 +213,7 @@ class PosixTimer:
         value: si_value.
     """
 
-    __slots__ = ("_sent", "clock", "number", "overrun", "owner", "signo", "target", "timer", "value")
+    __slots__ = ("_sent", "ahead_ns", "clock", "number", "overrun", "owner", "signo", "target", "timer", "value")
 
     def __init__(
         self, number: int, clock: int, target: Process | Task | None, signo: int, value: int
@@ -223,6 +228,8 @@ class PosixTimer:
         self.timer: IntervalTimer
         self.owner: Process | Task | None = None
         """Whose CPU time the clock counts; None for other clocks."""
+        self.ahead_ns: int | None = None
+        """Armed with a time of the real-time clock: how far the port's clock is ahead of that; else None."""
         self._sent: SigInfo | None = None
 
     def owner_is_gone(self) -> bool:
@@ -259,6 +266,39 @@ class PosixTimer:
         except SysError:
             # Out of room for queued signals: Linux reserves it at timer_create, we try again next time.
             self._sent = None
+
+
+class ClockSettings:
+    """The settings of the real-time clock, for those that wait until it shows a time (man 2 clock_settime)."""
+
+    __slots__ = ("count", "queue")
+
+    def __init__(self) -> None:
+        from linuxemu.kernel import WaitQueue
+
+        self.count = 0
+        """How often it was set."""
+        self.queue = WaitQueue()
+        """Woken each time."""
+
+    def since(self, count: int) -> bool | None:
+        """Whether it was set after it had been set `count` times, as an attempt of `Task.wait`."""
+        return None if self.count == count else True
+
+    def changed(self, processes: Iterable[Process], ahead_ns: int) -> None:
+        """The clock was set.
+
+        Args:
+            processes: those whose timers were armed with times of it.
+            ahead_ns: how far the port's clock is ahead of it now.
+        """
+        self.count += 1
+        self.queue.wake_all()
+        for process in processes:
+            for timer in process.posix_timers.values():
+                if timer.ahead_ns is not None:
+                    timer.timer.shift(ahead_ns - timer.ahead_ns)
+                    timer.ahead_ns = ahead_ns
 
 
 def _replace_pending(queue: SignalQueue, old: SigInfo, new: SigInfo) -> bool:

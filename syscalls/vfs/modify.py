@@ -263,7 +263,6 @@ async def rename(t: Task, source_of: Parent, target_of: Parent, flags: int) -> N
         return
     await _may_rename(t, old.dentry, source, new.dentry, target, flags)
     if flags & RENAME_WHITEOUT:
-        t.server.unsupported("renameat2: RENAME_WHITEOUT", t)
         raise SysError(EINVAL)
     await old.dentry.inode.rename(t, oldname, new.dentry.inode, newname, flags)
     if flags & RENAME_EXCHANGE:

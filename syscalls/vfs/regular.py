@@ -59,10 +59,10 @@ def size_allowed(t: Task, offset: int, length: int) -> int:
     limit = t.process.rlimits[RLIMIT_FSIZE][0]
     if offset + length > limit:
         if offset >= limit:
-            from syscalls.objects.siginfo import SigInfo
-            from syscalls.objects.signal import send_signal
+            from syscalls.objects.signal import send_signal, user_info
 
-            send_signal(t, SigInfo(SIGXFSZ))
+            # As if the process had sent it, as on Linux.
+            send_signal(t, user_info(t, SIGXFSZ))
             raise SysError(EFBIG)
         length = limit - offset
     return length
@@ -159,6 +159,12 @@ class RegularFile(File):
         finally:
             lock.release()
 
+    async def accessed(self, t: Task) -> None:
+        """It was read or mapped: the first time counts for the access time, once per open file."""
+        if self._untouched:
+            self._untouched = False
+            await touch(t, self.inode, self.path)
+
     async def pread(self, t: Task, count: int, offset: int) -> bytes:
         """Read at an offset, less only at the end of the file."""
         if offset + count > MAX_OFFSET:
@@ -168,9 +174,7 @@ class RegularFile(File):
 
             await write_back(self.inode)
         if self._untouched:
-            # Once per open file: the first read counts.
-            self._untouched = False
-            await touch(t, self.inode, self.path)
+            await self.accessed(t)
         if count > self._chunk:
             return await self._pread_large(count, offset)
         message = fs.Read(self.handle, offset, count)

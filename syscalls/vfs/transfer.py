@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.arch.x86_64 import USER_END
-from syscalls.abi.errno import EAGAIN, EFAULT, EINVAL
-from syscalls.abi.flags import O_NONBLOCK, S_IFIFO
+from syscalls.abi.errno import EAGAIN, EBADF, EFAULT, EINVAL, EISDIR
+from syscalls.abi.flags import O_APPEND, O_NONBLOCK, S_IFDIR, S_IFIFO, S_IFREG
 from syscalls.errors import Interrupted, SysError
-from syscalls.objects.file import MAX_RW
+from syscalls.objects.file import MAX_RW, READ, WRITE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -29,6 +29,17 @@ _SPLICE_STEP = 64 * 1024
 
 Vector = list[tuple[int, int]]
 """Address and length of each buffer."""
+
+
+def check_files(source: File, out: File) -> None:
+    """What copies between two files want of them (man 2 copy_file_range, man 2 ioctl_ficlone)."""
+    kinds = source.inode.kind, out.inode.kind
+    if S_IFDIR in kinds:
+        raise SysError(EISDIR)
+    if kinds != (S_IFREG, S_IFREG):
+        raise SysError(EINVAL)
+    if not source.access & READ or not out.access & WRITE or out.flags & O_APPEND:
+        raise SysError(EBADF)
 
 
 async def pinned(file: File, operation: Awaitable[T]) -> T:

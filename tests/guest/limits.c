@@ -6,6 +6,13 @@ static int same(int resource, rlim_t soft, rlim_t hard) {
     return getrlimit(resource, &now) == 0 && now.rlim_cur == soft && now.rlim_max == hard;
 }
 
+static volatile int sent_as, sent_by_us;
+
+static void too_big(int signo, siginfo_t *info, void *context) {
+    sent_as = info->si_code;
+    sent_by_us = info->si_pid == getpid() && info->si_uid == getuid();
+}
+
 int main(void) {
     no_core();
     struct rlimit limit, old;
@@ -48,6 +55,10 @@ int main(void) {
     SHOW(write(fd, block, sizeof block));
     SHOW(write(fd, block, sizeof block));
     CHILD("too big", write(fd, block, 1));
+    struct sigaction tell = {.sa_sigaction = too_big, .sa_flags = SA_SIGINFO};
+    MUST(sigaction(SIGXFSZ, &tell, NULL));
+    SHOW(write(fd, block, 1));
+    printf("SIGXFSZ: code %d, from itself: %d\n", sent_as, sent_by_us);
     signal(SIGXFSZ, SIG_IGN);
     SHOW(write(fd, block, 1));
     SHOW(ftruncate(fd, 6000));

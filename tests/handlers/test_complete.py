@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
 import textwrap
+from functools import cache
 
 import pytest
 
@@ -72,27 +74,43 @@ def test_what_a_partial_call_lacks_is_recorded(call: Syscall) -> None:
 
 
 def records(call: Syscall) -> bool:
-    """Whether a handler, or a function of its module that it uses, records what is missing."""
-    tree = ast.parse(inspect.getsource(inspect.getmodule(call.handler)))  # type: ignore[arg-type]
-    bodies: dict[str, ast.AST] = {}
-    for node in tree.body:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            bodies[node.name] = node
-        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            bodies.update({target.id: node for target in targets if isinstance(target, ast.Name)})
-    seen, waiting = set(), [call.handler.__name__]
+    """Whether a handler, or a function of this package that it uses, records what is missing."""
+    seen: set[tuple[str, str]] = set()
+    waiting = [(call.handler.__module__, call.handler.__name__)]
     while waiting:
-        name = waiting.pop()
-        if name in seen or name not in bodies:
+        module, name = found = waiting.pop()
+        body = bodies(module).get(name)
+        if body is None:  # imported from somewhere, perhaps
+            home = getattr(getattr(sys.modules[module], name, None), "__module__", "")
+            if home.startswith("syscalls.") and home != module:
+                waiting.append((home, name))
             continue
-        seen.add(name)
-        for node in ast.walk(bodies[name]):
+        if found in seen:
+            continue
+        seen.add(found)
+        for node in ast.walk(body):
             if isinstance(node, ast.Attribute) and node.attr == "unsupported":
                 return True
             if isinstance(node, ast.Name):
-                waiting.append(node.id)
+                waiting.append((module, node.id))
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                owner = getattr(sys.modules[module], node.value.id, None)
+                if inspect.ismodule(owner) and owner.__name__.startswith("syscalls."):
+                    waiting.append((owner.__name__, node.attr))
     return False
+
+
+@cache
+def bodies(module: str) -> dict[str, ast.AST]:
+    """The functions and the tables of a module."""
+    found: dict[str, ast.AST] = {}
+    for node in ast.parse(inspect.getsource(sys.modules[module])).body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            found[node.name] = node
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found.update({target.id: node for target in targets if isinstance(target, ast.Name)})
+    return found
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)

@@ -292,7 +292,9 @@ CASES += [
     _exchange(EACCES, "/open/to/x", "/open/d", user=USER, setup=lambda guest: (_open(guest), _mine(guest))),
     fails("renameat2", EINVAL, AT, BAD, AT, BAD, 8, rpcs=[], label="no such flag"),
     fails("renameat2", EINVAL, AT, BAD, AT, BAD, RENAME_EXCHANGE | RENAME_NOREPLACE, rpcs=[], label="both"),
-    fails("renameat2", EINVAL, AT, BAD, AT, BAD, RENAME_WHITEOUT, rpcs=[], check=_records_whiteout, label="whiteout"),
+    fails("renameat2", EINVAL, AT, "/file", AT, "/new", RENAME_WHITEOUT, check=_records_whiteout, label="whiteout"),
+    fails("renameat2", ENOENT, AT, "/missing", AT, "/new", RENAME_WHITEOUT, check=_records_whiteout,
+          label="whiteout of nothing"),
 ]  # fmt: skip
 
 

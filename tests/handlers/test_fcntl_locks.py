@@ -42,6 +42,7 @@ def flock(kind: int, start: int = 0, length: int = 0, whence: int = SEEK_SET, pi
 
 
 READ, WRITE, NONE = flock(F_RDLCK), flock(F_WRLCK), flock(F_UNLCK)
+OWN = InOut(flock(F_UNLCK, 4, 2))
 ASKED = InOut(flock(F_WRLCK, 0, 10))
 ASKED_AT_END = InOut(flock(F_WRLCK, -4, 0, SEEK_END))
 
@@ -73,6 +74,24 @@ def _free(guest: Guest, call: Call) -> None:
 
 def _tells_the_lock(guest: Guest, call: Call) -> None:
     assert ASKED.value == flock(F_WRLCK, 5, 5, SEEK_SET, -1)
+
+
+def _someone_locks(guest: Guest) -> None:
+    guest.syscall.fcntl(open_file(guest), F_SETLK, flock(F_WRLCK))
+
+
+def _is_none(guest: Guest, call: Call) -> None:
+    assert OWN.value == flock(F_UNLCK, 4, 2)
+
+
+def _with_own_lock(guest: Guest) -> tuple[object, ...]:
+    fd = open_file(guest)
+    guest.syscall.fcntl(fd, F_OFD_SETLK, flock(F_RDLCK, 5, 5))
+    return fd, F_OFD_GETLK, OWN
+
+
+def _tells_own_lock(guest: Guest, call: Call) -> None:
+    assert OWN.value == flock(F_RDLCK, 5, 5, SEEK_SET, -1)
 
 
 def _keeps_the_question(guest: Guest, call: Call) -> None:
@@ -113,6 +132,9 @@ CASES = [
     ok("fcntl", _opened(F_GETLK, ASKED), returns=0, rpcs=[], check=_free),
     ok("fcntl", _locked(F_GETLK, ASKED), returns=0, rpcs=[], check=_tells_the_lock, label="lock in the way"),
     ok("fcntl", _locked(F_OFD_GETLK, ASKED), returns=0, rpcs=[], check=_tells_the_lock, label="F_OFD_GETLK"),
+    ok("fcntl", _opened(F_OFD_GETLK, OWN), returns=0, rpcs=[], setup=_someone_locks, check=_is_none,
+       label="F_OFD_GETLK for own locks alone"),
+    ok("fcntl", _with_own_lock, returns=0, rpcs=[], check=_tells_own_lock, label="F_OFD_GETLK for own locks"),
     ok("fcntl", _opened(F_GETLK, ASKED_AT_END), returns=0, rpcs=["fsx.getattr"], check=_keeps_the_question,
        label="F_GETLK from the end on"),
     ok("fcntl", _opened(F_GETLK, ASKED, flags=O_RDONLY), returns=0, rpcs=[], check=_free,

@@ -159,6 +159,7 @@ CASES = [
     ok("readv", 3, Iov(Out(3), (BAD, 5)), 2, returns=3, rpcs=["fs.read"], setup=opens("/file"), check=_position(3),
        label="up to a bad buffer"),
     ok("readv", 3, 0, 0, returns=0, rpcs=[], setup=FILE, label="no buffers"),
+    ok("readv", 3, BAD, 1 << 32, returns=0, rpcs=[], setup=FILE, label="the count has 32 bits"),
     ok("preadv", 3, Iov(*_TWO), 2, 0, 0, returns=8, rpcs=["fs.read"], setup=FILE, check=_filled, label="one message"),
     ok("preadv2", 3, Iov(*_TWO), 2, 0, 0, RWF_HIPRI, returns=8, rpcs=["fs.read"], setup=FILE, check=_filled,
        label="at an offset"),

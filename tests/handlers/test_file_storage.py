@@ -215,6 +215,7 @@ CASES = [
 
     ok("readahead", 3, 0, 4096, returns=0, rpcs=[], setup=FILE),
     fails("readahead", EBADF, 99, 0, 4096, rpcs=[]),
+    fails("readahead", EINVAL, 3, 0, 1 << 63, rpcs=[], setup=FILE, label="a length below 0"),
     fails("readahead", EBADF, 3, 0, 4096, rpcs=[], setup=opens(("/file", O_WRONLY)), label="not open for reading"),
     fails("readahead", EINVAL, 3, 0, 4096, rpcs=[], setup=pipe_ends()),
     fails("readahead", EINVAL, 3, 0, 4096, rpcs=[], setup=opens(("/dir", O_RDONLY)), label="directory"),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 
 from linuxemu.testing import BAD, Call, Guest
 from syscalls.abi import flags
-from syscalls.abi.errno import EBADF, EFAULT, EINVAL, ENOTTY, EPERM
+from syscalls.abi.errno import EBADF, EFAULT, EINVAL, EISDIR, ENOTTY, EOPNOTSUPP, EPERM, EXDEV
 from syscalls.abi.flags import (
     F_GETFD,
     F_GETFL,
     F_SETOWN,
     FD_CLOEXEC,
+    FICLONE,
+    FICLONERANGE,
     FIGETBSZ,
     FIOASYNC,
     FIOCLEX,
@@ -19,12 +22,16 @@ from syscalls.abi.flags import (
     FIONCLEX,
     FIONREAD,
     FIOQSIZE,
+    O_APPEND,
     O_ASYNC,
     O_CLOEXEC,
     O_DIRECT,
     O_NOFOLLOW,
     O_NONBLOCK,
     O_PATH,
+    O_RDONLY,
+    O_RDWR,
+    O_WRONLY,
     S_IFCHR,
     SEEK_SET,
     SIGIO,
@@ -81,6 +88,19 @@ def _at(position: int, *args: object) -> Callable[[Guest], tuple[object, ...]]:
     return arguments
 
 
+def _clone(
+    flags: int = O_RDWR, source_flags: int = O_RDWR, whole: bool = True
+) -> Callable[[Guest], tuple[object, ...]]:
+    """Arguments: /file is to share the blocks of another open file, which is /file as well."""
+
+    def arguments(guest: Guest) -> tuple[object, ...]:
+        source = open_file(guest, "/file", source_flags)
+        some = struct.pack("<qQQQ", source, 0, 8, 0)
+        return (open_file(guest, "/file", flags), FICLONE if whole else FICLONERANGE, source if whole else some)
+
+    return arguments
+
+
 def _number(value: int) -> Callable[[Guest, Call], None]:
     def check(guest: Guest, call: Call) -> None:
         assert NUMBER.value == value
@@ -119,7 +139,8 @@ CASES = [
     ok("ioctl", _file(FIOQSIZE, SIZE), returns=0, rpcs=["fsx.getattr"], label="size"),
     ok("ioctl", _dir(FIOQSIZE, SIZE), returns=0, rpcs=["fsx.getattr"], label="size of a directory"),
     ok("ioctl", _file(FIGETBSZ, NUMBER), returns=0, rpcs=["fsx.getattr"], check=_number(4096), label="block size"),
-    ok("ioctl", _pipe(FIGETBSZ, NUMBER), returns=0, rpcs=[], check=_number(4096), label="block size of a pipe"),
+    ok("ioctl", _pipe(FIGETBSZ, NUMBER), returns=0, rpcs=["clock.gettime"], check=_number(4096),
+       label="block size of a pipe"),
     ok("ioctl", _device(8, RNDGETENTCNT, NUMBER), returns=0, rpcs=[], check=_number(256), label="RNDGETENTCNT"),
     ok("ioctl", _device(9, RNDADDTOENTCNT, OFF), returns=0, rpcs=[], label="RNDADDTOENTCNT"),
 
@@ -141,6 +162,16 @@ CASES = [
     fails("ioctl", EPERM, _device(8, RNDADDTOENTCNT, BAD), user=USER, rpcs=[]),
     fails("ioctl", EPERM, _device(8, RNDADDENTROPY, BAD), user=USER, rpcs=[], label="RNDADDENTROPY"),
     fails("ioctl", EPERM, _device(8, RNDRESEEDCRNG), user=USER, rpcs=[], label="RNDRESEEDCRNG"),
+    fails("ioctl", EOPNOTSUPP, _clone(), rpcs=[]),
+    fails("ioctl", EOPNOTSUPP, _clone(whole=False), rpcs=[], label="FICLONERANGE"),
+    fails("ioctl", EBADF, _file(FICLONE, 99), rpcs=[], label="FICLONE of nothing"),
+    fails("ioctl", EBADF, _clone(source_flags=O_WRONLY), rpcs=[], label="FICLONE of what cannot be read"),
+    fails("ioctl", EBADF, _clone(flags=O_RDONLY), rpcs=[], label="FICLONE to what cannot be written"),
+    fails("ioctl", EBADF, _clone(flags=O_RDWR | O_APPEND), rpcs=[], label="FICLONE to what is appended to"),
+    fails("ioctl", EISDIR, lambda guest: (open_file(guest), FICLONE, open_file(guest, "/dir", 0)), rpcs=[]),
+    fails("ioctl", EXDEV, lambda guest: (open_file(guest), FICLONE, pipe(guest)[0]), rpcs=[]),
+    fails("ioctl", EINVAL, lambda guest: (pipe(guest)[1], FICLONE, pipe(guest)[0]), rpcs=[], label="FICLONE of a pipe"),
+    fails("ioctl", EFAULT, _file(FICLONERANGE, BAD), rpcs=[], label="FICLONERANGE"),
     fails("ioctl", ENOTTY, _file(TCGETS, BAD), rpcs=[]),
     fails("ioctl", ENOTTY, _file(UNKNOWN, BAD), rpcs=[], label="unknown"),
     fails("ioctl", ENOTTY, _file(FIOASYNC, ON), rpcs=[], label="nobody waits for a file"),

@@ -40,6 +40,7 @@ from syscalls.abi.flags import (
     MREMAP_MAYMOVE,
     MS_NOEXEC,
     MS_REMOUNT,
+    O_NOATIME,
     O_PATH,
     O_RDONLY,
     O_RDWR,
@@ -72,6 +73,8 @@ ANON = MAP_PRIVATE | MAP_ANONYMOUS
 NO_FD = -1
 _TOP = (1 << 64) - PAGE
 _NOT_A_KIND = 7
+_TOUCH = ["fsx.getattr", "clock.gettime", "fsx.setattr"]
+"""The access time of a file is set."""
 _WRITTEN_BACK = "as on Linux it is msync and fsync that hear of pages that could not be stored"
 USER: dict[str, Any] = {"user": (1000, 1000)}
 
@@ -160,13 +163,15 @@ CASES = [
     ok("mmap", 0, PAGE, RW, ANON, NO_FD, _TOP, rpcs=[], label="the offset of anonymous memory does not count"),
     ok("mmap", AREA, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, 99, 0, returns=AREA, rpcs=[], label="nor the descriptor"),
     ok("mmap", AREA, PAGE, RW, ANON | MAP_FIXED, NO_FD, 0, setup=area, returns=AREA, rpcs=[], label="replaces"),
-    ok("mmap", AREA, PAGE, RW, MAP_SHARED, FILE, 0, setup=opened(O_RDWR), returns=AREA, rpcs=["fsx.getattr"]),
-    ok("mmap", AREA, PAGE, RW, MAP_PRIVATE, FILE, 0, setup=opened(O_RDONLY), returns=AREA, rpcs=["fsx.getattr"],
-       label="a private copy of a file that is only read"),
+    ok("mmap", AREA, PAGE, RW, MAP_SHARED, FILE, 0, setup=opened(O_RDWR), returns=AREA, rpcs=["fsx.getattr", *_TOUCH]),
+    ok("mmap", AREA, PAGE, RW, MAP_PRIVATE, FILE, 0, setup=opened(O_RDONLY), returns=AREA,
+       rpcs=["fsx.getattr", *_TOUCH], label="a private copy of a file that is only read"),
     ok("mmap", AREA, PAGE, PROT_READ, MAP_SHARED | MAP_POPULATE, FILE, 0, setup=opened(O_RDWR), returns=AREA,
-       rpcs=["fsx.getattr", "fs.read"], label="populated"),
+       rpcs=["fsx.getattr", *_TOUCH, "fs.read"], label="populated"),
     ok("mmap", AREA, PAGE, PROT_READ, MAP_SHARED | MAP_LOCKED, FILE, 0, setup=opened(O_RDWR), returns=AREA,
-       rpcs=["fsx.getattr", "fs.read"], label="locked"),
+       rpcs=["fsx.getattr", *_TOUCH, "fs.read"], label="locked"),
+    ok("mmap", AREA, PAGE, PROT_READ, MAP_SHARED, FILE, 0, setup=opened(O_RDONLY | O_NOATIME), returns=AREA,
+       rpcs=["fsx.getattr"], label="the access time stays"),
     ok("mmap", AREA, PAGE, RW, ANON | MAP_FIXED, NO_FD, 0, setup=changed_file, returns=AREA, rpcs=["fs.write"],
        check=is_stored, label="replaces a changed file", survives_eio=_WRITTEN_BACK),
     ok("mmap", AREA, 1 << 40, RW, ANON | MAP_NORESERVE, NO_FD, 0, returns=AREA, rpcs=[], label="without reserve"),

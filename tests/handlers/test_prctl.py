@@ -34,7 +34,13 @@ from syscalls.abi.flags import (
     PR_GET_TIMING,
     PR_GET_TSC,
     PR_GET_UNALIGN,
+    PR_MCE_KILL,
+    PR_MCE_KILL_CLEAR,
+    PR_MCE_KILL_DEFAULT,
+    PR_MCE_KILL_EARLY,
     PR_MCE_KILL_GET,
+    PR_MCE_KILL_LATE,
+    PR_MCE_KILL_SET,
     PR_SET_CHILD_SUBREAPER,
     PR_SET_DUMPABLE,
     PR_SET_KEEPCAPS,
@@ -252,14 +258,26 @@ CASES = [
     ok("prctl", PR_SET_TIMING, 0, returns=0, rpcs=[], label="timing"),
     fails("prctl", EINVAL, PR_SET_TIMING, PR_TIMING_TIMESTAMP, rpcs=[], label="timing"),
     ok("prctl", PR_GET_SECCOMP, returns=0, rpcs=[], label="get seccomp"),
-    ok("prctl", PR_SET_THP_DISABLE, 1, returns=0, rpcs=[], label="huge pages"),
-    fails("prctl", EINVAL, PR_SET_THP_DISABLE, 1, 0, 0, 1, rpcs=[], label="huge pages"),
+    ok("prctl", PR_SET_THP_DISABLE, 7, returns=0, check=then(1, PR_GET_THP_DISABLE), rpcs=[], label="huge pages"),
+    ok("prctl", PR_SET_THP_DISABLE, 0, returns=0, setup=before((PR_SET_THP_DISABLE, 1)),
+       check=then(0, PR_GET_THP_DISABLE), rpcs=[], label="huge pages again"),
+    fails("prctl", EINVAL, PR_SET_THP_DISABLE, 1, 0, 0, 1, check=then(0, PR_GET_THP_DISABLE), rpcs=[],
+          label="huge pages"),
     ok("prctl", PR_GET_THP_DISABLE, returns=0, rpcs=[], label="get huge pages"),
     fails("prctl", EINVAL, PR_GET_THP_DISABLE, 1, rpcs=[], label="get huge pages"),
     ok("prctl", PR_GET_MDWE, returns=0, rpcs=[], label="get mdwe"),
     fails("prctl", EINVAL, PR_GET_MDWE, 0, 0, 0, 1, rpcs=[], label="get mdwe"),
     ok("prctl", PR_MCE_KILL_GET, returns=2, rpcs=[], label="get mce kill"),
     fails("prctl", EINVAL, PR_MCE_KILL_GET, 1, rpcs=[], label="get mce kill"),
+    ok("prctl", PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, returns=0,
+       check=then(PR_MCE_KILL_EARLY, PR_MCE_KILL_GET), rpcs=[], label="mce kill"),
+    ok("prctl", PR_MCE_KILL, PR_MCE_KILL_CLEAR, returns=0,
+       setup=before((PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_LATE)),
+       check=then(PR_MCE_KILL_DEFAULT, PR_MCE_KILL_GET), rpcs=[], label="mce kill cleared"),
+    fails("prctl", EINVAL, PR_MCE_KILL, PR_MCE_KILL_CLEAR, 1, rpcs=[], label="mce kill cleared"),
+    fails("prctl", EINVAL, PR_MCE_KILL, PR_MCE_KILL_SET, 3, rpcs=[], label="mce kill"),
+    fails("prctl", EINVAL, PR_MCE_KILL, 2, rpcs=[], label="mce kill, neither"),
+    fails("prctl", EINVAL, PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 1, rpcs=[], label="mce kill and more"),
     fails("prctl", EINVAL, 0, rpcs=[], label="no such operation"),
 ]  # fmt: skip
 
@@ -324,3 +342,12 @@ def test_what_is_missing_is_recorded_and_what_x86_has_not_is_not(
 ) -> None:
     assert guest.start.prctl(*args).errno == EINVAL
     assert [missing.what for missing in guest.unsupported] == recorded
+
+
+@proves("prctl", SUCCESS, rpcs=[])
+def test_children_inherit_policies_about_memory(guest: Guest) -> None:
+    guest.syscall.prctl(PR_SET_THP_DISABLE, 1)
+    guest.syscall.prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_LATE)
+    child = guest.fork()
+    assert child.syscall.prctl(PR_GET_THP_DISABLE) == 1
+    assert child.syscall.prctl(PR_MCE_KILL_GET) == PR_MCE_KILL_LATE

@@ -227,3 +227,13 @@ def test_a_timer_on_the_cpu_time_of_a_dead_thread_cannot_be_armed(guest: Guest) 
     number = _timer(guest, cpu_clock(other.tid, thread=True))
     other.syscall.exit(0)
     assert guest.start.timer_settime(number, 0, EVERY_S_SPEC, NULL).errno == ESRCH
+
+
+@proves("timer_create", SUCCESS, rpcs=[])
+@proves("timer_create", EINVAL, rpcs=[])
+def test_an_id_is_not_used_again_at_once(guest: Guest) -> None:
+    first = _timer(guest)
+    guest.syscall.timer_delete(first)
+    assert _timer(guest) == first + 1
+    guest.start.timer_create(CLOCK_MONOTONIC, TO_NOBODY, NUMBER)
+    assert _timer(guest) == first + 3, "one that could not be made had one too"

@@ -25,6 +25,7 @@ from syscalls.abi.structs import CapUserData, CapUserHeader
 from syscalls.errors import SysError
 from syscalls.objects.credentials import Credentials
 from syscalls.objects.fdtable import FdTable
+from syscalls.objects.timers import ClockSettings
 from tests.syscalls import iorig
 from tests.syscalls.jobs import invoke, named
 from tests.syscalls.native_calls import In, Out, Words
@@ -84,10 +85,12 @@ class Server(iorig.Server):
         self.hostname = b"linuxemu"
         self.domainname = b"(none)"
         self.main: Process | None = None
+        self.clock_settings = ClockSettings()
+        self.epoch_ns = EPOCH_NS
 
     async def clock_ns(self, clock_id: int) -> int:
         now: int = self.port.now_ns()
-        return now + (EPOCH_NS if clock_id == 0 else BOOTED_EARLIER_NS)
+        return now + (self.epoch_ns if clock_id == 0 else BOOTED_EARLIER_NS)
 
     async def memory_pages(self) -> tuple[int, int]:
         return 1000, 400

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from linuxemu.arch.x86_64 import FAULT_FETCH, FAULT_WRITE, PTE_ADDRESS, PTE_PRESENT, PTE_WRITABLE
+from syscalls.abi.errno import ENOMEM
 from syscalls.abi.flags import (
     MADV_DONTNEED,
     MADV_FREE,
@@ -41,7 +43,7 @@ from syscalls.abi.flags import (
     SIGKILL,
     SIGSEGV,
 )
-from syscalls.objects.mm import STACK_TOP
+from syscalls.objects.mm import MAX_MAP_COUNT, MMAP_TOP, STACK_TOP
 from tests.syscalls.machine_rig import MachineRig
 from tests.syscalls.twin import GuestTwin, Native, Twin, ok, show
 
@@ -930,3 +932,44 @@ def test_no_room_for_what_a_mapping_changed(rig: MachineRig, os: GuestTwin) -> N
         assert show(os.call("munmap", area, PAGE)) == "0"
     finally:
         table[fs.Write] = old
+
+
+def naive_gap(areas: list[tuple[int, int]], length: int) -> int:
+    """The highest free range, by looking at all areas."""
+    end = MMAP_TOP
+    for start, stop in sorted(areas, reverse=True):
+        if start < end:
+            if stop + length <= end:
+                break
+            end = start
+    return end - length
+
+
+def test_the_highest_gap_is_found_whatever_came_and_went() -> None:
+    rig = MachineRig()
+    mm = rig.init.mm
+    random = Random(5)
+    areas: dict[int, int] = {}
+    others = [(vma.start, vma.end) for vma in mm.vmas if vma.start < MMAP_TOP]
+    for _ in range(600):
+        if areas and random.random() < 0.4:
+            start = random.choice(list(areas))
+            assert rig.call(rig.init, "munmap", start, areas.pop(start)) == 0
+        else:
+            length = random.choice([1, 1, 2, 3, 8]) * PAGE
+            taken = [(start, start + size) for start, size in areas.items()]
+            expected = naive_gap(taken + others, length)
+            prot = random.choice([PROT_READ, PROT_NONE])
+            assert rig.call(rig.init, "mmap", 0, length, prot, PRIVATE, -1, 0) == expected
+            areas[expected] = length
+
+
+@pytest.mark.slow
+def test_there_may_be_as_many_areas_as_on_linux() -> None:
+    rig = MachineRig()
+    prots = (PROT_READ, PROT_NONE)
+    count = len(rig.init.mm.vmas)
+    while rig.call(rig.init, "mmap", 0, PAGE, prots[count % 2], PRIVATE, -1, 0) > 0:
+        count += 1
+    assert count == MAX_MAP_COUNT
+    assert rig.call(rig.init, "mmap", 0, PAGE, PROT_READ, PRIVATE, -1, 0) == -ENOMEM

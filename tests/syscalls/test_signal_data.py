@@ -49,6 +49,8 @@ def words(info: SigInfo) -> tuple[int, ...]:
 def test_kill_and_tkill_carry_the_sender() -> None:
     assert words(SigInfo(SIGUSR1, SI_USER, 7, 1000))[:6] == (SIGUSR1, 0, SI_USER, 0, 7, 1000)
     assert words(SigInfo(SIGUSR1, SI_TKILL, 7, 1000))[:6] == (SIGUSR1, 0, SI_TKILL, 0, 7, 1000)
+    ended = SigInfo(SIGUSR1, CLD_EXITED, 7, 1000, status=3)
+    assert words(ended)[:7] == (SIGUSR1, 0, CLD_EXITED, 0, 7, 1000, 3), "the exit signal of a clone"
 
 
 def test_queued_signal_carries_a_value() -> None:

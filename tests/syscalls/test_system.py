@@ -322,9 +322,11 @@ class TestPrctl:
         assert rig.fails("prctl", 0x53564D41, 0, 0, 0, 0) == "EINVAL"
         assert rig.server.complaints == []
 
-    def test_huge_pages_are_neither_here_nor_there(self) -> None:
+    def test_the_flag_against_huge_pages_is_kept(self) -> None:
         rig = Rig()
         assert rig.ok("prctl", 41, 1, 0, 0, 0) == 0
+        assert rig.ok("prctl", 42, 0, 0, 0, 0) == 1
+        assert rig.ok("prctl", 41, 0, 0, 0, 0) == 0
         assert rig.ok("prctl", 42, 0, 0, 0, 0) == 0
 
     def test_constants(self) -> None:

@@ -38,6 +38,7 @@ from tests.syscalls.timecalls import (
     itimer,
     pending,
     raw_spec,
+    settable,
     spec,
     timer,
     work,
@@ -280,6 +281,35 @@ class TestSleep:
         assert rig.now == begin + 9
         rig.ok("clock_nanosleep", MONOTONIC, ABSTIME, spec(7), 0)
         assert rig.now == begin + 9
+
+    def test_setting_the_clock_forward_ends_a_sleep_until_a_time_of_it(self) -> None:
+        rig = Rig()
+        settable(rig)
+        at = rig.t.mem.alloc(spec(rig.now + EPOCH_NS + 100 * SECOND).data)
+        rel = rig.t.mem.alloc(spec(100 * SECOND).data)
+        until = rig.start(rig.thread(rig.t), "clock_nanosleep", REALTIME, ABSTIME, at, 0)
+        span = rig.start(rig.thread(rig.t), "clock_nanosleep", REALTIME, 0, rel, 0)
+        rig.ok("clock_settime", REALTIME, spec(rig.now + EPOCH_NS + 90 * SECOND))
+        rig.advance(9 * SECOND)
+        assert not until.done
+        rig.ok("clock_settime", REALTIME, spec(rig.now + EPOCH_NS + 500 * SECOND))
+        rig.advance(0)
+        assert until.done
+        rig.advance(90 * SECOND)
+        assert not span.done
+        rig.advance(SECOND)
+        assert span.done
+
+    def test_setting_the_clock_back_prolongs_it(self) -> None:
+        rig = Rig()
+        settable(rig)
+        at = rig.t.mem.alloc(spec(rig.now + EPOCH_NS + 10 * SECOND).data)
+        until = rig.start(rig.thread(rig.t), "clock_nanosleep", REALTIME, ABSTIME, at, 0)
+        rig.ok("clock_settime", REALTIME, spec(rig.now + EPOCH_NS - 5 * SECOND))
+        rig.advance(14 * SECOND)
+        assert not until.done
+        rig.advance(SECOND)
+        assert until.done
 
     def test_a_signal_leaves_the_time_that_remains(self) -> None:
         rig = Rig()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from syscalls.abi.flags import SI_TIMER, SIG_IGN, SIGALRM, SIGRTMIN, SIGUSR1
+from syscalls.abi.structs import Itimerspec
 from syscalls.objects.credentials import Credentials
 from syscalls.objects.siginfo import SigAction, SigInfo, bit
 from syscalls.objects.signal import send_signal
@@ -22,6 +23,8 @@ from tests.syscalls.timecalls import (
     blocked_rig,
     event,
     pending,
+    settable,
+    spec,
     timer,
     work,
 )
@@ -32,6 +35,10 @@ class TestPosixTimers:
         result, (number,) = rig.step("timer_create", clock_id, sevp, Out(4), t=t)
         assert result == 0
         return int.from_bytes(number, "little")
+
+    def left(self, rig: Rig, number: int) -> int:
+        _, (raw,) = rig.step("timer_gettime", number, Out(32))
+        return Itimerspec.unpack(raw).it_value.ns()
 
     def test_defaults_to_sigalrm_with_its_own_number(self) -> None:
         rig = blocked_rig(SIGALRM)
@@ -129,6 +136,33 @@ class TestPosixTimers:
         rig.ok("timer_settime", number, ABSTIME, timer(0), 0)
         rig.advance(SECOND)
         assert not pending(rig, SIGALRM)
+
+    def test_setting_the_clock_moves_what_is_armed_with_a_time_of_it(self) -> None:
+        rig = blocked_rig(SIGALRM)
+        settable(rig)
+        number = self.make(rig, REALTIME)
+        rig.ok("timer_settime", number, ABSTIME, timer(rig.now + EPOCH_NS + 100 * SECOND, 10 * SECOND), 0)
+        rig.ok("clock_settime", REALTIME, spec(rig.now + EPOCH_NS + 95 * SECOND))
+        assert self.left(rig, number) == 5 * SECOND
+        rig.ok("clock_settime", REALTIME, spec(rig.now + EPOCH_NS + 123 * SECOND))
+        rig.advance(0)
+        assert rig.t.process.pending.pop(SIGALRM).overrun == 2
+        assert self.left(rig, number) == 7 * SECOND
+        rig.ok("clock_settime", REALTIME, spec(rig.now + EPOCH_NS))
+        assert self.left(rig, number) == 130 * SECOND
+
+    @pytest.mark.parametrize(("clock_id", "flags"), [(REALTIME, 0), (MONOTONIC, 0), (MONOTONIC, ABSTIME)])
+    def test_setting_the_clock_moves_nothing_else(self, clock_id: int, flags: int) -> None:
+        rig = blocked_rig(SIGALRM)
+        settable(rig)
+        number = self.make(rig, REALTIME)
+        rig.ok("timer_settime", number, ABSTIME, timer(rig.now + EPOCH_NS + 10 * SECOND), 0)
+        rig.ok("timer_settime", number, 0, timer(10 * SECOND), 0)
+        other = self.make(rig, clock_id)
+        start = rig.now + BOOTED_EARLIER_NS if flags else 0
+        rig.ok("timer_settime", other, flags, timer(start + 10 * SECOND), 0)
+        rig.ok("clock_settime", REALTIME, spec(rig.now + EPOCH_NS + 500 * SECOND))
+        assert self.left(rig, number) == self.left(rig, other) == 10 * SECOND
 
     def test_cpu_time(self) -> None:
         rig = blocked_rig(SIGALRM)

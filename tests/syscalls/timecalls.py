@@ -5,6 +5,7 @@ from __future__ import annotations
 from struct import pack
 from typing import Any
 
+from linuxemu.messages import clock
 from syscalls.abi.structs import Itimerspec, Itimerval, Sigevent, Timespec, Timeval
 from syscalls.objects.siginfo import bit
 from tests.syscalls.callrig import In, Rig
@@ -44,6 +45,16 @@ ODD_CLOCKS = (
     *range(-9, 24), cpu_clock(NOBODY), cpu_clock(NOBODY, thread=True), cpu_clock(1, thread=True),
     cpu_clock(0, 3), cpu_clock(NOBODY, 3),
 )  # fmt: skip
+
+
+def settable(rig: Rig) -> None:
+    """Let the rig's real-time clock be set."""
+
+    def answer(message: Any) -> Any:
+        rig.server.epoch_ns = message.ns - rig.now
+        return clock.SettimeReply()
+
+    rig.answer = answer
 
 
 def work(rig: Rig, ms: int, t: Any = None, field: str = "user_ns") -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -293,6 +294,40 @@ def test_a_program_that_stops_and_goes_on() -> None:
     events = re.findall(r"^--- ([^{\n]+?)(?: \{.*)? ---$", err, re.MULTILINE)
     assert events[:2] == ["SIGSTOP", "stopped by SIGSTOP"]
     assert "SIGCONT" in events
+
+
+COUNTED = """
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(void)
+{
+    for (int i = 0; i < 7; i++)
+        syscall(SYS_getppid);
+    for (int i = 0; i < 3; i++)
+        open("/nothing", 0);
+    syscall(999);
+    close(-1);
+    if (fork() == 0)
+        _exit(0);
+    wait(0);
+    return 0;
+}
+"""
+
+
+@pytest.mark.native
+def test_counts_are_strace_s(tmp_path: Path) -> None:
+    if shutil.which("gcc") is None or shutil.which("strace") is None:
+        pytest.skip("no gcc and strace to compare with (Debian: apt-get install gcc strace)")
+    (tmp_path / "p.c").write_text(COUNTED)
+    program = str(tmp_path / "p")
+    subprocess.run(["gcc", "-static", "-w", "-o", program, f"{program}.c"], check=True)
+    tables = ("-c -U calls,errors,name -S name", "-qfcU name,calls -S name", "-cz -Sname -Ucalls", "-c -e trace=none")
+    for options in tables:
+        native = subprocess.run(["strace", *options.split(), program], capture_output=True, text=True)
+        assert trace(*options.split(), "--host-root", program) == (0, "", native.stderr), options
 
 
 def test_help_and_version() -> None:

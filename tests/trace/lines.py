@@ -1,6 +1,7 @@
 """The text that strace and `linuxemu trace` write with -f, cut into one sequence of lines per process.
 
-Calls that another process interrupted (`<unfinished ...>`, `<... resumed>`) are joined again.
+Calls that another process interrupted (`<unfinished ...>`, `<... resumed>`) are joined again. The name of a command
+behind the pid that begins a line (-Y) is left out.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_LINE = re.compile(r"(?:(\d+) +)?(.*)", re.DOTALL)
+_LINE = re.compile(r"(?:(\d+)(?:<[^>]*>)? +)?(.*)", re.DOTALL)
 _UNFINISHED = re.compile(r"(?P<begin>.*) <unfinished \.\.\.>(?P<end>\) += \?)?", re.DOTALL)
 _RESUMED = re.compile(r"<\.\.\. (\w+) resumed>(.*)", re.DOTALL)
 _NAME = re.compile(r"(\w+)\(")

@@ -35,19 +35,20 @@ PID_RESULTS = CREATORS | {
     "wait4", "getpid", "gettid", "getppid", "getpgrp", "getpgid", "getsid", "setsid", "set_tid_address",
 }  # fmt: skip
 REAPERS = frozenset({"wait4", "waitid"})
+_PID = re.compile(r"(-?)(0x[0-9a-f]+|0|[1-9]\d*)(<[^>]*>)?")
 _PID_FIELD = re.compile(r"\b((?:si_|l_)?pid|sigev_notify_thread_id|parent_tid|child_tid)=(\[?)(\d+)\b")
 _PID_COMMANDS = {"F_SETOWN", "F_GETOWN", "TIOCGPGRP", "TIOCSPGRP", "TIOCGSID"}
 
 # Arguments in which the kernel says what was used, and those in which it says a time or what it has counted.
-USED = {"wait4": (3,), "waitid": (4,), "getrusage": (1,), "times": (0,)}
+USED = {"wait4": (3,), "waitid": (4,), "getrusage": (1,), "times": (0,), "sysinfo": (0,)}
 COUNTED = {
     "clock_gettime": (1,), "gettimeofday": (0,), "time": (0,), "nanosleep": (1,), "clock_nanosleep": (3,),
-    "getitimer": (1,), "setitimer": (2,), "timer_gettime": (1,), "timer_settime": (3,), "sysinfo": (0,),
+    "getitimer": (1,), "setitimer": (2,), "timer_gettime": (1,), "timer_settime": (3,),
     "adjtimex": (0,), "clock_adjtime": (1,), "statfs": (1,), "fstatfs": (1,), "getcpu": (0, 1),
 }  # fmt: skip
 COUNTED_RESULTS = frozenset({"time", "times"})
 _NUMBER = re.compile(r"(?<![\w.])[1-9]\d*(?:\*\d+)?\b")
-_COUNT = re.compile(r"(?<![\w.])\d+\b")
+_COUNT = re.compile(r"(?<![\w.])\d+\b(?: /\*[^*]*\*/)?")
 _LEFT = re.compile(r"\bleft \{[^}]*\}")
 
 _FIELDS = (
@@ -55,6 +56,12 @@ _FIELDS = (
     (re.compile(r"\b(st_dev|stx_dev_major|stx_dev_minor)=(makedev\([^)]*\)|\w+)"), r"\1=N"),
     (re.compile(r"\b(si_[us]time)=\d+(?: /\*[^*]*\*/)?"), r"\1=N"),
     (re.compile(r"\b(st_mode=S_IFDIR\|[^{}]*?, )(?:st_blocks=\d+, )?st_size=\d+"), r"\1st_size=N"),
+    # File systems and mounts differ, and so do schedulers.
+    (re.compile(r"\b(stx_attributes_mask|f_flags)=[\w|]+"), r"\1=N"),
+    (re.compile(r"\bf_fsid=\{val=\[\w+, \w+\]\}"), "f_fsid=N"),
+    (re.compile(r"\|STATX_BTIME\b|\bstx_btime=\{[^}]*\}(?: /\*[^*]*\*/)?, "), ""),
+    (re.compile(r"(\bsched_policy=SCHED_OTHER, .*\bsched_runtime)=\d+"), r"\1=N"),
+    (re.compile(r"\b(sched_util_min|sched_util_max)=\d+"), r"\1=N"),
     # Times before 2002 were set by the program.
     (re.compile(r"\b(st_[amc]time)=\d{10} /\*[^*]*\*/, st_[amc]time_nsec=\d+"), r"\1=N"),
     (re.compile(r"\b(stx_[abcm]time)=\{tv_sec=\d{10}, tv_nsec=\d+\}(?: /\*[^*]*\*/)?"), r"\1=N"),
@@ -67,7 +74,9 @@ _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 STACK = range(0x7F00_0000_0000, 0x8000_0000_0000)
 
 # By name, or by number with -X.
-_CHILD_ENDED = re.compile(r"--- SIGCHLD \{.*si_code=(?:CLD_(?:EXITED|KILLED|DUMPED)|0x[123]\b).*, si_pid=(\d+),.* ---")
+_CHILD_ENDED = re.compile(
+    r"--- SIGCHLD \{.*si_code=(?:CLD_(?:EXITED|KILLED|DUMPED)|0x[123]\b).*, si_pid=(\d+)(<[^>]*>)?,.* ---"
+)
 
 
 class Region(NamedTuple):
@@ -119,10 +128,10 @@ class _Normaliser:
             self._name(child, f"{name}.{place}")
 
     def pid(self, text: str) -> str:
-        """A number that is a pid, or minus one, as the name of its process."""
-        sign, digits = ("-", text[1:]) if text.startswith("-") else ("", text)
-        name = self.names.get(int(digits)) if digits.isdigit() else None
-        return f"{sign}<{name}>" if name else text
+        """A number that is a pid, or minus one, as the name of its process; a command's name behind it stays."""
+        found = _PID.fullmatch(text)
+        name = self.names.get(int(found[2], 0)) if found else None
+        return f"{found[1]}<{name}>{found[3] or ''}" if found and name else text
 
     def inode(self, match: re.Match[str]) -> str:
         """The inode of a pipe by its order of appearance."""
@@ -178,7 +187,7 @@ class _Process:
             arguments[0] = '"random"' + ("..." if arguments[0].endswith("...") else "")
         if call.name == "uname":
             arguments[0] = _MACHINE.sub(r'\1="N"', arguments[0])
-        if call.name == "getdents64":
+        if call.name in {"getdents", "getdents64"}:
             arguments[1] = _in_order(arguments[1])
         result = _LEFT.sub("left {N}", call.result)
         if call.name in COUNTED_RESULTS:
@@ -262,7 +271,8 @@ def _without_ends(lines: list[str]) -> tuple[list[str], dict[str, list[str]]]:
         if ended is None:
             rest.append(line)
             continue
-        told[ended[1]] = [line]
+        # Whether the command's name is still known then (-Y) is a matter of the moment, too.
+        told[ended[1]] = [line.replace(ended[2], "", 1) if ended[2] else line]
         if waiting and waiting[-1].startswith("rt_sigreturn("):
             waiting.pop()
             told[ended[1]].append("rt_sigreturn(...) = ...")
@@ -293,9 +303,8 @@ def _reaped(call: Call | None) -> str:
 
 def _made(call: Call | None) -> int | None:
     """The pid of the process or thread that a call made."""
-    if call is not None and call.name in CREATORS and call.result.isdigit():
-        return int(call.result)
-    return None
+    found = _PID.fullmatch(call.result) if call is not None and call.name in CREATORS else None
+    return int(found[2]) if found and not found[1] else None
 
 
 def _in_order(text: str) -> str:

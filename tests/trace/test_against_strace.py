@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.conftest import GuestCompiler
     from tests.trace.traced import Program
 
-pytestmark = [pytest.mark.native, pytest.mark.usefixtures("strace")]
+pytestmark = [pytest.mark.native, pytest.mark.slow, pytest.mark.usefixtures("strace")]
 
 
 @pytest.fixture

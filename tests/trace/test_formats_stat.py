@@ -157,9 +157,15 @@ WHOLE = [
      'statx(3, "x", AT_STATX_SYNC_AS_STAT, STATX_TYPE, {stx_mask=STATX_BASIC_STATS|STATX_MNT_ID, stx_blksize=4096, '
      "stx_attributes=0, stx_nlink=1, stx_uid=0, stx_gid=0, stx_mode=S_IFREG|0644, stx_ino=7, stx_size=12, "
      "stx_blocks=8, stx_attributes_mask=STATX_ATTR_IMMUTABLE|STATX_ATTR_MOUNT_ROOT, "
-     "stx_atime={tv_sec=0, tv_nsec=0}, stx_btime={tv_sec=0, tv_nsec=0}, "
+     "stx_atime={tv_sec=0, tv_nsec=0}, "
      "stx_ctime={tv_sec=1700000000, tv_nsec=5} /* 2023-11-14T22:13:20.000000005+0000 */, "
      "stx_mtime={tv_sec=0, tv_nsec=0}, stx_rdev_major=0, stx_rdev_minor=0, stx_dev_major=254, stx_dev_minor=1, "
+     "stx_mnt_id=0x1b}) = 0"),
+    ("statx", (3, X, 0, 1, Filled(STATX.replace(stx_mask=0x800).pack())), 0,
+     'statx(3, "x", AT_STATX_SYNC_AS_STAT, STATX_TYPE, {stx_mask=STATX_BTIME, stx_blksize=4096, '
+     "stx_attributes=0, stx_nlink=1, stx_uid=0, stx_gid=0, stx_mode=S_IFREG|0644, stx_ino=7, stx_size=12, "
+     "stx_blocks=8, stx_attributes_mask=STATX_ATTR_IMMUTABLE|STATX_ATTR_MOUNT_ROOT, "
+     "stx_btime={tv_sec=0, tv_nsec=0}, stx_rdev_major=0, stx_rdev_minor=0, stx_dev_major=254, stx_dev_minor=1, "
      "stx_mnt_id=0x1b}) = 0"),
     ("getdents64", (4, Filled(pack_dirent64(1, 2, 4, b".") + pack_dirent64(3, 4, 8, b"a\nb")), 2000), 48,
      'getdents64(4, [{d_ino=1, d_off=2, d_reclen=24, d_type=DT_DIR, d_name="."}, '

@@ -135,6 +135,60 @@ def test_addresses_are_relative_to_what_was_mapped() -> None:
     ]
 
 
+def test_what_malloc_gives_depends_on_what_was_allocated_before() -> None:
+    assert lines(
+        "brk(NULL) = 0x1234000",
+        "brk(0x1234d40) = 0x1234d40",
+        "set_tid_address(0x1234690) = 77",
+        "brk(0x1256000) = 0x1256000",
+        "set_robust_list(0x12346a0, 24) = 0",
+        'execve("x", ["x"], 0x1235b18 /* 6 vars */) = -1 ENOENT (No such file or directory)',
+        "brk(0x1277000) = 0x1277000",
+        "read(0, 0x1270010, 5) = -1 EIO (Input/output error)",
+    ) == [
+        "brk(NULL) = heap",
+        "brk(heap+0xd40) = heap+0xd40",
+        "set_tid_address(heap+0x690) = <1>",
+        "brk(heap+0x22000) = heap+0x22000",
+        "set_robust_list(heap+0x6a0, 24) = 0",
+        'execve("x", ["x"], heap /* 6 vars */) = -1 ENOENT (No such file or directory)',
+        "brk(heap+0x43000) = heap+0x43000",
+        "read(0, heap, 5) = -1 EIO (Input/output error)",
+    ]
+
+
+def test_directories_have_any_order_and_size_and_machines_any_name() -> None:
+    entry = '{d_ino=%d, d_off=%d, d_reclen=24, d_type=DT_REG, d_name="%s"}'
+    assert lines(
+        f"getdents64(3, [{entry % (5, 1, 'b')}, {entry % (4, 2, 'a')}], 32768) = 48",
+        'stat("d", {st_mode=S_IFDIR|0755, st_size=4096, ...}) = 0',
+        'stat("d", {st_mode=S_IFDIR|0700, st_nlink=2, st_blksize=4096, st_blocks=8, st_size=4096}) = 0',
+        'stat("f", {st_mode=S_IFREG|0755, st_size=4096, ...}) = 0',
+        'uname({sysname="Linux", nodename="vm", ...}) = 0',
+        'write(1, "nodename=\\"vm\\"", 13) = 13',
+    ) == [
+        'getdents64(3, [{d_ino=N, d_off=N, d_reclen=24, d_type=DT_REG, d_name="a"}, '
+        '{d_ino=N, d_off=N, d_reclen=24, d_type=DT_REG, d_name="b"}], 32768) = 48',
+        'stat("d", {st_mode=S_IFDIR|0755, st_size=N, ...}) = 0',
+        'stat("d", {st_mode=S_IFDIR|0700, st_nlink=2, st_blksize=4096, st_size=N}) = 0',
+        'stat("f", {st_mode=S_IFREG|0755, st_size=4096, ...}) = 0',
+        'uname({sysname="Linux", nodename="N", ...}) = 0',
+        'write(1, "nodename=\\"vm\\"", 13) = 13',
+    ]
+
+
+def test_names_of_commands_stand_with_pids() -> None:
+    text = (
+        "5<sh> fork() = 6<sh>\n6<sh> kill(5<sh>, 0) = 0\n6<sh> +++ exited with 0 +++\n"
+        f"5<sh> {REAPED % 6}\n5<sh> {(ENDED % 6).replace('=6', '=6<sh>')}\n5<sh> getppid() = 4<x>\n"
+    )
+    reaped, ended = (line.replace("%d", "<1.1>") for line in (REAPED, ENDED))
+    assert normalise(text) == {
+        "1": ["fork() = <1.1><sh>", reaped, ended, "getppid() = <outside>"],
+        "1.1": ["kill(<1><sh>, 0) = 0", "+++ exited with 0 +++"],
+    }
+
+
 def test_a_new_program_has_no_mappings_and_a_child_has_its_parents() -> None:
     text = (
         "5 brk(NULL) = 0x1234000\n5 brk(0x1255000) = 0x1255000\n5 fork() = 6\n"

@@ -1,4 +1,4 @@
-"""Calls about some paths (-P), and the data that calls carry (-e read, -e write)."""
+"""Which calls are shown (-P, -e status, -b), and the data that they carry (-e read, -e write)."""
 
 from __future__ import annotations
 
@@ -36,6 +36,36 @@ def test_ends_by_signals_that_are_not_shown() -> None:
     assert lines("-e trace=none", "kill $$")[-1] == "+++ killed by SIGTERM +++"
     assert lines("-e trace=none -e signal=none", "kill $$") == []
     assert lines("-e trace=none -e signal=!TERM", "kill -INT $$")[-1] == "+++ killed by SIGINT +++"
+
+
+def test_calls_that_end_in_certain_ways() -> None:
+    def shown(status: str) -> list[str]:
+        script = "read line < /; /bin/true; kill -KILL $$"
+        return lines(f"-f -e signal=none -a 1 -e trace=exit_group,kill,read -e status={status}", script)
+
+    assert shown("unfinished") == ["[pid     3] exit_group(0) = ?", "kill(2, SIGKILL) = ?"]
+    (failed,) = shown("failed")
+    assert failed.startswith("read(0, 0x")
+    assert failed.endswith(", 1) = -1 EISDIR (Is a directory)")
+    assert shown("unavailable") == []
+
+
+def test_programs_are_left_alone_once_they_run_another() -> None:
+    script = "/bin/true; kill -0 $$"
+    trace = "-f -b execve -a 1 -e signal=none -e trace"
+    shown = lines(f"{trace}=execve,kill,exit_group", script)
+    assert shown[1].startswith('[pid     3] execve("/bin/true", ["/bin/true"], 0x')
+    assert shown[1].endswith(" vars */ <detached ...>")
+    assert shown[2:] == ["kill(2, 0) = 0", "exit_group(0) = ?"]
+    assert lines(f"{trace}=kill,exit_group", script) == shown[2:]
+    assert lines(f"{trace}=execve,kill,exit_group -P /nothere", script) == []
+    assert lines(f"{trace}=execve,kill,exit_group -e status=detached", script) == [shown[1]]
+
+
+def test_results_of_undecoded_calls() -> None:
+    shown = lines("-f -a 1 -e trace=getpid,rmdir -e raw=getpid,rmdir", "kill -0 $$; rmdir /nothere")
+    assert shown[0] == "getpid() = 0x2"
+    assert next(line for line in shown if "rmdir(0x" in line).endswith(" = -1 ENOENT (No such file or directory)")
 
 
 def test_the_program_itself_is_a_path() -> None:

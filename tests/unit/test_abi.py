@@ -21,7 +21,7 @@ _UNISTD = [
 ]
 _KERNEL_HEADERS = """
 linux/types.h linux/fcntl.h linux/stat.h linux/fs.h linux/falloc.h linux/openat2.h linux/mount.h linux/mman.h
-linux/memfd.h linux/close_range.h linux/sched.h linux/wait.h linux/signal.h asm/siginfo.h linux/time.h
+linux/fiemap.h linux/memfd.h linux/close_range.h linux/sched.h linux/wait.h linux/signal.h asm/siginfo.h linux/time.h
 linux/timex.h linux/resource.h linux/random.h linux/prctl.h asm/prctl.h linux/capability.h linux/securebits.h
 asm/termbits.h linux/termios.h asm/ioctls.h linux/poll.h linux/eventpoll.h linux/signalfd.h linux/timerfd.h
 linux/inotify.h linux/futex.h linux/reboot.h linux/xattr.h linux/shm.h linux/sem.h linux/msg.h linux/ipc.h

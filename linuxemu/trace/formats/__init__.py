@@ -122,7 +122,7 @@ def nothing(call: Call) -> list[str]:
 
 
 def raw(value: int) -> str:
-    """A register as -e raw shows it."""
+    """A register, or a result, as -e raw shows it."""
     return f"{value & 0xFFFF_FFFF_FFFF_FFFF:#x}" if value else "0"
 
 

@@ -109,8 +109,8 @@ def sigset_at(call: Call, addr: int, arg: Arg, size: int) -> str:
 
 
 def timespec(data: bytes) -> str:
-    """A struct timespec."""
-    return f"{{{fields(data, '<qq', 'tv_sec tv_nsec')}}}"
+    """A struct timespec; strace shows nanoseconds as an unsigned number."""
+    return f"{{{fields(data, '<qQ', 'tv_sec tv_nsec')}}}"
 
 
 @shows("timeout")

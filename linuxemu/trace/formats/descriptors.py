@@ -18,9 +18,15 @@ if TYPE_CHECKING:
 _DEVICES = {S_IFCHR: "char", S_IFBLK: "block"}
 
 
-def target(call: Call, fd: int) -> str:
-    """What an open descriptor of the calling task refers to, in angle brackets; nothing for one that is not open."""
-    file = opened(call.t, fd)
+def target(call: Call, fd: int, t: Task | None = None) -> str:
+    """What an open descriptor refers to, in angle brackets; nothing for one that is not open.
+
+    Args:
+        call: the call that it is an argument of.
+        fd: the descriptor.
+        t: whose it is, if not the caller's.
+    """
+    file = opened(t or call.t, fd)
     if file is None or "path" not in call.style.fds:
         return ""
     text = escaped(file_name(file), call.style.hex_strings)

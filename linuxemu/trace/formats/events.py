@@ -16,6 +16,7 @@ from linuxemu.trace.formats.choices import (
     timespec,
     worded,
 )
+from linuxemu.trace.formats.resource import io_priority
 from linuxemu.trace.formats.signals import siginfo
 from linuxemu.trace.formats.strings import bytes_at
 from linuxemu.trace.formats.vectors import vectors
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from syscalls.types import Arg
 
 _IOCB = 64
-_PRIORITIES = ("IOPRIO_CLASS_NONE", "IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE")
 _PREAD, _PWRITE, _FSYNC, _FDSYNC, _POLL, _PREADV, _PWRITEV = 0, 1, 2, 3, 5, 7, 8
 
 
@@ -138,7 +138,7 @@ def _iocb(call: Call, data: bytes, whole: bool) -> str:
         parts.append(f"aio_rw_flags={_rw_flags(call, rw)}")
     parts.append(f"aio_lio_opcode={_opcode(call, opcode)}")
     if priority or how & 2:
-        parts.append(f"aio_reqprio={_priority(priority & 0xFFFF) if how & 2 else priority}")
+        parts.append(f"aio_reqprio={io_priority(call, priority & 0xFFFF) if how & 2 else priority}")
     parts.append(f"aio_fildes={fd(call, _signed(number))}")
     if whole:
         parts += _iocb_data(call, opcode, buffer, count, offset)
@@ -162,12 +162,6 @@ def _rw_flags(call: Call, value: int) -> str:
     from linuxemu.trace.formats.basic import flags
 
     return flags(call, value, table("RWF_"), "RWF_???")
-
-
-def _priority(value: int) -> str:
-    kind = value >> 13
-    name = _PRIORITIES[kind] if kind < len(_PRIORITIES) else f"{kind:#x} /* IOPRIO_CLASS_??? */"
-    return f"IOPRIO_PRIO_VALUE({name}, {value & 0x1FFF})"
 
 
 def _iocb_data(call: Call, opcode: int, buffer: int, count: int, offset: int) -> list[str]:

@@ -40,11 +40,11 @@ def get_flags(call: Call, value: int, arg: Arg) -> str:
     if arg.table == "SHM_get":
         huge = value >> _HUGE_SHIFT & _HUGE_MASK
         value &= ~(_HUGE_MASK << _HUGE_SHIFT)
-        parts = [f"{huge}<<SHM_HUGE_SHIFT"] if huge else []
+        parts = [f"{huge}<<{worded(call, _HUGE_SHIFT, 'SHM_HUGE_SHIFT')}"] if huge else []
     if not value:
         return "|".join([*parts, mode])
     known, _ = flag_names(value, tables.table(arg.table).names)
-    if not known and not parts:
+    if not known and not parts and call.style.constants != "raw":
         return f"{hexadecimal(value)}{mode}"  # strace forgets what should stand between them
     return "|".join([bits(call, value, arg.table), *parts, mode])
 

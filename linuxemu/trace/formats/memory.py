@@ -34,9 +34,10 @@ def huge_size(shift: int, name: str) -> str:
 @shows("mmap_flags")
 def mmap_flags(call: Call, value: int, arg: Arg) -> str:
     """What kind of mapping it is, its flags, and the size of its huge pages."""
-    value &= 0xFFFF_FFFF
+    number = hexadecimal(value & _U64)
     if call.style.constants == "raw":
-        return hexadecimal(value)
+        return number
+    value &= 0xFFFF_FFFF
     kind = value & MAP_TYPE
     parts = [_TYPES.get(kind) or f"{kind:#x} /* MAP_??? */"]
     found, rest = flag_names(value & ~(MAP_TYPE | _HUGE), _FLAGS)
@@ -47,7 +48,7 @@ def mmap_flags(call: Call, value: int, arg: Arg) -> str:
         parts.append(huge_size((value & _HUGE) >> MAP_HUGE_SHIFT, "MAP_HUGE_SHIFT"))
     text = "|".join(parts)
     if call.style.constants == "verbose":
-        return f"{hexadecimal(value)} /* {text} */"
+        return f"{number} /* {text} */"
     return text
 
 
@@ -66,9 +67,11 @@ def mremap_address(call: Call, value: int, arg: Arg) -> str | None:
 @shows("residence")
 def residence(call: Call, addr: int, arg: Arg) -> str:
     """The vector of mincore(2): one number a page, whose lowest bit counts; 4096 of them with -v."""
+    length = call.argument("length")
+    if addr and not length:
+        return "[]"
     if not follows(call, addr, arg):
         return address(call, addr)
-    length = call.argument("length")
     pages = (length >> _PAGE_SHIFT) + bool(length & (1 << _PAGE_SHIFT) - 1)
     return array(call, addr, pages, 1, lambda data: str(data[0] & 1))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
-from linuxemu.trace.formats.basic import address, flags, hexadecimal, named
+from linuxemu.trace.formats.basic import address
 from linuxemu.trace.formats.choices import bits, choice, elements, pointed
 from syscalls.abi.errno import errno_name
 from syscalls.abi.tables import table
@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from syscalls.types import Arg
 
 _MODE_FLAGS = 0xE000
-_HUGE_SHIFT, _HUGE_MASK = 26, 63
 _PRIORITY = 0x7FFF
-_MAP_TYPE = 0xF
 
 
 @shows("memory_policy")
@@ -96,18 +94,3 @@ def swap_flags(call: Call, value: int, arg: Arg) -> str:
     """Flags with a priority."""
     how, priority = value & ~_PRIORITY, value & _PRIORITY
     return f"{bits(call, how, arg.table)}|{priority}" if how else str(priority)
-
-
-@shows("remap_flags")
-def remap_flags(call: Call, value: int, arg: Arg) -> str:
-    """Flags of mmap(2), the kind of mapping first."""
-    if call.style.constants == "raw":
-        return hexadecimal(value & 0xFFFF_FFFF)
-    kind, huge = value & _MAP_TYPE, value >> _HUGE_SHIFT & _HUGE_MASK
-    rest = value & 0xFFFF_FFFF & ~(_MAP_TYPE | _HUGE_MASK << _HUGE_SHIFT)
-    parts = [named(call, kind, table("MAP_kinds").names, "MAP_???")]
-    if rest:
-        parts.append(flags(call, rest, table("MAP_flags").names, ""))
-    if huge:
-        parts.append(f"{huge}<<MAP_HUGE_SHIFT")
-    return "|".join(parts)

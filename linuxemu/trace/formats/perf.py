@@ -98,12 +98,16 @@ def _config(call: Call, kind: int, config: int) -> str:
     return hexadecimal(config)
 
 
+def _unused(first: int, last: int, value: int) -> str:
+    return f" /* bytes {first}..{last}: {value:#x} */" if value else ""
+
+
 def _rest(call: Call, data: bytes, known: int) -> list[str]:
     """What -v adds, as far as the structure goes."""
     kind, sample, how = (struct.unpack_from("<Q", data, at)[0] for at in (0, 24, 40))
     kind &= 0xFFFF_FFFF
-    wakeup, bp_type, config1, config2, branches, user, stack, clock, intr, aux, depth, aux_size, sig = (
-        struct.unpack_from("<IIQQQQIiQIH2xI4xQ", data, 48)
+    wakeup, bp_type, config1, config2, branches, user, stack, clock, intr, aux, depth, gap, aux_size, end, sig = (
+        struct.unpack_from("<IIQQQQIiQIHHIIQ", data, 48)
     )
     breakpoint = kind == _BREAKPOINT
     found = [
@@ -117,8 +121,8 @@ def _rest(call: Call, data: bytes, known: int) -> list[str]:
         (92, f"clockid={clock}" if how & _CLOCK_ID else ""),
         (96, f"sample_regs_intr={hexadecimal(intr)}"),
         (104, f"aux_watermark={aux}"),
-        (108, f"sample_max_stack={depth}"),
-        (112, f"aux_sample_size={aux_size}"),
+        (108, f"sample_max_stack={depth}{_unused(110, 111, gap)}"),
+        (112, f"aux_sample_size={aux_size}{_unused(116, 119, end)}"),
         (120, f"sig_data={hexadecimal(sig)}"),
     ]
     return [text for offset, text in found if text and offset < known]

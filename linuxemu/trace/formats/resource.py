@@ -154,6 +154,11 @@ def _io_priority(call: Call, value: int) -> str:
 @shows("ioprio")
 def ioprio(call: Call, value: int, arg: Arg) -> str:
     """An I/O priority: class and level."""
+    return io_priority(call, value)
+
+
+def io_priority(call: Call, value: int) -> str:
+    """Class and level as -X says."""
     style = call.style.constants
     if style == "abbrev":
         return _io_priority(call, value)

@@ -142,7 +142,8 @@ def _kernel_fields(signo: int, code: int, raw: bytes, style: Style, t: Task | No
 
 def _source(raw: bytes, style: Style, t: Task | None) -> list[str]:
     pid, uid = unpack_from("<iI", raw, 16)
-    return [f"si_pid={pid_text(t, pid, style) if t is not None else pid}", f"si_uid={-1 if uid == 0xFFFF_FFFF else uid}"]
+    shown = pid_text(t, pid, style) if t is not None else pid
+    return [f"si_pid={shown}", f"si_uid={-1 if uid == 0xFFFF_FFFF else uid}"]
 
 
 def _sigval(raw: bytes, always: bool = True) -> list[str]:

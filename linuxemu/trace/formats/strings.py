@@ -88,6 +88,7 @@ def buffer(call: Call, addr: int, arg: Arg) -> str:
 @shows("xattr_value")
 def xattr_value(call: Call, addr: int, arg: Arg) -> str:
     """A buffer that may be a string: a NUL at the end of what is shown is left out, and so is what follows it.
+    Not so in hexadecimal, in which such a string is shown under -x and -xx.
 
     One that is longer than any value may be is not shown.
     """
@@ -95,10 +96,16 @@ def xattr_value(call: Call, addr: int, arg: Arg) -> str:
         return address(call, addr)
     shown = buffer(call, addr, arg)
     count = min(call.argument(arg.length), call.style.string_limit)
-    if not shown.startswith('"') or count <= 0:
+    if not shown.startswith('"') or count <= 0 or call.style.hex_strings:
         return shown
     data = call.read(addr, count) or b""
-    return quote(data[:-1], call.style.hex_strings) if data.endswith(b"\0") else shown
+    return quote(data[:-1]) if data.endswith(b"\0") else shown
+
+
+@shows("xattr_list")
+def xattr_list(call: Call, addr: int, arg: Arg) -> str:
+    """Names of attributes, each with its NUL; not shown if only their length was asked for."""
+    return buffer(call, addr, arg) if call.argument("size") else address(call, addr)
 
 
 def bytes_at(call: Call, addr: int, count: int) -> str:

@@ -179,7 +179,9 @@ def memfd_flags(call: Call, value: int, arg: Arg) -> str:
     """Flags of memfd_create(2), among them the size of huge pages."""
     huge, bits = value >> _MEMFD_HUGE_SHIFT, value & (1 << _MEMFD_HUGE_SHIFT) - 1
     if not huge or call.style.constants == "raw":
-        return flags(call, value, _MEMFD_FLAGS, "MFD_???")
+        text = flags(call, value, _MEMFD_FLAGS, "MFD_???")
+        unknown = call.style.constants == "verbose" and text.endswith("??? */")
+        return f"{hexadecimal(value)} /* {text} */" if unknown else text
     found, rest = flag_names(bits, _MEMFD_FLAGS)
     if rest:
         found.append(hexadecimal(rest))

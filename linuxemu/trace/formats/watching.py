@@ -6,8 +6,9 @@ import struct
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import FORMATS, shows
-from linuxemu.trace.formats.basic import address, fd, hexadecimal
+from linuxemu.trace.formats.basic import address, hexadecimal
 from linuxemu.trace.formats.choices import bits, choice, elements, fields, hex_list, pointed, sigset_at
+from linuxemu.trace.formats.descriptors import target
 from linuxemu.trace.formats.events import siginfo_pointer, siginfo_text
 from linuxemu.trace.formats.filters import program
 from syscalls.abi.tables import table
@@ -174,7 +175,10 @@ def kcmp_index(call: Call, value: int, arg: Arg) -> str | None:
     """A file descriptor of the first process."""
     kind = call.argument("type")
     if kind in (_KCMP_FILE, _KCMP_EPOLL):
-        return fd(call, _int(value))
+        who = call.argument("pid1" if arg.format == "kcmp_index" else "pid2")
+        number, t = _int(value), call.t.server.tasks.get(who)
+        named = call.style.fds and t is not None and t.exit_status is None
+        return f"{number}{target(call, number, t)}" if named else str(number)
     return None if kind in table("KCMP_").names else hexadecimal(value)
 
 

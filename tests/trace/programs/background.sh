@@ -5,8 +5,8 @@ echo "all: $?"
 (sleep 0.2; exit 3) &
 wait $!
 echo "one: $?"
-(exit 0) &
-sleep 0.3
+(sleep 0.1) &
+sleep 0.4
 wait $!
 echo "gone: $?"
 wait 999999

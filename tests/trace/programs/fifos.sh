@@ -1,8 +1,6 @@
 # A FIFO between two programs.
 mkfifo fifo
-cat fifo > out &
-sleep 0.3
-echo through > fifo
-sleep 0.3
+(sleep 0.3; echo through > fifo; sleep 0.3) &
+cat fifo > out
 wait
 cat out

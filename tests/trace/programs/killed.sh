@@ -9,10 +9,10 @@ echo "SEGV: $?"
 sh -c 'kill -PIPE $$'
 echo "PIPE: $?"
 sleep 100 &
-sleep 0.3
-kill $!
-sleep 0.3
-wait $!
+job=$!
+(sleep 0.2; kill $job) &
+sleep 0.5
+wait $job
 echo "killed job: $?"
 sh -c 'ulimit -c 0; kill -QUIT $$'
 echo "QUIT: $?"

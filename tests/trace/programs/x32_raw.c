@@ -1,0 +1,2 @@
+/* strace: -X raw -xx */
+#include "x32.h"

@@ -1,0 +1,1 @@
+#include "x32.h"

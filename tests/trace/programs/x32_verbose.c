@@ -1,0 +1,2 @@
+/* strace: -X verbose -x */
+#include "x32.h"

@@ -189,13 +189,13 @@ async def getrusage(t: Task, who: RusageWho, usage: Out[Rusage]) -> None:
 
 
 def _members(t: Task, kind: int, who: int) -> list[Task]:
-    """The tasks that getpriority or ioprio_get names by process, group or user; ESRCH for none."""
+    """The tasks that getpriority or ioprio_get names by process, group (youngest first) or user; ESRCH for none."""
     if kind == PRIO_PROCESS:
         return [_task(t, who)]
     if kind == PRIO_USER:
         return _of_user(t, who & 0xFFFF_FFFF or t.creds.uid)
     pgid = who or t.process.pgrp.pgid
-    members = [process for process in t.process.table if process.pgrp.pgid == pgid]
+    members = [process for process in t.process.table if process.pgrp.pgid == pgid][::-1]
     if not members:
         raise SysError(ESRCH)
     return [task for process in members for task in _tasks_of(process)]

@@ -156,7 +156,10 @@ async def _means_fd(t: Task, dirfd: int, address: int, flags: int) -> bool:
     """Whether the descriptor itself is meant: then no other flag is looked at."""
     if not flags & AT_EMPTY_PATH or dirfd < 0:
         return False
-    return not address or await t.mem.read_some(address, 1) == b"\0"
+    try:
+        return not address or await t.mem.read_some(address, 1) == b"\0"
+    except SysError:
+        return False
 
 
 async def _stat_fd(t: Task, dirfd: int) -> tuple[Attr, FileSystem, Path | None]:

@@ -243,7 +243,7 @@ class DirectoryFile(File):
 
     async def pread(self, t: Task, count: int, offset: int) -> bytes:
         """Directories are read with getdents only."""
-        raise SysError(EISDIR)
+        raise SysError(EINVAL if offset + count >= 1 << 63 else EISDIR)
 
     async def lseek(self, t: Task, offset: int, whence: int) -> int:
         """Go to a position that getdents handed out, or back to 0."""

@@ -21,10 +21,11 @@ from tools.differ.script import (
     Space,
     Text,
     Word,
+    parse,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from syscalls.types import Arg
     from tools.differ.script import Expression, Script, Statement
@@ -48,6 +49,7 @@ class _Maker:
 
     def __init__(self, random: Random, subject: str) -> None:
         self._random = random
+        self._subject = subject
         self._about = words.SUBJECTS[subject]
         self._calls = words.calls(subject)
         self._fds: list[Expression] = []
@@ -71,7 +73,24 @@ class _Maker:
 
     def script(self) -> Script:
         """All of it."""
-        return tuple(self._block(self._random.randint(3, _LONGEST), 0))
+        return (*self._stage(), *self._block(self._random.randint(3, _LONGEST), 0))
+
+    def _stage(self) -> Iterator[Statement]:
+        """How it begins."""
+        known: set[str] = set()
+        for statement in parse("\n".join(words.STAGE.get(self._subject, ()))):
+            uses = {arg.name for arg in getattr(statement, "args", ()) if isinstance(arg, Ref | Load)}
+            if not uses <= known or self.chance(20):
+                continue
+            yield statement
+            if isinstance(statement, Buffer):
+                known.add(statement.result)
+            elif isinstance(statement, Call) and statement.result:
+                known.add(statement.result)
+                self._fds.append(Ref(statement.result))
+            elif isinstance(statement, Call) and statement.name == "pipe2":
+                name = min(uses)
+                self._fds += [Load(name, 0), Load(name, 1)]
 
     def _block(self, size: int, depth: int) -> list[Statement]:
         made: list[Statement] = []
@@ -198,7 +217,7 @@ class _Maker:
         return self._as_fd(arg) if self.chance(20) else Word(("AT_FDCWD",))
 
     def _as_path(self, _: Arg) -> Expression:
-        return Text(self.pick(words.PATHS).encode())
+        return Text(self.pick(words.PATHS if self.chance(25) else words.USUAL_PATHS).encode())
 
     def _as_str(self, _: Arg) -> Expression:
         return Text(self.pick(words.NAMES))
@@ -322,6 +341,14 @@ class _Maker:
             return Group((Number(self.pick((0, 1, 3, 100, -1))),), array=True)
         made = getattr(self, f"_struct_{arg.table}", None)
         return made() if made is not None else Space(64)
+
+    def _as_offset_at(self, _: Arg) -> Expression:
+        return Number(0) if self.chance(70) else Group((Number(self.pick((0, 3, 100))),), array=True)
+
+    _as_offset_changed = _as_offset_at
+
+    def _struct_CapUserHeader(self) -> Group:
+        return Group((Number(self.pick((0x20080522, 0x20080522, 0x19980330, 5))), Number(0)))
 
     def _as_dirents64(self, _: Arg) -> Expression:
         self._length = self.pick((1000, 1000, 1000, 10))

@@ -75,6 +75,26 @@ SUBJECTS = {
     ),
 }  # fmt: skip
 
+_FILES = (
+    'f1 = open("a", O_RDWR|O_CREAT, 0644)',
+    'write(f1, "0123456789", 10)',
+    'mkdir("d", 0755)',
+    'symlink("a", "l")',
+    'f2 = open("d", O_RDONLY|O_DIRECTORY)',
+    'f3 = open("d/b", O_RDWR|O_CREAT|O_APPEND, 0600)',
+    'f4 = open("a", O_RDONLY)',
+)
+_PIPES = ("q1 = buffer(8)", "pipe2(q1, O_NONBLOCK)", 'write(q1[1], "0123456789", 10)', "q2 = buffer(8)",
+          "pipe2(q2, O_NONBLOCK)")  # fmt: skip
+STAGE = {
+    "files": _FILES,
+    "directories": (*_FILES, 'mkdir("d/e", 0777)', 'link("a", "c")', 'symlink("d", "m")', "setresuid(0, 1000, 0)"),
+    "descriptors": (*_FILES[:2], *_PIPES),
+    "memory": _FILES[:2],
+    "polling": _PIPES,
+}
+"""How scripts may begin: statements of which some are left out, and those that use what these make."""
+
 LEFT_OUT = frozenset(
     (
         *("sync", "syncfs"),  # of the whole host, and slow
@@ -87,6 +107,7 @@ LEFT_OUT = frozenset(
 )
 """Calls that are not generated: they would block, or tell about the machine."""
 
+USUAL_PATHS = ("a", "a", "d", "d", "d/b", "l", "b", "m", "d/e", "d/a", "m/b", "c", ".")
 PATHS = (
     *("a", "b", "c", "d", "e", "a", "b", "d", "d/a", "d/b", "d/e", "d/e/a", "l", "m", "l/a", "a/b", "d/.", "d/.."),
     *("a/", "d/", "l/", "", "/", ".", "..", "/a", "/d/../b", "d//a", "n" * 255, "n" * 256, "a/.", "l/."),

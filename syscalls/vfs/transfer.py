@@ -138,6 +138,8 @@ async def write_user(t: Task, file: File, address: int, count: int, offset: int 
     """
     count = min(count, MAX_RW)
     file.check_write(t, count)
+    if offset is not None and offset + count >= 1 << 63:
+        raise SysError(EINVAL)
     done = 0
     try:
         while True:

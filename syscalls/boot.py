@@ -127,6 +127,7 @@ async def mount_system(t: Task, create: bool) -> None:
     server = t.server
     namespace = server.namespace
     now_ns = await server.clock_ns(CLOCK_REALTIME)
+    server.devices.anonfs.time_ns = now_ns
     for where in (b"/proc", b"/sys", b"/dev"):
         place = await _mount_point(t, where, S_IFDIR, create)
         if place is None:

@@ -74,6 +74,7 @@ async def epoll_ctl(
 
 async def _wait(t: Task, epfd: int, events: int, maxevents: int, deadline_ns: int | None) -> int:
     """The common part of the waiting calls."""
+    t.files.get(epfd)
     if not 0 < maxevents <= _MAX_EVENTS:
         raise SysError(EINVAL)
     if events + maxevents * EpollEvent.SIZE > USER_END:

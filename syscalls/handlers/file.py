@@ -224,6 +224,7 @@ async def write(t: Task, fd: Fd, buf: In[bytes], count: Size) -> int:
         transfer.check_buffer(buf, count)
     if count > _DIRECT or files.refs > 1:
         return await transfer.pinned(file, transfer.write_user(t, file, buf, count, None))
+    file.check_write(t, count)
     data = await t.mem.read_some(buf, count)
     return await file.write(t, data if len(data) == count else transfer.usable(file, data))
 
@@ -330,8 +331,9 @@ async def preadv2(
     """Read into several buffers, with flags for this call (man 2 preadv2)."""
     file = t.files.get(fd) if pos_l == -1 else _positioned(t, fd, pos_l, ANY)
     vector = await _vector(t, file, READ, iov, iovcnt)
-    if vector:
-        _check_rwf(t, flags & ~RWF_APPEND, "preadv2")
+    _check_rwf(t, vector, flags & ~RWF_APPEND, "preadv2")
+    if file.inode.kind == S_IFDIR and flags & ~RWF_HIPRI:
+        raise SysError(EOPNOTSUPP)
     offset = None if pos_l == -1 else pos_l
     return await transfer.pinned(file, transfer.readv_user(t, file, vector, offset))
 
@@ -354,8 +356,7 @@ async def pwritev2(
     """Write several buffers as one, with flags for this call (man 2 pwritev2)."""
     file = t.files.get(fd) if pos_l == -1 else _positioned(t, fd, pos_l, ANY)
     vector = await _vector(t, file, WRITE, iov, iovcnt)
-    if vector:
-        _check_rwf(t, flags, "pwritev2")
+    _check_rwf(t, vector, flags, "pwritev2")
     append = getattr(file, "append", None) if flags & RWF_APPEND else None
     if append is not None:
         written: int = await append(t, await transfer.gather(t, vector), move=pos_l == -1)
@@ -367,7 +368,9 @@ async def pwritev2(
     return written
 
 
-def _check_rwf(t: Task, flags: int, call: str) -> None:
+def _check_rwf(t: Task, vector: transfer.Vector, flags: int, call: str) -> None:
+    if not any(length for _, length in vector):
+        return
     if flags & RWF_NOWAIT:
         t.server.unsupported(f"{call}: RWF_NOWAIT", t)
     if flags & ~_RWF or flags & RWF_NOWAIT:

@@ -72,6 +72,7 @@ from syscalls.abi.flags import (
     PROT_EXEC,
     PROT_GROWSDOWN,
     PROT_GROWSUP,
+    PROT_READ,
     PROT_WRITE,
     RLIMIT_MEMLOCK,
     SIGKILL,
@@ -115,6 +116,7 @@ _IGNORED_ADVICE = {
 _MISSING = {MADV_DONTFORK: "MADV_DONTFORK", MADV_WIPEONFORK: "MADV_WIPEONFORK", MADV_REMOVE: "MADV_REMOVE"}
 _NOT_LOCKED = (MADV_DONTNEED, MADV_FREE, MADV_COLD, MADV_PAGEOUT)
 _DROPS = (MADV_DONTNEED, MADV_DONTNEED_LOCKED, MADV_FREE)
+_POPULATES = {MADV_POPULATE_READ: PROT_READ, MADV_POPULATE_WRITE: PROT_WRITE}
 _LEGACY_FLAGS = 0x7C07_F9F3
 """What MAP_SHARED_VALIDATE accepts beside itself; other bits need a file system that knows them."""
 _ZERO_DEVICE = 0x105
@@ -161,7 +163,7 @@ async def mmap(
     kept = (flags & _KEPT_FLAGS & ~(MAP_SHARED | MAP_PRIVATE)) | (MAP_SHARED if shared else MAP_PRIVATE)
     if file is None or (file.inode.attr.rdev == _ZERO_DEVICE and not isinstance(file, RegularFile)):
         await _check_overcommit(t, length, prot, flags)
-        pages = PageCache(t.server.port.frames, None) if shared else None
+        pages = PageCache(t.server.port.frames, None, extent=length) if shared else None
         vma = await mm.map(start, length, prot & PROT_BITS, kept, None, 0, pages)
     else:
         regular = _mappable(file, prot, shared, flags)
@@ -200,7 +202,7 @@ def _place(t: Task, addr: int, length: int, flags: int) -> int:
         return addr
     hint = addr & -PAGE
     fits = MMAP_MIN <= hint and hint + length <= USER_END
-    if fits and not any(True for _ in t.mm.overlapping(hint, hint + length)):
+    if fits and t.mm.available(hint, hint + length):
         return hint
     return t.mm.find_gap(length, MMAP_TOP)
 
@@ -256,9 +258,9 @@ async def _populate(t: Task, vma: Vma, start: int, end: int) -> None:
             return
 
 
-async def _populate_as_asked(t: Task, vma: Vma, start: int, end: int, write: bool) -> None:
+async def _populate_as_asked(t: Task, vma: Vma, start: int, end: int, write: bool, needed: int) -> None:
     """MADV_POPULATE_READ and MADV_POPULATE_WRITE: unlike MAP_POPULATE they tell what goes wrong."""
-    if not vma.prot & (PROT_WRITE if write else PROT_BITS):
+    if not vma.prot & needed:
         raise SysError(EINVAL)
     ready = PTE_PRESENT | (PTE_WRITABLE if write else 0)
     for address in range(start, end, PAGE):
@@ -324,15 +326,14 @@ async def mremap(
     t: Task, old_address: Address, old_size: Size, new_size: Size, flags: MremapFlags, new_address: MremapAddress
 ) -> Hex:
     """Grow, shrink or move a mapping (man 2 mremap)."""
-    old_size, new_size = _check_mremap(t, old_address, old_size, new_size, flags)
+    old_size, new_size = _check_mremap(old_address, old_size, new_size, flags, new_address)
     mm = t.mm
-    if flags & MREMAP_FIXED:
-        overlap = new_address < old_address + old_size and old_address < new_address + new_size
-        if new_address & (PAGE - 1) or new_address + new_size > USER_END or overlap:
-            raise SysError(EINVAL)
     vma = mm.find(old_address)
     if vma is None:
         raise SysError(EFAULT)
+    if flags & MREMAP_DONTUNMAP:
+        t.server.unsupported("mremap: MREMAP_DONTUNMAP", t)
+        raise SysError(EINVAL)
     target = new_address if flags & MREMAP_FIXED else None
     if not old_size:
         if not vma.shared:
@@ -340,10 +341,12 @@ async def mremap(
         if not flags & MREMAP_MAYMOVE:
             raise SysError(ENOMEM)
         return await _duplicate(t, vma, old_address, new_size, target)
+    if old_size >= new_size:
+        await mm.unmap(old_address + new_size, old_address + old_size)
+        if target is None:
+            return old_address
+        old_size = new_size
     end = old_address + old_size
-    if old_size >= new_size and target is None:
-        await mm.unmap(old_address + new_size, end)
-        return old_address
     if end > vma.end:
         raise SysError(EFAULT)
     if new_size > old_size and vma.flags & MAP_LOCKED:
@@ -360,8 +363,10 @@ async def mremap(
     return await _move(t, vma, old_address, old_size, target, new_size)
 
 
-def _check_mremap(t: Task, old_address: int, old_size: int, new_size: int, flags: int) -> tuple[int, int]:
-    """Flags and alignment; returns both sizes in whole pages."""
+def _check_mremap(
+    old_address: int, old_size: int, new_size: int, flags: int, new_address: int
+) -> tuple[int, int]:
+    """Flags, alignment and the new place; returns both sizes in whole pages."""
     if (
         flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)
         or old_address & (PAGE - 1)
@@ -370,12 +375,15 @@ def _check_mremap(t: Task, old_address: int, old_size: int, new_size: int, flags
         raise SysError(EINVAL)
     if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) and not flags & MREMAP_MAYMOVE:
         raise SysError(EINVAL)
-    if flags & MREMAP_DONTUNMAP:
-        t.server.unsupported("mremap: MREMAP_DONTUNMAP", t)
-        raise SysError(EINVAL)
     old_size, new_size = page_up(old_size), page_up(new_size)
     if old_size > USER_END or new_size > USER_END:
         raise SysError(EINVAL)
+    if flags & MREMAP_DONTUNMAP and old_size != new_size:
+        raise SysError(EINVAL)
+    if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP):
+        overlap = new_address < old_address + old_size and old_address < new_address + new_size
+        if new_address & (PAGE - 1) or new_address + new_size > USER_END or overlap:
+            raise SysError(EINVAL)
     return old_size, new_size
 
 
@@ -410,7 +418,7 @@ async def _move(t: Task, vma: Vma, old: int, old_size: int, target: int, new_siz
 async def madvise(t: Task, addr: Address, length: Size, advice: Advice) -> int:
     """Say how memory will be used (man 2 madvise)."""
     known = advice in _IGNORED_ADVICE or advice in (
-        MADV_WILLNEED, MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_DOFORK, *_DROPS, *_MISSING
+        MADV_WILLNEED, MADV_DOFORK, *_POPULATES, *_DROPS, *_MISSING
     )  # fmt: skip
     if not known or addr & (PAGE - 1) or addr + page_up(length) > _MASK:
         raise SysError(EINVAL)
@@ -421,9 +429,12 @@ async def madvise(t: Task, addr: Address, length: Size, advice: Advice) -> int:
     if advice in _MISSING:
         t.server.unsupported(f"madvise: {_MISSING[advice]}", t)
         raise SysError(EINVAL)
-    covered = mm.covered(addr, end)
+    covered, at = mm.covered(addr, end), addr
     for vma in list(mm.overlapping(addr, end)):
         low, high = max(vma.start, addr), min(vma.end, end)
+        if advice in _POPULATES and low > at:
+            break
+        at = high
         if advice == MADV_FREE and (vma.file is not None or vma.shared):
             raise SysError(EINVAL)
         if advice in _NOT_LOCKED and vma.flags & MAP_LOCKED:
@@ -432,8 +443,8 @@ async def madvise(t: Task, addr: Address, length: Size, advice: Advice) -> int:
             if vma.shared and vma.pages is not None:
                 await vma.pages.write_back_area(mm.space, vma, low, high)
             mm.space.unmap(low, high)
-        elif advice in (MADV_POPULATE_READ, MADV_POPULATE_WRITE):
-            await _populate_as_asked(t, vma, low, high, advice == MADV_POPULATE_WRITE)
+        elif advice in _POPULATES:
+            await _populate_as_asked(t, vma, low, high, advice == MADV_POPULATE_WRITE, _POPULATES[advice])
     if not covered:
         raise SysError(ENOMEM)
     return 0
@@ -527,9 +538,7 @@ async def _lock(t: Task, addr: int, length: int, populate: bool) -> int:
     start = addr & -PAGE
     _check_lock(t, size - (mm.locked() - mm.locked(start, start + size)), ENOMEM)
     start, end = _lock_range(addr, length)
-    mm.lock(start, end, True)
-    if not mm.covered(start, end):
-        raise SysError(ENOMEM)
+    mm.lock_to_hole(start, end, True)
     if populate:
         for vma in list(t.mm.overlapping(start, end)):
             await _populate_locked(t, vma, max(vma.start, start), min(vma.end, end))
@@ -539,7 +548,8 @@ async def _lock(t: Task, addr: int, length: int, populate: bool) -> int:
 async def _populate_locked(t: Task, vma: Vma, start: int, end: int) -> None:
     """ENOMEM for pages that cannot be there, EAGAIN for want of memory."""
     try:
-        await _populate_as_asked(t, vma, start, end, bool(vma.prot & PROT_WRITE) and not vma.shared)
+        write = bool(vma.prot & PROT_WRITE) and not vma.shared
+        await _populate_as_asked(t, vma, start, end, write, PROT_BITS)
     except SysError as error:
         raise SysError(EAGAIN if error.errno == ENOMEM else ENOMEM) from None
 
@@ -562,9 +572,7 @@ async def mlock2(t: Task, addr: Address, length: Size, flags: MlockFlags) -> int
 async def munlock(t: Task, addr: Address, length: Size) -> int:
     """Undo mlock (man 2 munlock)."""
     start, end = _lock_range(addr, length)
-    t.mm.lock(start, end, False)
-    if not t.mm.covered(start, end):
-        raise SysError(ENOMEM)
+    t.mm.lock_to_hole(start, end, False)
     return 0
 
 

@@ -31,6 +31,7 @@ from syscalls.abi.flags import (
     RUSAGE_THREAD,
     SCHED_BATCH,
     SCHED_DEADLINE,
+    SCHED_EXT,
     SCHED_FIFO,
     SCHED_FLAG_KEEP_PARAMS,
     SCHED_FLAG_KEEP_POLICY,
@@ -188,13 +189,13 @@ async def getrusage(t: Task, who: RusageWho, usage: Out[Rusage]) -> None:
 
 
 def _members(t: Task, kind: int, who: int) -> list[Task]:
-    """The tasks that getpriority or ioprio_get names by process, group or user; ESRCH for none."""
+    """The tasks that getpriority or ioprio_get names by process, group (youngest first) or user; ESRCH for none."""
     if kind == PRIO_PROCESS:
         return [_task(t, who)]
     if kind == PRIO_USER:
         return _of_user(t, who & 0xFFFF_FFFF or t.creds.uid)
     pgid = who or t.process.pgrp.pgid
-    members = [process for process in t.process.table if process.pgrp.pgid == pgid]
+    members = [process for process in t.process.table if process.pgrp.pgid == pgid][::-1]
     if not members:
         raise SysError(ESRCH)
     return [task for process in members for task in _tasks_of(process)]
@@ -414,16 +415,15 @@ async def sched_getattr(
     if not attr or pid < 0 or flags or not _SCHED_ATTR_V0 <= size <= _PAGE:
         raise SysError(EINVAL)
     task = _task(t, pid)
-    size = min(size, SchedAttr.SIZE)
     found = SchedAttr(
-        size,
+        min(size, SchedAttr.SIZE),
         task.sched_policy,
         SCHED_FLAG_RESET_ON_FORK if task.sched_reset_on_fork else 0,
         0 if task.sched_policy in _REALTIME else task.nice,
         task.sched_priority,
         sched_util_max=1024,
     )
-    await t.mem.write(attr, found.pack()[:size])
+    await t.mem.write(attr, found.pack()[:size].ljust(size, b"\0"))
 
 
 @syscall("sched_get_priority_max", errors="EINVAL")
@@ -439,7 +439,7 @@ async def sched_get_priority_min(t: Task, policy: Policy) -> int:
 
 
 def _is_realtime(policy: int) -> bool:
-    if policy not in _POLICIES and policy != SCHED_DEADLINE:
+    if policy not in (*_POLICIES, SCHED_DEADLINE, SCHED_EXT):
         raise SysError(EINVAL)
     return policy in _REALTIME
 

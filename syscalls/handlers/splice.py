@@ -158,6 +158,8 @@ def _check_splice(
         raise SysError(EINVAL)
     if (start_in is not None and start_in < 0) or (start_out is not None and start_out < 0):
         raise SysError(EINVAL)
+    if pipe_out is None and not out.can_splice:
+        raise SysError(EINVAL)
 
 
 def _pipe_end(file: File) -> PipeEnd | None:

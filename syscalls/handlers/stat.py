@@ -18,7 +18,9 @@ from syscalls.abi.flags import (
     STATX__RESERVED,
     STATX_ATTR_MOUNT_ROOT,
     STATX_BASIC_STATS,
+    STATX_CTIME,
     STATX_MNT_ID,
+    STATX_MTIME,
     UTIME_NOW,
     UTIME_OMIT,
 )
@@ -104,9 +106,9 @@ async def _stat(t: Task, dirfd: int, path: bytes, address: int, follow: bool) ->
     await t.mem.write(address, stat_of(inode.attr, inode.fs))
 
 
-async def _path(t: Task, address: int) -> bytes:
+async def _path(t: Task, address: int, flags: int = 0) -> bytes:
     path = await t.mem.path(address)
-    if not path:
+    if not path and not flags & AT_EMPTY_PATH:
         raise SysError(ENOENT)
     return path
 
@@ -135,7 +137,7 @@ async def newfstatat(
     t: Task, dirfd: DirFd, pathname: UserPath, statbuf: Out[Stat], flags: AtFlags
 ) -> None:
     """What a path relative to a directory names (man 2 stat)."""
-    if flags & ~_STAT_FLAGS:
+    if flags & ~_STAT_FLAGS and not await _means_fd(t, dirfd, pathname, flags):
         raise SysError(EINVAL)
     path = await _path_or_empty(t, pathname, flags)
     if path:
@@ -146,10 +148,18 @@ async def newfstatat(
 
 
 async def _path_or_empty(t: Task, address: int, flags: int) -> bytes:
-    """The path argument; empty, or a null pointer, with AT_EMPTY_PATH."""
-    if flags & AT_EMPTY_PATH:
-        return await t.mem.path(address) if address else b""
-    return await _path(t, address)
+    """The path argument of the calls that tell; empty, or a null pointer, with AT_EMPTY_PATH."""
+    return await _path(t, address, flags) if address or not flags & AT_EMPTY_PATH else b""
+
+
+async def _means_fd(t: Task, dirfd: int, address: int, flags: int) -> bool:
+    """Whether the descriptor itself is meant: then no other flag is looked at."""
+    if not flags & AT_EMPTY_PATH or dirfd < 0:
+        return False
+    try:
+        return not address or await t.mem.read_some(address, 1) == b"\0"
+    except SysError:
+        return False
 
 
 async def _stat_fd(t: Task, dirfd: int) -> tuple[Attr, FileSystem, Path | None]:
@@ -168,7 +178,7 @@ async def statx(
     """What a path names, in an extensible form (man 2 statx)."""
     if mask & STATX__RESERVED or flags & AT_STATX_SYNC_TYPE == AT_STATX_SYNC_TYPE:
         raise SysError(EINVAL)
-    if flags & ~_STAT_FLAGS:
+    if flags & ~_STAT_FLAGS and not await _means_fd(t, dirfd, pathname, flags):
         raise SysError(EINVAL)
     path = await _path_or_empty(t, pathname, flags)
     if path:
@@ -179,13 +189,16 @@ async def statx(
         attr, fs = place.inode.attr, place.inode.fs
     else:
         attr, fs, place = await _stat_fd(t, dirfd)
-    await t.mem.write(statxbuf, _statx_of(attr, fs, place).pack())
+    await t.mem.write(statxbuf, _statx_of(attr, fs, place, mask).pack())
 
 
-def _statx_of(attr: Attr, fs: FileSystem, place: Path | None) -> Statx:
+def _statx_of(attr: Attr, fs: FileSystem, place: Path | None, mask: int) -> Statx:
+    left_out = STATX_MTIME | STATX_CTIME
+    if mask & left_out or not fs.multigrain:
+        left_out = 0
     top = place is not None and place.dentry is place.mount.root and place.dentry.name == b"/"
     return Statx(
-        stx_mask=STATX_BASIC_STATS | (STATX_MNT_ID if place is not None else 0),
+        stx_mask=STATX_BASIC_STATS & ~left_out | STATX_MNT_ID,
         stx_blksize=attr.blksize,
         stx_attributes=STATX_ATTR_MOUNT_ROOT if top else 0,
         stx_nlink=attr.nlink,
@@ -198,8 +211,8 @@ def _statx_of(attr: Attr, fs: FileSystem, place: Path | None) -> Statx:
         stx_attributes_mask=STATX_ATTR_MOUNT_ROOT,
         stx_atime=StatxTimestamp(*divmod(attr.atime_ns, _NS)),
         stx_btime=StatxTimestamp(0, 0),
-        stx_ctime=StatxTimestamp(*divmod(attr.ctime_ns, _NS)),
-        stx_mtime=StatxTimestamp(*divmod(attr.mtime_ns, _NS)),
+        stx_ctime=StatxTimestamp(*divmod(0 if left_out else attr.ctime_ns, _NS)),
+        stx_mtime=StatxTimestamp(*divmod(0 if left_out else attr.mtime_ns, _NS)),
         stx_rdev_major=dev_major(attr.rdev),
         stx_rdev_minor=dev_minor(attr.rdev),
         stx_dev_major=dev_major(fs.dev),
@@ -215,7 +228,7 @@ async def _access(t: Task, dirfd: int, address: int, mode: int, flags: int) -> N
     if mode & ~7 or flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH):
         raise SysError(EINVAL)
     creds = t.creds if flags & AT_EACCESS else t.creds.for_access()
-    path = await _path_or_empty(t, address, flags)
+    path = await _path(t, address, flags)
     if path:
         await attributes.access_path(t, dirfd, path, creds, mode, not flags & AT_SYMLINK_NOFOLLOW)
     else:
@@ -247,7 +260,7 @@ async def _place(t: Task, dirfd: int, address: int, flags: int) -> Path:
     """The target of a *at call that changes attributes."""
     if flags & ~_CHANGE_FLAGS:
         raise SysError(EINVAL)
-    path = await _path_or_empty(t, address, flags)
+    path = await _path(t, address, flags)
     return await lookup(t, dirfd, path, not flags & AT_SYMLINK_NOFOLLOW, bool(flags & AT_EMPTY_PATH))
 
 

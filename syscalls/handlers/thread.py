@@ -8,6 +8,7 @@ from linuxemu.arch.x86_64 import USER_END
 from syscalls.abi.errno import E2BIG, EAGAIN, EINVAL, EPERM
 from syscalls.abi.flags import (
     CAP_SYS_ADMIN,
+    CAP_SYS_RESOURCE,
     CLONE_CHILD_CLEARTID,
     CLONE_CHILD_SETTID,
     CLONE_CLEAR_SIGHAND,
@@ -145,8 +146,9 @@ def _check(t: Task, flags: int, exit_signal: int) -> None:
     if flags & CLONE_PIDFD:
         t.server.unsupported("clone: CLONE_PIDFD", t)
         raise SysError(EINVAL)
-    limit = t.process.rlimits[RLIMIT_NPROC][0]
-    if limit != RLIM_INFINITY and t.creds.uid and t.server.table_of_processes.of_user(t.creds.uid) >= limit:
+    limit, creds = t.process.rlimits[RLIMIT_NPROC][0], t.creds
+    exempt = not creds.uid or creds.capable(CAP_SYS_RESOURCE) or creds.capable(CAP_SYS_ADMIN)
+    if limit != RLIM_INFINITY and not exempt and t.server.table_of_processes.of_user(creds.uid) >= limit:
         raise SysError(EAGAIN)
 
 

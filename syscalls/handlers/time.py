@@ -149,7 +149,9 @@ async def time(t: Task, tloc: Annotated[Out[int], Shown("stored_time")]) -> Seco
 async def gettimeofday(t: Task, tv: Out[Timeval], tz: Out[Timezone]) -> None:
     """The time in microseconds; the time zone of the kernel is always zero (man 2 gettimeofday)."""
     if tv:
-        await t.mem.put(tv, Timeval.from_ns(await t.server.clock_ns(CLOCK_REALTIME)))
+        now = Timeval.from_ns(await t.server.clock_ns(CLOCK_REALTIME))
+        await t.mem.put_u64(tv, now.tv_sec)
+        await t.mem.put_u64(tv + 8, now.tv_usec)
     if tz:
         await t.mem.put(tz, Timezone(0, 0))
 

@@ -33,6 +33,8 @@ class EventFile(File):
     __slots__ = ("_count", "_queue", "_semaphore")
 
     can_splice = False
+    reads_whole = True
+    writes_segments = True
 
     def __init__(self, inode: Inode, flags: int, count: int, semaphore: bool) -> None:
         super().__init__(inode, flags)
@@ -57,11 +59,15 @@ class EventFile(File):
         self._queue.wake_all()
         return taken
 
-    async def write(self, t: Task, data: bytes) -> int:
-        """Add a number of eight bytes; wait while it does not fit."""
-        if len(data) < 8:
+    def check_write(self, t: Task, count: int) -> None:
+        """A number has exactly eight bytes."""
+        if count != 8:
             raise SysError(EINVAL)
-        more = int.from_bytes(data[:8], "little")
+
+    async def write(self, t: Task, data: bytes) -> int:
+        """Add a number; wait while it does not fit."""
+        self.check_write(t, len(data))
+        more = int.from_bytes(data, "little")
         if more == _FULL:
             raise SysError(EINVAL)
 

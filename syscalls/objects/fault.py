@@ -131,7 +131,9 @@ class Faults:
                 start = vaddr & ~(PAGE - 1)
                 if not vma.flags & MAP_GROWSDOWN or (limit != RLIM_INFINITY and vma.end - start > limit):
                     return None
-                if index and self.vmas[index - 1].end + 256 * PAGE > start:
+                below = self.vmas[index - 1] if index else None
+                guarded = below is not None and below.allows(False, False) and not below.flags & MAP_GROWSDOWN
+                if below is not None and below.end + (256 * PAGE if guarded else 0) > start:
                     return None
                 vma.start = self.starts[index] = start
                 self.full_above.clear()

@@ -77,6 +77,10 @@ class File:
     """epoll accepts it; regular files and directories are refused with EPERM (man 2 epoll_ctl)."""
     can_stream_large = False
     """A large read or write may be served in several steps, because it never blocks half-way."""
+    reads_whole = False
+    """A read whose buffer cannot take it all is EFAULT."""
+    writes_segments = False
+    """Each buffer of a writev is a write of its own."""
     can_splice = True
     """splice and sendfile take from it and give to it; others know read and write only: EINVAL."""
 
@@ -123,6 +127,16 @@ class File:
     async def read(self, t: Task, count: int) -> bytes:
         """Read at the position; empty at the end of the file (man 2 read)."""
         raise SysError(EINVAL)
+
+    def check_write(self, t: Task, count: int) -> None:
+        """Refuse a write before its buffer is looked at.
+
+        Args:
+            t: the caller.
+            count: bytes that it has.
+        """
+        if type(self).write is File.write:
+            raise SysError(EINVAL)
 
     async def write(self, t: Task, data: bytes) -> int:
         """Write at the position; may be short (man 2 write)."""
@@ -229,7 +243,7 @@ class DirectoryFile(File):
 
     async def pread(self, t: Task, count: int, offset: int) -> bytes:
         """Directories are read with getdents only."""
-        raise SysError(EISDIR)
+        raise SysError(EINVAL if offset + count >= 1 << 63 else EISDIR)
 
     async def lseek(self, t: Task, offset: int, whence: int) -> int:
         """Go to a position that getdents handed out, or back to 0."""

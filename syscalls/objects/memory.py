@@ -245,8 +245,12 @@ class UserMemory:
         await self.write(addr, _U32.pack(value & 0xFFFF_FFFF))
 
     async def put_u64(self, addr: int, value: int) -> None:
-        """Store the low 64 bits of a value."""
-        await self.write(addr, _U64.pack(value & 0xFFFF_FFFF_FFFF_FFFF))
+        """Store the low 64 bits of a value; all of them or, where that is EFAULT, none."""
+        data = _U64.pack(value & 0xFFFF_FFFF_FFFF_FFFF)
+        first = -addr & (PAGE - 1)
+        if first < 8:
+            await self.write(addr + first, data[first:])
+        await self.write(addr, data)
 
     async def iovec(self, addr: int, count: int) -> list[tuple[int, int]]:
         """Address and length of each element of an iovec array (man 2 readv); of the count 32 bits are looked at.

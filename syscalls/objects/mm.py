@@ -323,6 +323,13 @@ class MemoryMap(Faults):
             vma.flags = vma.flags | MAP_LOCKED if locked else vma.flags & ~MAP_LOCKED
             self.insert(vma)
 
+    def lock_to_hole(self, start: int, end: int, locked: bool) -> None:
+        """The same up to what is not mapped, which is ENOMEM."""
+        hole = self.first_hole(start, end)
+        self.lock(start, min(hole, end), locked)
+        if hole < end:
+            raise SysError(ENOMEM)
+
     def lock_allowed(self, more: int, privileged: bool) -> bool:
         """Whether so many more bytes may be locked: RLIMIT_MEMLOCK (man 2 getrlimit)."""
         return privileged or self.locked() + more <= self.rlimits[RLIMIT_MEMLOCK][0]
@@ -366,12 +373,21 @@ class MemoryMap(Faults):
 
     def covered(self, start: int, end: int) -> bool:
         """Whether areas cover [start, end) without a hole."""
+        return self.first_hole(start, end) >= end
+
+    def first_hole(self, start: int, end: int) -> int:
+        """Where in [start, end) the first address is that no area covers; `end` or more if there is none."""
         at = start
         for vma in self.overlapping(start, end):
             if vma.start > at:
-                return False
+                break
             at = vma.end
-        return at >= end
+        return at
+
+    def available(self, start: int, end: int) -> bool:
+        """Whether [start, end) is free, and keeps its distance from an area that grows down."""
+        above = next(self.overlapping(start, end + STACK_GUARD), None)
+        return above is None or (above.start >= end and not above.flags & MAP_GROWSDOWN)
 
     # -- life -------------------------------------------------------------------------------------------------------
 

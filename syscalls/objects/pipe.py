@@ -300,6 +300,11 @@ class PipeEnd(File):
 
         return await t.wait(self._queues, attempt) or b""
 
+    def check_write(self, t: Task, count: int) -> None:
+        """Nobody can take it."""
+        if count and not self.pipe.readers:
+            raise self.broken(t)
+
     async def write(self, t: Task, data: bytes) -> int:
         """Append to the pipe; up to PIPE_BUF bytes as a whole (man 7 pipe).
 

@@ -78,6 +78,8 @@ class FileSystem:
         readonly: nothing in it can change, whatever the mount flags say.
     """
 
+    multigrain = False
+    """statx tells times of changes only if it is asked for them, as they are made when somebody looks."""
     flat = False
     """Has no directories: the rest of a path is one name (a server of the seed's six messages)."""
 

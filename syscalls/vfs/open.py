@@ -157,6 +157,9 @@ async def _open_inode(t: Task, place: Path, flags: int, truncate: int) -> File:
         raise SysError(ETXTBSY)
     file = await inode.open(t, flags & ~(_NOT_KEPT & ~O_NOCTTY), place)
     file.flags &= ~O_NOCTTY
+    if flags & O_DIRECT and inode.kind != S_IFREG:
+        await file.put()
+        raise SysError(EINVAL)
     if truncate:
         from syscalls.vfs.regular import truncate as truncate_inode
 

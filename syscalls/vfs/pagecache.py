@@ -47,12 +47,15 @@ class PageCache:
 
     Args:
         frames: the kernel's frames.
-        size: length in bytes; None for anonymous memory, which has no end.
+        size: length in bytes; None for anonymous memory.
+        version: the file's.
+        extent: bytes of anonymous memory, which never grows.
     """
 
-    __slots__ = ("_frames", "error", "frames", "mappings", "shared", "size", "version")
+    __slots__ = ("_extent", "_frames", "error", "frames", "mappings", "shared", "size", "version")
 
-    def __init__(self, frames: FrameAllocator, size: int | None, version: int = 0) -> None:
+    def __init__(self, frames: FrameAllocator, size: int | None, version: int = 0, extent: int = 0) -> None:
+        self._extent = extent
         self._frames = frames
         self.size = size
         self.version = version
@@ -72,8 +75,8 @@ class PageCache:
 
     @property
     def last_page(self) -> int:
-        """Number of pages that the file has."""
-        return -(-self.size // PAGE) if self.size is not None else 1 << 40
+        """Number of pages that there are."""
+        return -(-(self.size if self.size is not None else self._extent) // PAGE)
 
     async def load(self, file: RegularFile | None, first: int, count: int) -> None:
         """Make the pages [first, first + count) resident as far as the file goes.

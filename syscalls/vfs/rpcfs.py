@@ -60,6 +60,7 @@ class RpcFs(FileSystem):
         readonly: the server refuses every change.
     """
 
+    multigrain = True
     chunk = 256 * 1024
     """Most bytes of one fs.read or fs.write message."""
 

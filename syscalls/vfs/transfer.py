@@ -72,7 +72,7 @@ async def deliver(t: Task, file: File, address: int, data: bytes, offset: int | 
     except SysError:
         written = 0
     if written < len(data):
-        if file.inode.kind == S_IFIFO:
+        if file.reads_whole or file.inode.kind == S_IFIFO:
             # A pipe gives a piece as a whole or not at all.
             written = 0
         if offset is None:
@@ -137,6 +137,9 @@ async def write_user(t: Task, file: File, address: int, count: int, offset: int 
         offset: where in the file; None: at its position.
     """
     count = min(count, MAX_RW)
+    file.check_write(t, count)
+    if offset is not None and offset + count >= 1 << 63:
+        raise SysError(EINVAL)
     done = 0
     try:
         while True:
@@ -185,8 +188,9 @@ async def readv_user(t: Task, file: File, vector: Vector, offset: int | None) ->
 async def writev_user(t: Task, file: File, vector: Vector, offset: int | None) -> int:
     """Write several buffers as one."""
     total = sum(length for _, length in vector)
-    if total > STEP and file.can_stream_large:
+    if file.writes_segments or (total > STEP and file.can_stream_large):
         return await _each(t, file, vector, offset, write_user)
+    file.check_write(t, total)
     data = await gather(t, vector)
     if len(data) < total:
         data = usable(file, data)

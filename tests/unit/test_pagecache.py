@@ -139,12 +139,12 @@ def test_server_that_has_less_than_it_said(frames: Frames) -> None:
 
 
 def test_anonymous_pages_are_zero(frames: Frames) -> None:
-    pages = PageCache(frames, None)
+    pages = PageCache(frames, None, extent=1 << 30)
     dirty = frames.alloc()
     frames.ram.data[dirty * PAGE : (dirty + 1) * PAGE] = b"\xff" * PAGE
     frames.release(dirty)
-    run(pages.load(None, 1 << 30, 1))
-    assert frames.page(pages.frames[1 << 30]) == bytes(PAGE)
+    run(pages.load(None, 1 << 17, 1))
+    assert frames.page(pages.frames[1 << 17]) == bytes(PAGE)
 
 
 def test_no_memory(frames: Frames) -> None:
@@ -296,7 +296,7 @@ def test_pages_that_left_the_cache_are_not_written(frames: Frames) -> None:
 
 def test_anonymous_memory_has_nobody_to_write_to(frames: Frames) -> None:
     file = File(b"")
-    pages = PageCache(frames, None)
+    pages = PageCache(frames, None, extent=1 << 30)
     run(pages.load(None, 0, 1))
     mm: Any = Map(frames, file, pages, 1)
     mm.vma.file = None

@@ -1,0 +1,1 @@
+"""Generated scripts of system calls, run natively and in linuxemu, and compared."""

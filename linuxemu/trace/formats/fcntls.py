@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from linuxemu.trace.formats import changes, shows
 from linuxemu.trace.formats.basic import address, fd, flags, hexadecimal, named, pid, table
 from linuxemu.trace.formats.files import open_flags, open_flags_text
-from linuxemu.trace.formats.signals import signal_name
+from linuxemu.trace.formats.siginfos import signal_name, signal_value
 from linuxemu.trace.formats.tables import unknown
 from syscalls.abi import flags as constants
 from syscalls.abi.structs import Flock, FOwnerEx
@@ -25,7 +25,6 @@ _NOTHING = frozenset(
 """Operations without an argument."""
 _LATE = frozenset((constants.F_GETLK, constants.F_OFD_GETLK, constants.F_GETOWN_EX))
 """Operations that fill what their argument points to."""
-_NSIG = 64
 _PID = Arg("s32", "pid")
 
 
@@ -64,11 +63,7 @@ def _file_flags(call: Call, value: int) -> str:
 
 
 def _signal(call: Call, value: int) -> str:
-    signo = s32(value)
-    style = call.style.constants
-    if not 0 < signo <= _NSIG or style == "raw":
-        return str(signo)
-    return f"{signo} /* {signal_name(signo)} */" if style == "verbose" else signal_name(signo)
+    return signal_value(s32(value), call.style)
 
 
 def _lease(call: Call, value: int) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from linuxemu.trace.formats import changes, shows
-from linuxemu.trace.formats.basic import address, fd, hexadecimal, pid
+from linuxemu.trace.formats.basic import address, fd, hexadecimal, pid, worded
 from linuxemu.trace.formats.ioctl_names import name, spelled
 from syscalls.abi import flags as constants
 from syscalls.types import Arg, s32
@@ -33,13 +33,9 @@ _PID = Arg("s32", "pid")
 @shows("ioctl_op")
 def operation(call: Call, request: int, arg: Arg) -> str:
     """A request by name; with it is told whether the argument waits until the end."""
-    style = call.style.constants
     if request not in LATE and request not in BOTH:
         call.separator = ""
-    if style == "raw":
-        return hexadecimal(request)
-    text = name(request) or spelled(request)
-    return f"{hexadecimal(request)} /* {text} */" if style == "verbose" else text
+    return worded(call, hexadecimal(request), name(request) or spelled(request))
 
 
 @shows("ioctl_arg")

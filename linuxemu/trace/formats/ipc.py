@@ -6,11 +6,12 @@ import struct
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
-from linuxemu.trace.formats.basic import address, flag_names, hexadecimal
-from linuxemu.trace.formats.choices import bits, choice, elements, fields, octal, pointed, worded
+from linuxemu.trace.formats.basic import address, array, flag_names, hexadecimal, octal, worded
+from linuxemu.trace.formats.choices import bits, choice, fields, pointed
 from linuxemu.trace.formats.signals import signal_name
 from linuxemu.trace.formats.strings import bytes_at
 from syscalls.abi import tables
+from syscalls.types import s32
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,7 +140,7 @@ def sembufs(call: Call, addr: int, arg: Arg) -> str:
         number, operation, how = struct.unpack("<HhH", data)
         return f"{{sem_num={number}, sem_op={operation}, sem_flg={bits(call, how, 'SEM_op')}}}"
 
-    return elements(call, addr, call.argument(arg.length), 6, show)
+    return array(call, addr, call.argument(arg.length), 6, show)
 
 
 @shows("msgbuf")
@@ -192,12 +193,10 @@ def notification(call: Call, addr: int, arg: Arg) -> str:
 
     def show(data: bytes) -> str:
         value, signo, how = struct.unpack_from("<Qii", data)
-        number = value & 0xFFFF_FFFF
-        number -= (number >> 31) << 32
         kind = tables.table("SIGEV_").names.get(how)
         signal = worded(call, signo, signal_name(signo)) if kind != "SIGEV_NONE" else str(signo)
         text = (
-            f"{{sigev_value={{sival_int={number}, sival_ptr={address(call, value)}}}, sigev_signo={signal}, "
+            f"{{sigev_value={{sival_int={s32(value)}, sival_ptr={address(call, value)}}}, sigev_signo={signal}, "
             f"sigev_notify={choice(call, how & 0xFFFF_FFFF, 'SIGEV_')}"
         )
         if kind == "SIGEV_THREAD":

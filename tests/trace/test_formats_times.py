@@ -86,6 +86,7 @@ EVENTS = [
         "{sigev_value={sival_int=1, sival_ptr=0x1234500000001}, sigev_signo=SIGUSR1, sigev_notify=SIGEV_SIGNAL}",
     ),
     (event(0, 30, 1), "{sigev_signo=30, sigev_notify=SIGEV_NONE}"),
+    (event(0, -1, 1), "{sigev_signo=4294967295, sigev_notify=SIGEV_NONE}"),
     (
         event(0, 50, 2, pack("<QQ", 77, 0)),
         "{sigev_signo=SIGRT_18, sigev_notify=SIGEV_THREAD, sigev_notify_function=0x4d, sigev_notify_attributes=NULL}",
@@ -97,6 +98,11 @@ EVENTS = [
 @pytest.mark.parametrize(("memory", "text"), EVENTS)
 def test_timer_create(memory: bytes, text: str) -> None:
     assert shown("timer_create", 1, AREA, 0, memory=memory) == f"timer_create(CLOCK_MONOTONIC, {text}, NULL) = 0"
+
+
+@pytest.mark.parametrize(("memory", "text"), EVENTS)
+def test_mq_notify(memory: bytes, text: str) -> None:
+    assert shown("mq_notify", 3, AREA, memory=memory) == f"mq_notify(3, {text}) = 0"
 
 
 def test_the_id_of_a_timer() -> None:

@@ -173,6 +173,21 @@ def struct(call: Call, addr: int, arg: Arg) -> str:
     return show(call, kind.unpack(data)) if data is not None else address(call, addr)
 
 
+def peek(call: Call, addr: int, size: int) -> bytes | None:
+    """What a pointer points to, unless it is not to be followed."""
+    return call.read(addr, size) if addr and call.plan.verbose else None
+
+
+def structure(kind: Any, show: Callable[[Call, Any], str]) -> Callable[[Call, int], str]:
+    """A formatter of a pointer to a structure."""
+
+    def pointer(call: Call, addr: int) -> str:
+        data = peek(call, addr, kind.SIZE)
+        return show(call, kind.unpack(data)) if data is not None else address(call, addr)
+
+    return pointer
+
+
 def follows(call: Call, addr: int, arg: Arg) -> bool:
     """Whether a pointer's target is shown: not under -e verbose=none, nor what a failed call did not fill."""
     return bool(addr) and call.plan.verbose and not (arg.direction == "out" and call.failed)

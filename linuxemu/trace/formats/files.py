@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import changes, shows
-from linuxemu.trace.formats.basic import address, array, fd, flags, follows, hexadecimal, mode, table, worded
+from linuxemu.trace.formats.basic import (
+    address,
+    array,
+    fd,
+    flags,
+    follows,
+    hexadecimal,
+    mode,
+    peek,
+    table,
+    worded,
+)
 from linuxemu.trace.formats.strings import beyond
 from linuxemu.trace.formats.tables import unknown
 from syscalls.abi.flags import O_ACCMODE, O_CREAT, O_DIRECTORY, O_TMPFILE
@@ -98,7 +109,7 @@ _MOVES = "moves"
 
 
 def _offset(call: Call, addr: int, signed: bool) -> str:
-    data = call.read(addr, 8) if addr and call.plan.verbose else None
+    data = peek(call, addr, 8)
     return f"[{int.from_bytes(data, 'little', signed=signed)}]" if data is not None else address(call, addr)
 
 

@@ -6,10 +6,10 @@ other one is a number.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import changes, shows
-from linuxemu.trace.formats.basic import address, fd, hexadecimal, pid, worded
+from linuxemu.trace.formats.basic import address, fd, hexadecimal, peek, pid, worded
 from linuxemu.trace.formats.ioctl_names import name, spelled
 from syscalls.abi import flags as constants
 from syscalls.types import Arg, s32
@@ -106,11 +106,6 @@ def pointed(call: Call, addr: int, size: int, show: Callable[[bytes], str]) -> s
     return f"[{show(data)}]" if data is not None else address(call, addr)
 
 
-def peek(call: Call, addr: int, size: int) -> bytes | None:
-    """What a pointer points to, unless it is not to be followed."""
-    return call.read(addr, size) if addr and call.plan.verbose else None
-
-
 def number(size: int, signed: bool = False, count: int = 1) -> Show:
     """A formatter of a pointer to numbers of so many bytes."""
 
@@ -122,16 +117,6 @@ def number(size: int, signed: bool = False, count: int = 1) -> Show:
         return pointed(call, addr, size * count, each)
 
     return show
-
-
-def structure(kind: Any, show: Callable[[Call, Any], str]) -> Show:
-    """A formatter of a pointer to a structure."""
-
-    def pointer(call: Call, addr: int) -> str:
-        data = peek(call, addr, kind.SIZE)
-        return show(call, kind.unpack(data)) if data is not None else address(call, addr)
-
-    return pointer
 
 
 def choice(names: Mapping[int, str], comment: str) -> Show:

@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
-from linuxemu.trace.formats.basic import ARRAY_MAX, address, array, hexadecimal, worded
+from linuxemu.trace.formats.basic import ARRAY_MAX, address, array, hexadecimal, worded, user
 from linuxemu.trace.formats.choices import bits, choice, fields, pointed
 from linuxemu.trace.formats.strings import bytes_at, string
 from linuxemu.trace.formats.vectors import iovecs
@@ -54,8 +54,7 @@ def _uint(call: Call, value: int, arg: Arg) -> str:
 
 
 def _user(call: Call, value: int, arg: Arg) -> str:
-    value &= 0xFFFF_FFFF
-    return "-1" if value == 0xFFFF_FFFF else str(value)
+    return user(call, value & 0xFFFF_FFFF, arg)
 
 
 def _buffer(call: Call, value: int, arg: Arg) -> str:

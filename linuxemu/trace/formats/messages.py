@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from linuxemu.trace.formats import before, shows
-from linuxemu.trace.formats.basic import ARRAY_MAX, address, array, fd, follows, hexadecimal, named
+from linuxemu.trace.formats.basic import ARRAY_MAX, address, array, fd, follows, hexadecimal, named, peek
 from linuxemu.trace.formats.choices import bits, choice, fields, hex_list
 from linuxemu.trace.formats.sockets import inet, interface, sockaddr_at, sockaddr_text
 from linuxemu.trace.formats.strings import quote
@@ -73,7 +73,7 @@ def sent_message(call: Call, addr: int, arg: Arg) -> str:
 @before("received_message")
 def note_room(call: Call, addr: int, arg: Arg) -> None:
     """Remember the room for the sender's address."""
-    data = call.read(addr, _SIZE) if addr and call.plan.verbose else None
+    data = peek(call, addr, _SIZE)
     call.note = str(_message(data).namelen) if data is not None else ""
 
 
@@ -140,7 +140,7 @@ def received_messages(call: Call, addr: int, arg: Arg) -> str:
 @shows("receive_timeout")
 def receive_timeout(call: Call, addr: int, arg: Arg) -> str:
     """How long to wait for messages, and behind the result how much of it is left."""
-    data = call.read(addr, 16) if addr and call.plan.verbose else None
+    data = peek(call, addr, 16)
     text = _timespec(call, data) if data is not None else address(call, addr)
     if not call.failed:
         call.aux = "Timeout" if not call.result else f"left {text}" if addr else ""

@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import before, shows
-from linuxemu.trace.formats.basic import address, dirfd, fd, follows
+from linuxemu.trace.formats.basic import address, dirfd, fd, follows, peek
 from linuxemu.trace.formats.choices import bits, choice, pointed
 from linuxemu.trace.formats.strings import beyond, bytes_at, path, quote, string
 from syscalls.abi.tables import table
@@ -79,7 +79,7 @@ def mount_attr(call: Call, addr: int, arg: Arg) -> str:
 @before("file_handle")
 def note_room(call: Call, addr: int, arg: Arg) -> None:
     """Remember the room for a handle."""
-    data = call.read(addr, 4) if addr and call.plan.verbose else None
+    data = peek(call, addr, 4)
     call.note = str(int.from_bytes(data, "little")) if data is not None else ""
 
 

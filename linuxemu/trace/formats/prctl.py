@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import CALLS, shows
 from linuxemu.trace.formats import prctl_names as names
-from linuxemu.trace.formats.basic import address, flag_names, flags, hexadecimal, named, pid, worded
+from linuxemu.trace.formats.basic import address, flag_names, flags, hexadecimal, named, peek, pid, worded
 from linuxemu.trace.formats.filters import program
 from linuxemu.trace.formats.identity import CAPABILITIES
 from linuxemu.trace.formats.numbers import filled
@@ -349,7 +349,7 @@ CALLS["arch_prctl"] = (_arch_entry, _arch_exit)
 
 def _filter(call: Call, addr: int) -> str:
     """A struct sock_fprog."""
-    data = call.read(addr, 16) if addr and call.plan.verbose else None
+    data = peek(call, addr, 16)
     if data is None:
         return address(call, addr)
     length, where = int.from_bytes(data[:2], "little"), int.from_bytes(data[8:], "little")

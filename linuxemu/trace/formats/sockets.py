@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import before, shows
-from linuxemu.trace.formats.basic import address, fd, flags, follows, hexadecimal
+from linuxemu.trace.formats.basic import address, fd, flags, follows, hexadecimal, peek
 from linuxemu.trace.formats.choices import bits, choice, hex_list, macs
 from linuxemu.trace.formats.strings import quote
 from syscalls.abi.tables import table
@@ -254,7 +254,7 @@ _FAMILIES: dict[int, tuple[int, Callable[[Call, bytes], str]]] = {
 @before("peer_length", "option_length")
 def note_length(call: Call, addr: int, arg: Arg) -> None:
     """Remember the size of the buffer that the caller gives."""
-    data = call.read(addr, 4) if addr and call.plan.verbose else None
+    data = peek(call, addr, 4)
     call.note = str(int.from_bytes(data, "little", signed=True)) if data is not None else ""
 
 

@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
-from linuxemu.trace.formats.basic import address, array, fd, hexadecimal
+from linuxemu.trace.formats.basic import address, array, fd, hexadecimal, peek
 from linuxemu.trace.formats.choices import bits, fields, hex_list
 from linuxemu.trace.formats.signals import sigset
 from linuxemu.trace.formats.vectors import iovecs
@@ -24,7 +24,7 @@ _BUFFERS, _FILES, _EVENTFD, _UPDATE, _EVENTFD_ASYNC = 0, 2, 4, 6, 7
 @shows("uring_params")
 def uring_params(call: Call, addr: int, arg: Arg) -> str:
     """A struct io_uring_params: what is asked for, and what the kernel adds."""
-    data = call.read(addr, 120) if addr and call.plan.verbose else None
+    data = peek(call, addr, 120)
     if data is None:
         return address(call, addr)
     sq_entries, cq_entries, how, cpu, idle, features, wq_fd = struct.unpack_from("<7I", data)

@@ -17,6 +17,7 @@ from syscalls.abi.numbers import X86_64
 from syscalls.abi.tables import table, texts
 from syscalls.missing import _MODULES, load
 from syscalls.signatures import MISSING, missing, signature_of
+from tests.trace.pieces import S, control, message
 from tests.trace.recording import MODES, Mode, placed, recorded, shown, strace
 from tests.trace.tampered import BASE
 
@@ -113,6 +114,21 @@ def test_recent_calls_are_shown_with_names() -> None:
         "futex_wake(NULL, 0xffffffffffffffff, 1, 0x2)",
         "uretprobe()",
     ]
+
+
+def test_microseconds_of_a_message_are_unsigned() -> None:
+    received = message(controls=control(1, 29, S("qq", 5, -1)))
+    (line,) = shown([("recvmsg", 3, received, 0)], Mode(0))
+    assert "cmsg_type=SO_TIMESTAMP_OLD, cmsg_data={tv_sec=5, tv_usec=18446744073709551615}" in line
+
+
+@pytest.mark.parametrize(
+    ("constants", "text"), [("abbrev", "-EPERM"), ("raw", "-1"), ("verbose", "-1 /* -EPERM */")]
+)
+def test_pages_that_could_not_be_moved(constants: str, text: str) -> None:
+    tried = ("move_pages", 5, 2, 0, 0, S("ii", 0, -1), 0)
+    (line,) = shown([tried], Mode(0, (f"-X{constants}",)))
+    assert line == f"move_pages(5, 2, NULL, NULL, [0, {text}], 0) = 0"
 
 
 @pytest.mark.parametrize("name", sorted(texts()))

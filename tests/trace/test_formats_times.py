@@ -123,6 +123,14 @@ def test_the_state_of_the_clock() -> None:
     )
 
 
+def test_ticks_are_exact() -> None:
+    memory = pack("<4q", 72340172838076673, -5, 0, 0)
+    assert shown("times", AREA, memory=memory) == (
+        "times({tms_utime=72340172838076673 /* 723401728380766.73 s */, tms_stime=-5 /* -0.05 s */, tms_cutime=0, "
+        "tms_cstime=0}) = 0"
+    )
+
+
 def test_time_and_dates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()

@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
-from linuxemu.trace.formats.basic import ARRAY_MAX, address, array, hexadecimal, worded, user
+from linuxemu.trace.formats.basic import ARRAY_MAX, address, array, hexadecimal, user, worded
 from linuxemu.trace.formats.choices import bits, choice, fields, pointed
 from linuxemu.trace.formats.strings import bytes_at, string
 from linuxemu.trace.formats.vectors import iovecs

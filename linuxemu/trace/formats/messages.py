@@ -10,9 +10,9 @@ from linuxemu.trace.formats.basic import ARRAY_MAX, address, array, fd, follows,
 from linuxemu.trace.formats.choices import bits, choice, fields, hex_list
 from linuxemu.trace.formats.sockets import inet, interface, sockaddr_at, sockaddr_text
 from linuxemu.trace.formats.strings import quote
-from linuxemu.trace.formats.times import timespec_text
+from linuxemu.trace.formats.times import timespec_text, timeval_text
 from linuxemu.trace.formats.vectors import iovecs
-from syscalls.abi.structs import Timespec
+from syscalls.abi.structs import Timespec, Timeval
 from syscalls.abi.tables import table
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def _string(call: Call, data: bytes) -> str:
 
 
 def _timeval(call: Call, data: bytes) -> str:
-    return f"{{{fields(data, '<qq', 'tv_sec tv_usec')}}}"
+    return timeval_text(Timeval.unpack(data[: Timeval.SIZE]))
 
 
 def _timespec(call: Call, data: bytes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
-from linuxemu.trace.formats.basic import address, array
+from linuxemu.trace.formats.basic import address, array, worded
 from linuxemu.trace.formats.choices import bits, choice, pointed
 from syscalls.abi.errno import errno_name
 from syscalls.abi.tables import table
@@ -84,7 +84,7 @@ def _numbers(call: Call, addr: int, arg: Arg, errors: bool) -> str:
 
     def show(data: bytes) -> str:
         number = int.from_bytes(data, "little", signed=True)
-        return f"-{errno_name(-number)}" if errors and -4096 < number < 0 else str(number)
+        return worded(call, number, f"-{errno_name(-number)}") if errors and -4096 < number < 0 else str(number)
 
     return array(call, addr, call.argument(arg.length), 4, show)
 

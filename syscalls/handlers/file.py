@@ -369,7 +369,7 @@ async def pwritev2(
 
 
 def _check_rwf(t: Task, vector: transfer.Vector, flags: int, call: str) -> None:
-    if not any(length for _, length in vector):
+    if not any(part[1] for part in vector):
         return
     if flags & RWF_NOWAIT:
         t.server.unsupported(f"{call}: RWF_NOWAIT", t)

@@ -331,7 +331,8 @@ async def preadv2(
     """Read into several buffers, with flags for this call (man 2 preadv2)."""
     file = t.files.get(fd) if pos_l == -1 else _positioned(t, fd, pos_l, ANY)
     vector = await _vector(t, file, READ, iov, iovcnt)
-    _check_rwf(t, file, vector, flags & ~RWF_APPEND, "preadv2")
+    checked = flags if file.inode.kind == S_IFDIR else flags & ~RWF_APPEND
+    _check_rwf(t, file, vector, checked, "preadv2")
     offset = None if pos_l == -1 else pos_l
     return await transfer.pinned(file, transfer.readv_user(t, file, vector, offset))
 

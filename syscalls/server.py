@@ -19,6 +19,7 @@ from linuxemu.arch.x86_64 import (
     VECTOR_X87,
 )
 from linuxemu.errors import RpcError
+from linuxemu.idl.codes import ERR_NOT_PERMITTED
 from linuxemu.kernel import Server, rpc
 from linuxemu.kernel.recovery import call, call_again
 from linuxemu.kernel.traps import HOOK_INITIAL, HOOK_SYSCALL
@@ -168,6 +169,8 @@ class LinuxServer(Server):
     @rpc(AbiHook)
     async def abi_hook(self, src: int, m: AbiHook) -> AbiHookReply | None:
         """A task executed `syscall`, starts, or was interrupted."""
+        if src:
+            raise RpcError(ERR_NOT_PERMITTED)
         t = self.by_ktask[m.task]
         if m.type != HOOK_SYSCALL:
             return await self._return_to_user(t, m)
@@ -237,6 +240,8 @@ class LinuxServer(Server):
     @rpc(PageFault)
     async def page_fault(self, src: int, m: PageFault) -> PageFaultReply | None:
         """A task touched a page that its tables do not let it touch."""
+        if src:
+            raise RpcError(ERR_NOT_PERMITTED)
         t = self.by_ktask[m.task]
         try:
             bad = await t.mm.fault(m.vaddr, m.fault)
@@ -269,6 +274,8 @@ class LinuxServer(Server):
     @rpc(Exception_)
     async def exception(self, src: int, m: Exception_) -> None:
         """A task raised a CPU exception other than a page fault."""
+        if src:
+            raise RpcError(ERR_NOT_PERMITTED)
         t = self.by_ktask.get(m.task)
         if t is None:
             return
@@ -471,9 +478,13 @@ class LinuxServer(Server):
     @rpc(console.Ready)
     async def console_ready(self, src: int, m: console.Ready) -> None:
         """Watched events of a standard stream hold now."""
+        if src != self.peers.console:
+            raise RpcError(ERR_NOT_PERMITTED)
         self.console.ready(m.stream, m.events)
 
     @rpc(console.Signal)
     async def console_signal(self, src: int, m: console.Signal) -> None:
         """The user of the host sent a signal to the foreground program."""
+        if src != self.peers.console:
+            raise RpcError(ERR_NOT_PERMITTED)
         self.console.signal(m.signo)

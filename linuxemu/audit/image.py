@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from bisect import bisect_right
 from io import BytesIO
 from typing import Any, NamedTuple
@@ -147,7 +148,7 @@ class _Parts(NamedTuple):
 def _parts(elf: Any) -> _Parts:
     from elftools.common.exceptions import ELFError
 
-    broken = (ELFError, struct.error, ValueError, AttributeError, TypeError, OverflowError, KeyError)
+    broken = (ELFError, struct.error, zlib.error, ValueError, AttributeError, TypeError, OverflowError, KeyError)
     sections: list[Section] = []
     tables: dict[str, Section] = {}
     try:

@@ -96,6 +96,9 @@ def parse(text: str, file: str) -> tuple[Statement, ...]:
     Raises:
         IdlError: the text does not follow the grammar.
     """
+    if "\0" in text:
+        before = text[: text.index("\0")].split("\n")
+        raise Position(file, len(before), len(before[-1]) + 1).error("a NUL is no text")
     try:
         tree = _lark().parse(text)
     except UnexpectedInput as problem:

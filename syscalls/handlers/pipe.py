@@ -20,13 +20,13 @@ _O_NOTIFICATION_PIPE = 0o200
 
 
 @syscall("pipe", errors="EFAULT EMFILE")
-async def pipe(t: Task, pipefd: Annotated[Out[int], Shown("pipe_fds")]) -> int:
+async def pipe(t: Task, pipefd: Annotated[Out[int], Shown("fd_pair")]) -> int:
     """Make a pipe (man 2 pipe)."""
     return await _make(t, pipefd, 0)
 
 
 @syscall("pipe2", errors="EFAULT EINVAL EMFILE", support=PARTIAL, notes="no O_NOTIFICATION_PIPE")
-async def pipe2(t: Task, pipefd: Annotated[Out[int], Shown("pipe_fds")], flags: FdFlags) -> int:
+async def pipe2(t: Task, pipefd: Annotated[Out[int], Shown("fd_pair")], flags: FdFlags) -> int:
     """Make a pipe with descriptor and status flags (man 2 pipe2)."""
     if flags & _O_NOTIFICATION_PIPE:
         t.server.unsupported("pipe2: O_NOTIFICATION_PIPE", t)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from syscalls.abi.structs import Itimerspec
 from syscalls.missing.types import (
     AioContext,
     ClockName,
@@ -41,14 +42,14 @@ def timerfd_create(clockid: ClockName, flags: TimerFlags) -> Fd:
 def timerfd_settime(
     fd: Fd,
     flags: TimerFlags,
-    new_value: Annotated[In[bytes], Shown("timer_value")],
-    old_value: Annotated[Out[bytes], Shown("timer_value")],
+    new_value: In[Itimerspec],
+    old_value: Out[Itimerspec],
 ) -> int:
     """Set a timer: man 2 timerfd_settime."""
 
 
 @missing
-def timerfd_gettime(fd: Fd, curr_value: Annotated[Out[bytes], Shown("timer_value")]) -> int:
+def timerfd_gettime(fd: Fd, curr_value: Out[Itimerspec]) -> int:
     """Read a timer: man 2 timerfd_gettime."""
 
 
@@ -95,7 +96,7 @@ def fanotify_mark(
 
 
 @missing
-def io_setup(nr_events: UInt, ctx_idp: Annotated[Out[int], Shown("context_pointer")]) -> int:
+def io_setup(nr_events: UInt, ctx_idp: Annotated[Out[int], Shown("stored_address")]) -> int:
     """Make a context for asynchronous input and output: man 2 io_setup."""
 
 
@@ -136,7 +137,7 @@ def io_pgetevents(
     nr: Long,
     events: Annotated[Out[bytes], Shown("io_events"), Count("result")],
     timeout: Timeout,
-    usig: Annotated[In[bytes], Shown("aio_sigset")],
+    usig: Annotated[In[bytes], Shown("sigset_arg")],
 ) -> int:
     """Wait for input and output, with a signal mask: man 2 io_getevents."""
 
@@ -175,7 +176,7 @@ def pidfd_open(pid: Pid, flags: PidfdFlags) -> Fd:
 
 @missing
 def pidfd_send_signal(
-    pidfd: Fd, sig: Signal, info: Annotated[In[bytes], Shown("siginfo_pointer")], flags: Hex
+    pidfd: Fd, sig: Signal, info: Annotated[In[bytes], Shown("siginfo")], flags: Hex
 ) -> int:
     """Signal a process: man 2 pidfd_send_signal."""
 

@@ -120,14 +120,14 @@ def mq_timedreceive(
     mqdes: Fd,
     msg_ptr: Out[bytes],
     msg_len: Size,
-    msg_prio: Annotated[Out[int], Shown("uint_pointer")],
+    msg_prio: Annotated[Out[int], Shown("uints")],
     abs_timeout: Timeout,
 ) -> int:
     """Receive a message: man 2 mq_timedreceive."""
 
 
 @missing
-def mq_notify(mqdes: Fd, sevp: Annotated[In[bytes], Shown("notification")]) -> int:
+def mq_notify(mqdes: Fd, sevp: Annotated[In[bytes], Shown("sigevent")]) -> int:
     """Be told of a message: man 2 mq_notify."""
 
 

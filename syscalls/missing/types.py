@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from syscalls.abi.structs import Timespec
 from syscalls.types import Arg, Count, In, OpenFlags, Out, Shown
 
 
@@ -41,8 +42,7 @@ ReceivedMessage = Annotated[Out[bytes], Shown("received_message")]
 SentMessages = Annotated[Out[bytes], Shown("sent_messages"), Count("vlen")]
 ReceivedMessages = Annotated[Out[bytes], Shown("received_messages"), Count("vlen")]
 FdPair = Annotated[Out[int], Shown("fd_pair")]
-Timeout = Annotated[In[bytes], Shown("timeout")]
-"""A struct timespec."""
+Timeout = In[Timespec]
 
 # System V and POSIX inter-process communication
 IpcKey = Annotated[int, Arg("u32", "ipc_key", "IPC_PRIVATE")]
@@ -62,7 +62,7 @@ MqAttributes = Annotated[In[bytes], Shown("mq_attr")]
 # Events and asynchronous work
 TimerFlags = Annotated[int, _bits("TFD_")]
 SignalFdFlags = Annotated[int, _bits("SFD_")]
-SignalSet = Annotated[In[bytes], Shown("signal_set"), Count("sizemask")]
+SignalSet = Annotated[In[bytes], Shown("sigset"), Count("sizemask")]
 InotifyFlags = Annotated[int, _bits("IN_init")]
 InotifyMask = Annotated[int, _bits("IN_")]
 FanotifyFlags = Annotated[int, Arg("u32", "fanotify_flags", "FAN_init")]

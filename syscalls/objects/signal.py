@@ -172,7 +172,7 @@ def _choose(process: Process, task: Task, signo: int, directed: bool) -> None:
     """Pick the task that takes a signal, and wake it; a fatal one ends the process at once."""
     if _wants(task, signo):
         chosen = task
-    elif directed or len(process.tasks) < 2:
+    elif directed or (len(process.tasks) < 2 and task.exit_status is None):
         # The task finds it when it unblocks the signal or reaches its tail, where it is going already.
         task.update_attention()
         return

@@ -153,7 +153,7 @@ async def open_place(t: Task, place: Path, flags: int) -> File:
 
 async def _open_inode(t: Task, place: Path, flags: int, truncate: int) -> File:
     inode = place.inode
-    if inode.deny_write and flags & O_ACCMODE != O_RDONLY and inode.kind == S_IFREG:
+    if inode.deny_write and (flags & O_ACCMODE != O_RDONLY or truncate) and inode.kind == S_IFREG:
         raise SysError(ETXTBSY)
     file = await inode.open(t, flags & ~(_NOT_KEPT & ~O_NOCTTY), place)
     file.flags &= ~O_NOCTTY

@@ -165,6 +165,7 @@ _ALIKE: list[tuple[int, Any, int, int, dict[str, Any]]] = [
     (EROFS, "/dir/data", O_WRONLY, 0, {"setup": read_only_disk, "rpcs": ["fsx.lookup"]}),
     (EROFS, "/dir/new", NEW, 0o644, {"setup": read_only_disk, "rpcs": ["fsx.lookup"], "label": "create"}),
     (ETXTBSY, "/program", O_RDWR, 0, {"setup": running, "rpcs": ["fsx.lookup"]}),
+    (ETXTBSY, "/program", O_RDONLY | O_TRUNC, 0, {"setup": running, "rpcs": ["fsx.lookup"], "label": "truncating"}),
 ]  # fmt: skip
 
 

@@ -16,11 +16,12 @@ from linuxemu.arch.x86_64 import (
     VECTOR_OVERFLOW,
     VECTOR_SIMD,
     VECTOR_X87,
+    ZERO_FRAME,
 )
 from linuxemu.cpu.fake import syscall
 from linuxemu.errors import RpcError
 from linuxemu.idl.codes import ERR_NO_MEMORY, ERR_NOT_FOUND
-from linuxemu.messages import Exception_, console
+from linuxemu.messages import AbiHook, Exception_, PageFault, console
 from syscalls.abi.errno import EAGAIN, ENOENT, ENOMEM, ENOSYS
 from syscalls.abi.flags import SIGFPE, SIGILL, SIGINT, SIGKILL, SIGSEGV, SIGTRAP
 from syscalls.abi.numbers import X86_64
@@ -28,6 +29,7 @@ from syscalls.errors import OutOfMemory, SysError
 from syscalls.objects.siginfo import SigAction, SigInfo
 from syscalls.objects.signal import send_signal
 from syscalls.server import MOST_KINDS, Unsupported
+from tests.helpers import run
 from tests.syscalls.machine_rig import SCRATCH, MachineRig
 
 if TYPE_CHECKING:
@@ -269,6 +271,22 @@ def test_console_messages(rig: MachineRig, monkeypatch: pytest.MonkeyPatch) -> N
     rig.run(rig.linux.handle(rig.linux.peers.console, console.Ready(0, 1)))
     rig.run(rig.linux.handle(rig.linux.peers.console, console.Signal(SIGINT)))
     assert (ready, signals) == ([(0, 1)], [SIGINT])
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        AbiHook(12345, 1, ZERO_FRAME),
+        PageFault(12345, 0, 0, 0),
+        Exception_(12345, 3),
+        console.Ready(99, 1),
+        console.Signal(SIGINT),
+    ],
+)
+def test_messages_that_others_have_no_business_to_send(rig: MachineRig, message: Any) -> None:
+    stranger = rig.linux.peers.time
+    with pytest.raises(RpcError, match="ERR_NOT_PERMITTED"):
+        run(rig.linux.handle(stranger, message))
 
 
 # -- memory and clocks --------------------------------------------------------------------------------

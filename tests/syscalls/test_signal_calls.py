@@ -216,6 +216,16 @@ def test_tgkill_of_a_leader_that_exited_first_does_nothing(rig: SignalRig, t: An
     assert t.process.group_exit is None
 
 
+@pytest.mark.parametrize("signo", [SIGKILL, SIGTERM])
+def test_kill_reaches_the_only_thread_left_behind_a_leader_that_exited(rig: SignalRig, t: Any, signo: int) -> None:
+    other = rig.thread(t)
+    sleep = rig.trap(other, "pause")
+    assert rig.ended(rig.trap(t, "exit", 0))
+    rig.call(rig.task(), "kill", t.process.pid, signo)
+    assert rig.ended(sleep)
+    assert t.process.exited
+
+
 def test_tkill_needs_permission(rig: SignalRig) -> None:
     t, other = rig.task(Credentials(5, 5, 5, 5, effective=0)), rig.task()
     assert errno_of(rig, t, "tkill", other.tid, SIGTERM) == EPERM

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tests.trace.fakecall import P
 from tests.trace.pieces import BAD, LATE, TIME, VECTORS, M, S
-from tests.trace.recording import P
 
 CALLS: list[tuple[object, ...]] = [
     ("timerfd_create", 1, 526336),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tests.trace.fakecall import End
 from tests.trace.pieces import BAD, TIME, M, S
-from tests.trace.recording import End
 
 CALLS: list[tuple[object, ...]] = [
     ("shmget", 0, 4096, 896),

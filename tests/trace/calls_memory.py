@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tests.trace.fakecall import P
 from tests.trace.pieces import BAD, M, S
-from tests.trace.recording import P
 
 CALLS: list[tuple[object, ...]] = [
     ("process_vm_readv", 5, [P(b"abcde"), 5], 1, [20480, 5], 1, 0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.trace.fakecall import P
 from tests.trace.pieces import (
     ABSTRACT,
     BAD,
@@ -19,7 +20,6 @@ from tests.trace.pieces import (
     control,
     message,
 )
-from tests.trace.recording import P
 
 CALLS: list[tuple[object, ...]] = [
     ("socket", 1, 1 | 2048 | 524288, 0),

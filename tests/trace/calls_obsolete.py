@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tests.trace.fakecall import P
 from tests.trace.pieces import BAD, S
-from tests.trace.recording import P
 
 CALLS: list[tuple[object, ...]] = [
     ("set_thread_area", S("IIII", 1, 20480, 1048575, 81)),

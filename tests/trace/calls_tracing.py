@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tests.trace.fakecall import P
 from tests.trace.pieces import BAD, S
-from tests.trace.recording import P
 
 CALLS: list[tuple[object, ...]] = [
     ("seccomp", 0, 0, 0),

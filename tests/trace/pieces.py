@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from tests.trace.recording import P
+from tests.trace.fakecall import P
 
 BAD = 0x7000
 """Nothing is mapped there."""

@@ -7,17 +7,16 @@ from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.trace.recording import HERE, MODES, build_driver, strace
+from tests.trace.recording import HERE, MODES, strace
 
 
 def main(families: list[str]) -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
-        driver = build_driver(folder)
         for family in families:
             calls = import_module(f"tests.trace.calls_{family}").CALLS
             for mode, how in MODES.items():
-                text = "\n".join(strace(calls, how, driver, folder))
+                text = "\n".join(strace(calls, how, folder))
                 (HERE / "recorded" / f"{family}.{mode}.txt").write_text(f"{text}\n", "utf-8")
 
 

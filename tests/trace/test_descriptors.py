@@ -15,7 +15,7 @@ from linuxemu.trace.formats.descriptors import escaped
 from linuxemu.trace.style import Style
 from syscalls.abi.flags import S_IFCHR, S_IFREG
 from syscalls.abi.numbers import X86_64
-from tests.trace.files_rig import BASE, At, Filled, call_of, line
+from tests.trace.fakecall import BASE, Filled, P, call_of, line
 from tests.trace.test_formats_files import AT_FDCWD, X, iovec
 
 PATHS = Style(fds=frozenset({"path"}))
@@ -122,11 +122,11 @@ def test_escapes_within_angle_brackets() -> None:
         ("mmap", (0, 4096, 1, 1, 3, 0), True),
         ("mmap", (0, 4096, 1, 0x22, -1, 0), False),
         ("getpid", (), False),
-        ("poll", (At(struct.pack("<ihhihh", 4, 1, 0, 3, 1, 0)), 2, 0), True),
-        ("poll", (At(struct.pack("<ihhihh", 4, 1, 0, 3, 1, 0)), 1, 0), False),
+        ("poll", (P(struct.pack("<ihhihh", 4, 1, 0, 3, 1, 0)), 2, 0), True),
+        ("poll", (P(struct.pack("<ihhihh", 4, 1, 0, 3, 1, 0)), 1, 0), False),
         ("poll", (1, 1 << 40, 0), False),
-        ("select", (4, 0, At(struct.pack("<Q", 8)), 0, 0), True),
-        ("select", (3, 0, At(struct.pack("<Q", 8)), 0, 0), False),
+        ("select", (4, 0, P(struct.pack("<Q", 8)), 0, 0), True),
+        ("select", (3, 0, P(struct.pack("<Q", 8)), 0, 0), False),
         ("select", (-1, 1, 1, 1, 0), False),
     ],
     ids=lambda value: str(value)[:30],
@@ -161,15 +161,15 @@ def test_dumps() -> None:
 
 
 def test_dumps_of_vectors() -> None:
-    vector = At(iovec((BASE + 0x100, 5), (BASE + 0x100, 0), (BASE + 0x100, 3)))
+    vector = P(iovec((BASE + 0x100, 5), (BASE + 0x100, 0), (BASE + 0x100, 3)))
     three = " | 00000  68 65 6c                                          hel              |"
     assert dumped("writev", 3, vector, 3, b"hello", result=8) == [
         " * 5 bytes in buffer 0", HELLO, " * 3 bytes in buffer 2", three,
     ]  # fmt: skip
     assert dumped("readv", 3, vector, 3, b"hello", result=3) == [" * 3 bytes in buffer 0", three]
     assert dumped("vmsplice", 5, vector, 1, b"hello", result=5) == [" * 5 bytes in buffer 0", HELLO]
-    message = At(struct.pack("<16xQQ", BASE + 0x100, 1))
-    assert dumped("sendmsg", 3, message, At(iovec((BASE + 0x200, 5))), b"hello") == [" * 5 bytes in buffer 0", HELLO]
+    message = P(struct.pack("<16xQQ", BASE + 0x100, 1))
+    assert dumped("sendmsg", 3, message, P(iovec((BASE + 0x200, 5))), b"hello") == [" * 5 bytes in buffer 0", HELLO]
 
 
 def test_only_the_descriptors_asked_for() -> None:

@@ -16,7 +16,7 @@ from linuxemu.trace.tracer import Tracer
 from syscalls.abi.numbers import X86_64
 from syscalls.errors import Restart
 from syscalls.objects.siginfo import SigInfo
-from tests.trace.fakecall import FakeMemory
+from tests.trace.fakecall import AREA, REGISTERS, Lines, Memory
 
 FRAME = TrapFrame._make([0] * len(TrapFrame._fields))
 
@@ -28,22 +28,6 @@ class Thing(SimpleNamespace):
 
     def __eq__(self, other: object) -> bool:
         return self is other
-
-
-class Lines:
-    """An output that a test can read."""
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def write(self, tid: int, text: str) -> None:
-        self.text += text
-
-    def ended(self, tid: int) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
 
 
 class Rig:
@@ -59,7 +43,7 @@ class Rig:
     def process(self, *tids: int) -> list[Any]:
         process = Thing(pid=tids[0], exec_task=None, group_exit=None)
         tasks = [
-            Thing(tid=tid, process=process, exit_status=None, frame=FRAME, tracer=None, mem=FakeMemory(b""))
+            Thing(tid=tid, process=process, exit_status=None, frame=FRAME, tracer=None, mem=Memory(AREA, 0))
             for tid in tids
         ]
         process.tasks = {task.tid: task for task in tasks}
@@ -67,7 +51,7 @@ class Rig:
         return tasks
 
     def enter(self, t: Any, name: str, *args: int) -> Call:
-        registers: dict[str, Any] = dict(zip(("rdi", "rsi", "rdx", "r10", "r8", "r9"), args, strict=False))
+        registers: dict[str, Any] = dict(zip(REGISTERS, args, strict=False))
         call = Call(t, Plan(X86_64[name]), FRAME._replace(**registers), Style())
         self.log.enter(call, call.plan.entry(call))
         self.tracer._current[t] = call

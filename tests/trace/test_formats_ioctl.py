@@ -9,7 +9,7 @@ import pytest
 
 from linuxemu.trace.style import Style
 from syscalls.abi.structs import Flock, FOwnerEx, Termios, Termios2, Winsize
-from tests.trace.files_rig import BAD, MINUS, At, Edge, Filled, line
+from tests.trace.fakecall import BAD, WORD, End, Filled, P, line
 from tests.trace.test_formats_files import EBADF, EFAULT, EINVAL, check, q
 
 SEALS = "F_SEAL_SEAL|F_SEAL_SHRINK|F_SEAL_GROW|F_SEAL_WRITE|F_SEAL_FUTURE_WRITE"
@@ -25,21 +25,21 @@ FCNTLS = [
     ("fcntl", (3, 3), 0, "fcntl(3, F_GETFL) = 0 (flags O_RDONLY)"),
     ("fcntl", (77, 3), -9, f"fcntl(77, F_GETFL){EBADF}"),
     ("fcntl", (3, 4, 0o6002), 0, "fcntl(3, F_SETFL, O_RDWR|O_APPEND|O_NONBLOCK) = 0"),
-    ("fcntl", (3, 6, At(Flock(1, 0, 1, 2, 99).pack())), 0,
+    ("fcntl", (3, 6, P(Flock(1, 0, 1, 2, 99).pack())), 0,
      "fcntl(3, F_SETLK, {l_type=F_WRLCK, l_whence=SEEK_SET, l_start=1, l_len=2}) = 0"),
     ("fcntl", (3, 5, Filled(Flock(2, 2, -1, 0, 5).pack())), 0,
      "fcntl(3, F_GETLK, {l_type=F_UNLCK, l_whence=SEEK_END, l_start=-1, l_len=0, l_pid=5}) = 0"),
-    ("fcntl", (3, 6, At(Flock(7, 9, -1, -2, 0).pack())), -22,
+    ("fcntl", (3, 6, P(Flock(7, 9, -1, -2, 0).pack())), -22,
      f"fcntl(3, F_SETLK, {{l_type=0x7 /* F_??? */, l_whence=0x9 /* SEEK_??? */, l_start=-1, l_len=-2}}){EINVAL}"),
     ("fcntl", (3, 7, 0), -14, f"fcntl(3, F_SETLKW, NULL){EFAULT}"),
-    ("fcntl", (3, 7, Edge(bytes(16))), -14, f"fcntl(3, F_SETLKW, 0x13ff0){EFAULT}"),
+    ("fcntl", (3, 7, End(bytes(16))), -14, f"fcntl(3, F_SETLKW, 0x13ff0){EFAULT}"),
     ("fcntl", (3, 5, BAD), -14, f"fcntl(3, F_GETLK, 0xdead000){EFAULT}"),
     ("fcntl", (3, 36, Filled(Flock(2, 0, 0, 0, 0).pack())), 0,
      "fcntl(3, F_OFD_GETLK, {l_type=F_UNLCK, l_whence=SEEK_SET, l_start=0, l_len=0, l_pid=0}) = 0"),
-    ("fcntl", (77, 13, At(bytes(32))), -9, f"fcntl(77, F_SETLK64, 0x10000){EBADF}"),
+    ("fcntl", (77, 13, P(bytes(32))), -9, f"fcntl(77, F_SETLK64, 0x10000){EBADF}"),
     ("fcntl", (77, 8, 0xFFFF_FFFF), -9, f"fcntl(77, F_SETOWN, -1){EBADF}"),
     ("fcntl", (3, 9, 5), 0, "fcntl(3, F_GETOWN) = 0"),
-    ("fcntl", (3, 15, At(FOwnerEx(3, -7).pack())), -22,
+    ("fcntl", (3, 15, P(FOwnerEx(3, -7).pack())), -22,
      f"fcntl(3, F_SETOWN_EX, {{type=0x3 /* F_OWNER_??? */, pid=-7}}){EINVAL}"),
     ("fcntl", (3, 16, Filled(FOwnerEx(1, 7).pack())), 0, "fcntl(3, F_GETOWN_EX, {type=F_OWNER_PID, pid=7}) = 0"),
     ("fcntl", (3, 10, 29), 0, "fcntl(3, F_SETSIG, SIGIO) = 0"),
@@ -54,8 +54,8 @@ FCNTLS = [
     ("fcntl", (5, 1032), 65536, "fcntl(5, F_GETPIPE_SZ) = 65536"),
     ("fcntl", (7, 1033, 0x1F), 0, f"fcntl(7, F_ADD_SEALS, {SEALS}) = 0"),
     ("fcntl", (7, 1034), 0x1F, f"fcntl(7, F_GET_SEALS) = 0x1f (seals {SEALS})"),
-    ("fcntl", (3, 1035, At(b"")), 0, "fcntl(3, 0x40b /* F_??? */, 0x10000) = 0"),
-    ("fcntl", (3, 17, At(b"")), 0, "fcntl(3, F_GETOWNER_UIDS, 0x10000) = 0"),
+    ("fcntl", (3, 1035, P(b"")), 0, "fcntl(3, 0x40b /* F_??? */, 0x10000) = 0"),
+    ("fcntl", (3, 17, P(b"")), 0, "fcntl(3, F_GETOWNER_UIDS, 0x10000) = 0"),
     ("fcntl", (3, -1, 5), -22, f"fcntl(3, 0xffffffff /* F_??? */, 0x5){EINVAL}"),
     ("fcntl", (3, 99, 0), -22, f"fcntl(3, 0x63 /* F_??? */, 0){EINVAL}"),
 ]  # fmt: skip
@@ -81,14 +81,14 @@ NO_TTY = " = -1 ENOTTY (Inappropriate ioctl for device)"
 
 TERMINALS = [
     (0x5401, Filled(USUAL.pack()), 0, f"TCGETS, {TTY}...}}) = 0"),
-    (0x5401, At(USUAL.pack()), -25, f"TCGETS, 0x10000){NO_TTY}"),
+    (0x5401, P(USUAL.pack()), -25, f"TCGETS, 0x10000){NO_TTY}"),
     (0x5401, 0, -14, f"TCGETS, NULL){EFAULT}"),
-    (0x5402, At(USUAL.pack()), 0, f"SNDCTL_TMR_START or TCSETS, {TTY}...}}) = 0"),
+    (0x5402, P(USUAL.pack()), 0, f"SNDCTL_TMR_START or TCSETS, {TTY}...}}) = 0"),
     (0x5403, BAD, -14, f"SNDCTL_TMR_STOP or TCSETSW, 0xdead000){EFAULT}"),
-    (0x5404, At(bytes(36)), -9,
+    (0x5404, P(bytes(36)), -9,
      "SNDCTL_TMR_CONTINUE or TCSETSF, {c_iflag=, c_oflag=NL0|CR0|TAB0|BS0|VT0|FF0|, c_cflag=B0|CS5|, c_lflag=, "
      f"...}}){EBADF}"),
-    (0x5402, At(ODD.pack()), -9,
+    (0x5402, P(ODD.pack()), -9,
      "SNDCTL_TMR_START or TCSETS, {c_iflag=0x10000, c_oflag=NL0|CR0|XTABS|BS0|VT1|FF0|, "
      f"c_cflag=B115200|B9600<<IBSHIFT|CS7|PARENB, c_lflag=ICANON, ...}}){EBADF}"),
     (0x802C542A, Filled(Termios2(*USUAL, 38400, 38400).pack()), 0, f"TCGETS2, {TTY}...}}) = 0"),
@@ -100,23 +100,23 @@ TERMINALS = [
     (0x540C, 5, -9, f"TIOCEXCL){EBADF}"),
     (0x540E, 1, -9, f"TIOCSCTTY, 1){EBADF}"),
     (0x540F, Filled(i(7)), 0, "TIOCGPGRP, [7]) = 0"),
-    (0x5410, At(i(7)), -9, f"TIOCSPGRP, [7]){EBADF}"),
+    (0x5410, P(i(7)), -9, f"TIOCSPGRP, [7]){EBADF}"),
     (0x5411, Filled(i(0)), 0, "TIOCOUTQ, [0]) = 0"),
     (0x541B, Filled(i(5)), 0, "FIONREAD, [5]) = 0"),
-    (0x541B, At(i(5)), -9, f"FIONREAD, 0x10000){EBADF}"),
+    (0x541B, P(i(5)), -9, f"FIONREAD, 0x10000){EBADF}"),
     (0x5412, b"a", -9, f'TIOCSTI, "a"){EBADF}'),
     (0x5412, 0, -9, f"TIOCSTI, NULL){EBADF}"),
     (0x5413, Filled(Winsize(24, 80, 1, 2).pack()), 0,
      "TIOCGWINSZ, {ws_row=24, ws_col=80, ws_xpixel=1, ws_ypixel=2}) = 0"),
-    (0x5414, At(Winsize(24, 80, 1, 2).pack()), -9,
+    (0x5414, P(Winsize(24, 80, 1, 2).pack()), -9,
      f"TIOCSWINSZ, {{ws_row=24, ws_col=80, ws_xpixel=1, ws_ypixel=2}}){EBADF}"),
     (0x5415, Filled(i(0x1E7)), 0,
      "TIOCMGET, [TIOCM_LE|TIOCM_DTR|TIOCM_RTS|TIOCM_CTS|TIOCM_CAR|TIOCM_RNG|TIOCM_DSR]) = 0"),
-    (0x5417, At(i(0)), -9, f"TIOCMBIC, [0]){EBADF}"),
-    (0x5417, At(i(0x10000)), -9, f"TIOCMBIC, [0x10000 /* TIOCM_??? */]){EBADF}"),
+    (0x5417, P(i(0)), -9, f"TIOCMBIC, [0]){EBADF}"),
+    (0x5417, P(i(0x10000)), -9, f"TIOCMBIC, [0x10000 /* TIOCM_??? */]){EBADF}"),
     (0x541F, 5, -9, f"TIOCSSERIAL){EBADF}"),
-    (0x5421, At(i(1)), 0, "FIONBIO, [1]) = 0"),
-    (0x5423, At(i(99)), -9, f"TIOCSETD, [99]){EBADF}"),
+    (0x5421, P(i(1)), 0, "FIONBIO, [1]) = 0"),
+    (0x5423, P(i(99)), -9, f"TIOCSETD, [99]){EBADF}"),
     (0x80045430, Filled(i(3)), 0, "TIOCGPTN, [3]) = 0"),
     (0x40045436, 9, -9, f"TIOCSIG, 0x9){EBADF}"),
     (0x5441, 0o402, -9, f"TIOCGPTPEER, 0x102){EBADF}"),
@@ -124,62 +124,62 @@ TERMINALS = [
 
 FILES = [
     (0x5451, 5, 0, "FIOCLEX) = 0"),
-    (0x5452, At(i(1)), -9, f"FIOASYNC, [1]){EBADF}"),
-    (0x5460, At(b""), -9, f"FIOQSIZE, 0x10000){EBADF}"),
-    (0x8901, At(i(7)), -9, f"FIOSETOWN, [7]){EBADF}"),
-    (2, At(b""), 0, "FIGETBSZ, 0x10000) = 0"),
+    (0x5452, P(i(1)), -9, f"FIOASYNC, [1]){EBADF}"),
+    (0x5460, P(b""), -9, f"FIOQSIZE, 0x10000){EBADF}"),
+    (0x8901, P(i(7)), -9, f"FIOSETOWN, [7]){EBADF}"),
+    (2, P(b""), 0, "FIGETBSZ, 0x10000) = 0"),
     (0x40049409, -1, -9, f"BTRFS_IOC_CLONE or FICLONE, -1){EBADF}"),
-    (0x4020940D, At(q(3, 1, 2, 3)), -9,
+    (0x4020940D, P(q(3, 1, 2, 3)), -9,
      f"BTRFS_IOC_CLONE_RANGE or FICLONERANGE, {{src_fd=3, src_offset=1, src_length=2, dest_offset=3}}){EBADF}"),
-    (0xC0189436, At(q(1, 2, 1, 4, 7, 0, 0)), -9,
+    (0xC0189436, P(q(1, 2, 1, 4, 7, 0, 0)), -9,
      "BTRFS_IOC_FILE_EXTENT_SAME or FIDEDUPERANGE, {src_offset=1, src_length=2, dest_count=1, "
      f"info=[{{dest_fd=4, dest_offset=7}}]}}){EBADF}"),
     (0xC0189436, 0, -9, f"BTRFS_IOC_FILE_EXTENT_SAME or FIDEDUPERANGE, NULL){EBADF}"),
-    (0xC0185879, At(q(1, 2, 3)), -9, f"FITRIM, {{start=0x1, len=2, minlen=3}}){EBADF}"),
+    (0xC0185879, P(q(1, 2, 3)), -9, f"FITRIM, {{start=0x1, len=2, minlen=3}}){EBADF}"),
     (0x80086601, Filled(i(0x80000)), 0, "FS_IOC_GETFLAGS, [FS_EXTENT_FL]) = 0"),
-    (0x40086602, At(i(0x4000010)), -9, f"FS_IOC_SETFLAGS, [FS_IMMUTABLE_FL|0x4000000]){EBADF}"),
-    (0x40086602, At(i(0x4000000)), -9, f"FS_IOC_SETFLAGS, [0x4000000 /* FS_???_FL */]){EBADF}"),
+    (0x40086602, P(i(0x4000010)), -9, f"FS_IOC_SETFLAGS, [FS_IMMUTABLE_FL|0x4000000]){EBADF}"),
+    (0x40086602, P(i(0x4000000)), -9, f"FS_IOC_SETFLAGS, [0x4000000 /* FS_???_FL */]){EBADF}"),
     (0x801C581F, Filled(i(0, 0, 0, 0, 0, 0, 0)), 0,
      "FS_IOC_FSGETXATTR, {fsx_xflags=0, fsx_extsize=0, fsx_nextents=0, fsx_projid=0, fsx_cowextsize=0}) = 0"),
-    (0x401C5820, At(i(8, 1, 2, 3, 4, 0, 0)), -9,
+    (0x401C5820, P(i(8, 1, 2, 3, 4, 0, 0)), -9,
      f"FS_IOC_FSSETXATTR, {{fsx_xflags=FS_XFLAG_IMMUTABLE, fsx_extsize=1, fsx_projid=0x3, fsx_cowextsize=4}}){EBADF}"),
     (0x41009432, b"\x08\0", -9, f'FS_IOC_SETFSLABEL, "\\10"){EBADF}'),
-    (0xC020660B, At(struct.pack("<QqIIII", 0, -1, 1, 0, 2, 0)), -9,
+    (0xC020660B, P(struct.pack("<QqIIII", 0, -1, 1, 0, 2, 0)), -9,
      "FS_IOC_FIEMAP, {fm_start=0, fm_length=18446744073709551615, fm_flags=FIEMAP_FLAG_SYNC, "
      f"fm_extent_count=2}}){EBADF}"),
-    (0xC020660B, At(struct.pack("<QqIIII", 0, -1, 1, 1, 2, 0)), 0,
+    (0xC020660B, P(struct.pack("<QqIIII", 0, -1, 1, 1, 2, 0)), 0,
      "FS_IOC_FIEMAP, {fm_start=0, fm_length=18446744073709551615, fm_flags=FIEMAP_FLAG_SYNC, fm_extent_count=2} => "
      "{fm_flags=FIEMAP_FLAG_SYNC, fm_mapped_extents=1, ...}) = 0"),
 ]  # fmt: skip
 
 CLOCK = i(1, 2, 3, 4, 5, 120, 6, 7, 8)
 DEVICES = [
-    (0x125D, At(i(1)), -9, f"BLKROSET, [1]){EBADF}"),
-    (0x125E, At(i(1)), -9, f"BLKROGET, 0x10000){EBADF}"),
+    (0x125D, P(i(1)), -9, f"BLKROSET, [1]){EBADF}"),
+    (0x125E, P(i(1)), -9, f"BLKROGET, 0x10000){EBADF}"),
     (0x1261, 5, -9, f"BLKFLSBUF){EBADF}"),
     (0x1262, 9, -9, f"BLKRASET, 9){EBADF}"),
-    (0x1277, At(q(1, 2)), -9, f"BLKDISCARD, [1, 2]){EBADF}"),
-    (0x1269, At(struct.pack("<iii4xQ", 1, 2, 152, 0x10100)), -9,
+    (0x1277, P(q(1, 2)), -9, f"BLKDISCARD, [1, 2]){EBADF}"),
+    (0x1269, P(struct.pack("<iii4xQ", 1, 2, 152, 0x10100)), -9,
      f"BLKPG, {{op=BLKPG_ADD_PARTITION, flags=2, datalen=152, "
      f'data={{start=0, length=0, pno=0, devname="", volname=""}}}}){EBADF}'),
-    (0x1269, At(struct.pack("<iii4xQ", 9, 2, 152, BAD)), -9,
+    (0x1269, P(struct.pack("<iii4xQ", 9, 2, 152, BAD)), -9,
      f"BLKPG, {{op=0x9 /* BLKPG_??? */, flags=2, datalen=152, data=0xdead000}}){EBADF}"),
     (0x4C00, 3, -9, f"LOOP_SET_FD, 3){EBADF}"),
-    (0x4C04, At(struct.pack("<QQQQQIIII64s112x", 0, 0, 0, 0, 0, 0, 0, 0, 5, b"file")), -9,
+    (0x4C04, P(struct.pack("<QQQQQIIII64s112x", 0, 0, 0, 0, 0, 0, 0, 0, 5, b"file")), -9,
      "LOOP_SET_STATUS64, {lo_offset=0, lo_number=0, lo_flags=LO_FLAGS_READ_ONLY|LO_FLAGS_AUTOCLEAR, "
      f'lo_file_name="file", ...}}){EBADF}'),
-    (0x4024700A, At(CLOCK), -9,
+    (0x4024700A, P(CLOCK), -9,
      f"RTC_SET_TIME, {{tm_sec=1, tm_min=2, tm_hour=3, tm_mday=4, tm_mon=5, tm_year=120, ...}}){EBADF}"),
-    (0x4028700F, At(b"\x01\0\0\0" + CLOCK), -9,
+    (0x4028700F, P(b"\x01\0\0\0" + CLOCK), -9,
      "RTC_WKALM_SET, {enabled=1, pending=0, time={tm_sec=1, tm_min=2, tm_hour=3, tm_mday=4, tm_mon=5, tm_year=120, "
      f"...}}}}){EBADF}"),
     (0x7004, 0, -9, f"PHN_NOT_OH or RTC_UIE_OFF){EBADF}"),
     (0x4008700C, 64, -9, f"RTC_IRQP_SET, 64){EBADF}"),
-    (0x40207012, At(struct.pack("<6iq", 1, 0, 0, 0, 0, 0, 0)), -9,
+    (0x40207012, P(struct.pack("<6iq", 1, 0, 0, 0, 0, 0, 0)), -9,
      "RTC_PLL_SET, {pll_ctrl=1, pll_value=0, pll_max=0, pll_min=0, pll_posmult=0, pll_negmult=0, "
      f"pll_clock=0}}){EBADF}"),
-    (0x40045201, At(i(5)), -9, f"RNDADDTOENTCNT, [5]){EBADF}"),
-    (0x40085203, At(i(1, 0)), -9, f'RNDADDENTROPY, {{entropy_count=1, buf_size=0, buf=""}}){EBADF}'),
+    (0x40045201, P(i(5)), -9, f"RNDADDTOENTCNT, [5]){EBADF}"),
+    (0x40085203, P(i(1, 0)), -9, f'RNDADDENTROPY, {{entropy_count=1, buf_size=0, buf=""}}){EBADF}'),
 ]  # fmt: skip
 
 
@@ -190,19 +190,19 @@ def interface(name: bytes, rest: bytes = b"") -> bytes:
 LOCAL = struct.pack("<HH4B", 2, 0, 127, 0, 0, 1)
 INTERFACES = [
     (0x8910, Filled(interface(b"lo", i(1))), 0, '{ifr_ifindex=0, ifr_name="lo"}) = 0'),
-    (0x8910, At(interface(b"", i(1))), -9, f"{{ifr_ifindex=1}}){EBADF}"),
-    (0x8913, At(interface(b"lo", b"\x49\0")), 0, '{ifr_name="lo", ifr_flags=IFF_UP|IFF_LOOPBACK|IFF_RUNNING}) = 0'),
-    (0x8913, At(interface(b"lo")), -9, f'{{ifr_name="lo"}}){EBADF}'),
-    (0x8915, At(interface(b"lo", LOCAL)), 0,
+    (0x8910, P(interface(b"", i(1))), -9, f"{{ifr_ifindex=1}}){EBADF}"),
+    (0x8913, P(interface(b"lo", b"\x49\0")), 0, '{ifr_name="lo", ifr_flags=IFF_UP|IFF_LOOPBACK|IFF_RUNNING}) = 0'),
+    (0x8913, P(interface(b"lo")), -9, f'{{ifr_name="lo"}}){EBADF}'),
+    (0x8915, P(interface(b"lo", LOCAL)), 0,
      '{ifr_name="lo", ifr_addr={sa_family=AF_INET, sin_port=htons(0), sin_addr=inet_addr("127.0.0.1")}}) = 0'),
-    (0x8921, At(interface(b"lo", i(65536))), 0, '{ifr_name="lo", ifr_mtu=65536}) = 0'),
-    (0x8927, At(interface(b"lo", b"\x04\x03")), 0,
+    (0x8921, P(interface(b"lo", i(65536))), 0, '{ifr_name="lo", ifr_mtu=65536}) = 0'),
+    (0x8927, P(interface(b"lo", b"\x04\x03")), 0,
      '{ifr_name="lo", ifr_hwaddr={sa_family=ARPHRD_LOOPBACK, sa_data=00:00:00:00:00:00}}) = 0'),
-    (0x8970, At(interface(b"lo")), 0,
+    (0x8970, P(interface(b"lo")), 0,
      '{ifr_name="lo", ifr_map={mem_start=0, mem_end=0, base_addr=0, irq=0, dma=0, port=0}}) = 0'),
-    (0x8914, At(interface(b"lo", b"\x41\0")), -9, f'{{ifr_name="lo", ifr_flags=IFF_UP|IFF_RUNNING}}){EBADF}'),
-    (0x8923, At(interface(b"lo", b"A")), -9, f'{{ifr_name="lo", ifr_newname="A"}}){EBADF}'),
-    (0x8912, At(q(80, 0)), 0, "{ifc_len=80 /* 2 * sizeof(struct ifreq) */, ifc_buf=NULL}) = 0"),
+    (0x8914, P(interface(b"lo", b"\x41\0")), -9, f'{{ifr_name="lo", ifr_flags=IFF_UP|IFF_RUNNING}}){EBADF}'),
+    (0x8923, P(interface(b"lo", b"A")), -9, f'{{ifr_name="lo", ifr_newname="A"}}){EBADF}'),
+    (0x8912, P(q(80, 0)), 0, "{ifc_len=80 /* 2 * sizeof(struct ifreq) */, ifc_buf=NULL}) = 0"),
     (0x8912, 0, -14, f"NULL){EFAULT}"),
     (0x89A0, b"lo\0", -9, f'"lo"){EBADF}'),
     (0x8946, 0, -9, f"NULL){EBADF}"),
@@ -211,8 +211,8 @@ INTERFACES = [
 
 NUMBERS = [
     (0, 0, "_IOC(_IOC_NONE, 0, 0, 0), 0"),
-    (0xFFFF_FFFF, MINUS, "_IOC(_IOC_READ|_IOC_WRITE, 0xff, 0xff, 0x3fff), 0xffffffffffffffff"),
-    (0x1_FFFF_FFFF, MINUS, "_IOC(_IOC_READ|_IOC_WRITE, 0xff, 0xff, 0x3fff), 0xffffffffffffffff"),
+    (0xFFFF_FFFF, WORD, "_IOC(_IOC_READ|_IOC_WRITE, 0xff, 0xff, 0x3fff), 0xffffffffffffffff"),
+    (0x1_FFFF_FFFF, WORD, "_IOC(_IOC_READ|_IOC_WRITE, 0xff, 0xff, 0x3fff), 0xffffffffffffffff"),
     (0x7FFF99FF, 5, "_IOC(_IOC_WRITE, 0x99, 0xff, 0x3fff), 0x5"),
     (0x80009900, 5, "_IOC(_IOC_READ, 0x99, 0, 0), 0x5"),
     (0xC0045401, 0, "SNDCTL_TMR_TIMEBASE, 0"),
@@ -257,7 +257,7 @@ def test_a_whole_terminal() -> None:
 
 
 def test_a_whole_loop_device_and_file_map() -> None:
-    status = At(struct.pack("<QQQQQIIII64s112x", 0, 0, 0, 0, 0, 0, 0, 0, 5, b"file"))
+    status = P(struct.pack("<QQQQQIIII64s112x", 0, 0, 0, 0, 0, 0, 0, 0, 5, b"file"))
     assert line("ioctl", 77, 0x4C04, status, result=-9, abbrev=False) == (
         "ioctl(77, LOOP_SET_STATUS64, {lo_device=makedev(0, 0), lo_inode=0, lo_rdevice=makedev(0, 0), lo_offset=0, "
         "lo_sizelimit=0, lo_number=0, lo_encrypt_type=LO_CRYPT_NONE, lo_encrypt_key_size=0, "
@@ -265,27 +265,27 @@ def test_a_whole_loop_device_and_file_map() -> None:
         f"lo_init=[0, 0]}}){EBADF}"
     )
     old = struct.pack("<i4xQQQiiii64s32s2Q4s4x", 1, 0, 0, 0, 0, 0, 0, 1, b"nm", b"", 0, 0, b"")
-    assert line("ioctl", 77, 0x4C02, At(old), result=-9, abbrev=False) == (
+    assert line("ioctl", 77, 0x4C02, P(old), result=-9, abbrev=False) == (
         "ioctl(77, LOOP_SET_STATUS, {lo_number=1, lo_device=makedev(0, 0), lo_inode=0, lo_rdevice=makedev(0, 0), "
         "lo_offset=0, lo_encrypt_type=LO_CRYPT_NONE, lo_encrypt_key_size=0, lo_flags=LO_FLAGS_READ_ONLY, "
         f'lo_name="nm", lo_encrypt_key="", lo_init=[0, 0], reserved=[0, 0, 0, 0]}}){EBADF}'
     )
     extents = struct.pack("<QqIIII", 0, -1, 1, 1, 2, 0) + struct.pack("<QQQ16xI12x", 0, 4096, 512, 1)
-    assert line("ioctl", 3, 0xC020660B, At(extents), abbrev=False).endswith(
+    assert line("ioctl", 3, 0xC020660B, P(extents), abbrev=False).endswith(
         "fm_mapped_extents=1, fm_extents=[{fe_logical=0, fe_physical=4096, fe_length=512, "
         "fe_flags=FIEMAP_EXTENT_LAST}]}) = 0"
     )
 
 
 STYLES = [
-    (0x5402, At(ODD.pack()), "raw",
+    (0x5402, P(ODD.pack()), "raw",
      "0x5402, {c_iflag=0x10000, c_oflag=0|0|0x1800|0|0x4000|0|, c_cflag=0x1002|0xd<<0x10|0x20|0x100, "
      "c_lflag=0x2, ...}"),
-    (0x5457, At(bytes(36)), "verbose",
+    (0x5457, P(bytes(36)), "verbose",
      "0x5457 /* TIOCSLCKTRMIOS */, {c_iflag=, c_oflag=0 /* NL0 */|0 /* CR0 */|0 /* TAB0 */|0 /* BS0 */|0 /* VT0 */|"
      "0 /* FF0 */|, c_cflag=0 /* B0 */|0 /* CS5 */|, c_lflag=, ...}"),
     (0x540A, 1, "verbose", "0x540a /* TCXONC */, 0x1 /* TCOON */"),
-    (0x8924, At(interface(b"lo", b"\x41\0")), "raw",
+    (0x8924, P(interface(b"lo", b"\x41\0")), "raw",
      '0x8924, {ifr_name="lo", ifr_hwaddr={sa_family=0x41, sa_data="' + "\\x00" * 14 + '"}}'),
 ]  # fmt: skip
 
@@ -308,8 +308,8 @@ def test_fcntl_styles() -> None:
 
 def test_pointers_are_not_followed_without_verbose() -> None:
     for request in (0x5401, 0x5402, 0x8913, 0x8912, 0xC020660B, 0x1269, 0x40086602):
-        shown = line("ioctl", 3, request, At(bytes(200)), verbose=False)
+        shown = line("ioctl", 3, request, P(bytes(200)), verbose=False)
         assert shown.endswith(", 0x10000) = 0"), shown
     assert line("ioctl", 3, 0x5412, b"a", verbose=False) == 'ioctl(3, TIOCSTI, "a") = 0'
-    assert line("fcntl", 3, 6, At(bytes(32)), verbose=False) == "fcntl(3, F_SETLK, 0x10000) = 0"
-    assert line("fcntl", 3, 5, At(bytes(32)), verbose=False) == "fcntl(3, F_GETLK, 0x10000) = 0"
+    assert line("fcntl", 3, 6, P(bytes(32)), verbose=False) == "fcntl(3, F_SETLK, 0x10000) = 0"
+    assert line("fcntl", 3, 5, P(bytes(32)), verbose=False) == "fcntl(3, F_GETLK, 0x10000) = 0"

@@ -5,23 +5,22 @@ from __future__ import annotations
 import json
 import shutil
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from linuxemu.trace import formats
 from linuxemu.trace.jsonlog import arguments, whole
-from linuxemu.trace.text import Layout, TextLog
+from tests.trace.fakecall import written
 from tests.trace.injected import (
     BASE,
     END,
     HERE,
     Item,
     all_strace,
-    build,
     called,
     i32,
-    place,
+    item,
     ptr,
     read,
     show,
@@ -48,19 +47,13 @@ def test_calls_are_shown_as_the_tables_say(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_strace_shows_them_so(path: Path, tmp_path: Path) -> None:
     items = read(path)
-    found = all_strace(items, build(tmp_path))
+    found = all_strace(items, tmp_path)
     differing = [
         (_id(item), found[f"{item.options}{item.source}"], item.shown)
         for item in items
         if found[f"{item.options}{item.source}"] != item.shown
     ]
     assert differing == []
-
-
-def item(name: str, *args: Any, result: int = 0, options: tuple[str, ...] = ()) -> Item:
-    """A call that is in no table."""
-    words, memory = place(args)
-    return Item("", options, name, words, memory, result, "")
 
 
 def as_json(one: Item) -> list[tuple[str, str]]:
@@ -117,24 +110,12 @@ def test_commands_of_processes() -> None:
         call, _, _ = called(item(name, *args, result=result))
         call.style = call.style._replace(pids=True)
         call.t.server.tasks[7] = other
-        assert line(call, texts(call, call.plan.entry), texts(call, call.plan.exit)) == shown
-
-
-def line(call: Any, early: list[str], late: list[str], blocks: bool = False) -> str:
-    """The text of a call, written in two parts if it blocks."""
-    parts: list[str] = []
-    out: Any = SimpleNamespace(write=lambda tid, text: parts.append(text), close=lambda: None)
-    log = TextLog(out, Layout(pids="", column=0), None, frozenset(), lambda: 0)
-    log.enter(call, early)
-    if blocks:
-        log.blocks(call)
-    log.leave(call, late)
-    return "".join(parts).rstrip("\n")
+        assert written(call, texts(call, call.plan.entry), texts(call, call.plan.exit)) == shown
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_call_that_blocks_is_the_same_line(path: Path) -> None:
-    assert [one.source for one in read(path) if line(*called(one), blocks=True) != one.shown] == []
+    assert [one.source for one in read(path) if written(*called(one), blocks=True) != one.shown] == []
 
 
 def test_many_pages_that_are_not_there() -> None:

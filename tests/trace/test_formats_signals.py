@@ -232,6 +232,10 @@ def test_siginfo_with_an_error(error: int, text: str) -> None:
     )
 
 
+def test_siginfo_with_an_error_and_verbose_constants() -> None:
+    assert "si_errno=3 /* ESRCH */, " in siginfo_text(info(10, 0, 3), VERBOSE)
+
+
 def test_siginfo_of_the_kernel() -> None:
     assert siginfo(SigInfo(14)) == "{si_signo=SIGALRM, si_code=SI_KERNEL}"
     assert siginfo(SigInfo(11, 1)) == "{si_signo=SIGSEGV, si_code=SEGV_MAPERR, si_addr=NULL}"

@@ -10,7 +10,7 @@ import pytest
 from linuxemu.trace import clock
 from linuxemu.trace.style import Style
 from syscalls.abi.structs import Stat, Statfs, Statx, StatxTimestamp, pack_dirent, pack_dirent64
-from tests.trace.files_rig import BAD, At, Filled, line
+from tests.trace.fakecall import BAD, Filled, P, line
 from tests.trace.test_formats_files import AT_FDCWD, EBADF, EFAULT, EINVAL, ENOENT, X, check, q
 
 REGULAR = Stat(0xFE00, 7, 1, 0o100644, 0, 0, 0, 12, 4096, 8, 0, 2, 1_700_000_000, 0, -5, 0)
@@ -36,12 +36,12 @@ STATS = [
     ("stat", (X, Filled(REGULAR.pack())), 0, 'stat("x", {st_mode=S_IFREG|0644, st_size=12, ...}) = 0'),
     ("lstat", (X, Filled(DEVICE.pack())), 0,
      'lstat("x", {st_mode=S_IFCHR|0666, st_rdev=makedev(0x1, 0x3), ...}) = 0'),
-    ("fstat", (77, At(bytes(144))), -9, f"fstat(77, 0x10000){EBADF}"),
+    ("fstat", (77, P(bytes(144))), -9, f"fstat(77, 0x10000){EBADF}"),
     ("stat", (X, 0), -14, f'stat("x", NULL){EFAULT}'),
     ("newfstatat", (AT_FDCWD, X, Filled(REGULAR.pack()), 0x1900), 0,
      'newfstatat(AT_FDCWD, "x", {st_mode=S_IFREG|0644, st_size=12, ...}, '
      "AT_SYMLINK_NOFOLLOW|AT_NO_AUTOMOUNT|AT_EMPTY_PATH) = 0"),
-    ("newfstatat", (3, X, At(bytes(144)), 0x2010), -22, f'newfstatat(3, "x", 0x10100, 0x2010 /* AT_??? */){EINVAL}'),
+    ("newfstatat", (3, X, P(bytes(144)), 0x2010), -22, f'newfstatat(3, "x", 0x10100, 0x2010 /* AT_??? */){EINVAL}'),
     ("statx", (AT_FDCWD, X, 0, 0x7FF, Filled(STATX.pack())), 0,
      'statx(AT_FDCWD, "x", AT_STATX_SYNC_AS_STAT, STATX_BASIC_STATS, {stx_mask=STATX_BASIC_STATS|STATX_MNT_ID, '
      "stx_attributes=0, stx_mode=S_IFREG|0644, stx_size=12, ...}) = 0"),
@@ -65,28 +65,28 @@ STATS = [
     ("statfs", (X, Filled(STATFS.pack())), 0,
      'statfs("x", {f_type=PROC_SUPER_MAGIC, f_bsize=4096, f_blocks=0, f_bfree=1, f_bavail=2, f_files=3, f_ffree=4, '
      "f_fsid={val=[0x15, 0xffffffff]}, f_namelen=255, f_frsize=4096, f_flags=ST_VALID|ST_RELATIME}) = 0"),
-    ("fstatfs", (77, At(bytes(120))), -9, f"fstatfs(77, 0x10000){EBADF}"),
+    ("fstatfs", (77, P(bytes(120))), -9, f"fstatfs(77, 0x10000){EBADF}"),
     ("umask", (0o22,), 0, "umask(022) = 000"),
     ("umask", (-1,), 0o777, "umask(0177777) = 0777"),
     ("umask", (7,), 0o22, "umask(007) = 022"),
 ]  # fmt: skip
 
 TIMES = [
-    ("utimensat", (AT_FDCWD, X, At(q(1, 2, 3, 0)), 0), 0,
+    ("utimensat", (AT_FDCWD, X, P(q(1, 2, 3, 0)), 0), 0,
      'utimensat(AT_FDCWD, "x", [{tv_sec=1, tv_nsec=2} /* 1970-01-01T00:00:01.000000002+0000 */, '
      "{tv_sec=3, tv_nsec=0} /* 1970-01-01T00:00:03+0000 */], 0) = 0"),
-    ("utimensat", (AT_FDCWD, X, At(q(0, 0, -5, 0)), 0), 0,
+    ("utimensat", (AT_FDCWD, X, P(q(0, 0, -5, 0)), 0), 0,
      'utimensat(AT_FDCWD, "x", [{tv_sec=0, tv_nsec=0}, {tv_sec=-5, tv_nsec=0} /* 1969-12-31T23:59:55+0000 */], 0) = 0'),
-    ("utimensat", (AT_FDCWD, X, At(q(5, 0x3FFFFFFF, 7, 0x3FFFFFFE)), 0), 0,
+    ("utimensat", (AT_FDCWD, X, P(q(5, 0x3FFFFFFF, 7, 0x3FFFFFFE)), 0), 0,
      'utimensat(AT_FDCWD, "x", [UTIME_NOW, UTIME_OMIT], 0) = 0'),
-    ("utimensat", (AT_FDCWD, X, At(q(5, -1, 1 << 60, 5)), 0x100), -22,
+    ("utimensat", (AT_FDCWD, X, P(q(5, -1, 1 << 60, 5)), 0x100), -22,
      'utimensat(AT_FDCWD, "x", [{tv_sec=5, tv_nsec=18446744073709551615}, '
      f"{{tv_sec=1152921504606846976, tv_nsec=5}}], AT_SYMLINK_NOFOLLOW){EINVAL}"),
     ("utimensat", (3, 0, 0, 0x1000), 0, "utimensat(3, NULL, NULL, AT_EMPTY_PATH) = 0"),
     ("utimensat", (3, 0, BAD, 0), -14, f"utimensat(3, NULL, 0xdead000, 0){EFAULT}"),
-    ("utime", (X, At(q(1_700_000_000, 0))), 0,
+    ("utime", (X, P(q(1_700_000_000, 0))), 0,
      'utime("x", {actime=1700000000 /* 2023-11-14T22:13:20+0000 */, modtime=0}) = 0'),
-    ("utimes", (X, At(q(1_700_000_000, 5, -1, 1_000_000))), -22,
+    ("utimes", (X, P(q(1_700_000_000, 5, -1, 1_000_000))), -22,
      'utimes("x", [{tv_sec=1700000000, tv_usec=5} /* 2023-11-14T22:13:20.000005+0000 */, '
      f"{{tv_sec=-1, tv_usec=1000000}}]){EINVAL}"),
     ("futimesat", (77, 0, 0), -9, f"futimesat(77, NULL, NULL){EBADF}"),
@@ -94,8 +94,8 @@ TIMES = [
 
 NAMES = [
     ("readlink", (X, Filled(b"target"), 100), 6, 'readlink("x", "target", 100) = 6'),
-    ("readlink", (X, At(b"target"), 100), -22, f'readlink("x", 0x10100, 100){EINVAL}'),
-    ("readlink", (X, At(b""), -1), -22, f'readlink("x", 0x10100, 18446744073709551615){EINVAL}'),
+    ("readlink", (X, P(b"target"), 100), -22, f'readlink("x", 0x10100, 100){EINVAL}'),
+    ("readlink", (X, P(b""), -1), -22, f'readlink("x", 0x10100, 18446744073709551615){EINVAL}'),
     ("readlink", (X, 0, 0xFFFF_FFFF), -2, f'readlink("x", NULL, 4294967295){ENOENT}'),
     ("readlinkat", (AT_FDCWD, X, Filled(b"0123456789" * 4), 99), 40,
      'readlinkat(AT_FDCWD, "x", "01234567890123456789012345678901"..., 99) = 40'),
@@ -120,8 +120,8 @@ NAMES = [
     ("getcwd", (0, 200), -14, f"getcwd(NULL, 200){EFAULT}"),
     ("getdents64", (4, Filled(pack_dirent64(1, 2, 4, b".") + pack_dirent64(3, 4, 8, b"a")), 2000), 48,
      "getdents64(4, 0x10000 /* 2 entries */, 2000) = 48"),
-    ("getdents", (4, At(b""), 2000), 0, "getdents(4, 0x10000 /* 0 entries */, 2000) = 0"),
-    ("getdents64", (77, At(b""), 2000), -9, f"getdents64(77, 0x10000, 2000){EBADF}"),
+    ("getdents", (4, P(b""), 2000), 0, "getdents(4, 0x10000 /* 0 entries */, 2000) = 0"),
+    ("getdents64", (77, P(b""), 2000), -9, f"getdents64(77, 0x10000, 2000){EBADF}"),
     ("setxattr", (X, b"user.abc\0", b"value", 5, 1), 0, 'setxattr("x", "user.abc", "value", 5, XATTR_CREATE) = 0'),
     ("fsetxattr", (3, b"user.abc\0", 0, 0, 4), -22, f'fsetxattr(3, "user.abc", NULL, 0, 0x4 /* XATTR_??? */){EINVAL}'),
     ("getxattr", (X, b"user.abc\0", Filled(b"value"), 100), 5, 'getxattr("x", "user.abc", "value", 100) = 5'),
@@ -172,7 +172,7 @@ WHOLE = [
      '{d_ino=3, d_off=4, d_reclen=24, d_type=DT_REG, d_name="a\\nb"}], 2000) = 48'),
     ("getdents", (4, Filled(pack_dirent(1, 2, 4, b".")), 2000), 24,
      'getdents(4, [{d_ino=1, d_off=2, d_reclen=24, d_name=".", d_type=DT_DIR}], 2000) = 24'),
-    ("getdents64", (4, At(b""), 2000), 0, "getdents64(4, [], 2000) = 0"),
+    ("getdents64", (4, P(b""), 2000), 0, "getdents64(4, [], 2000) = 0"),
 ]  # fmt: skip
 
 

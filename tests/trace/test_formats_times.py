@@ -86,6 +86,7 @@ EVENTS = [
         "{sigev_value={sival_int=1, sival_ptr=0x1234500000001}, sigev_signo=SIGUSR1, sigev_notify=SIGEV_SIGNAL}",
     ),
     (event(0, 30, 1), "{sigev_signo=30, sigev_notify=SIGEV_NONE}"),
+    (event(0, -1, 1), "{sigev_signo=4294967295, sigev_notify=SIGEV_NONE}"),
     (
         event(0, 50, 2, pack("<QQ", 77, 0)),
         "{sigev_signo=SIGRT_18, sigev_notify=SIGEV_THREAD, sigev_notify_function=0x4d, sigev_notify_attributes=NULL}",
@@ -97,6 +98,11 @@ EVENTS = [
 @pytest.mark.parametrize(("memory", "text"), EVENTS)
 def test_timer_create(memory: bytes, text: str) -> None:
     assert shown("timer_create", 1, AREA, 0, memory=memory) == f"timer_create(CLOCK_MONOTONIC, {text}, NULL) = 0"
+
+
+@pytest.mark.parametrize(("memory", "text"), EVENTS)
+def test_mq_notify(memory: bytes, text: str) -> None:
+    assert shown("mq_notify", 3, AREA, memory=memory) == f"mq_notify(3, {text}) = 0"
 
 
 def test_the_id_of_a_timer() -> None:
@@ -114,6 +120,14 @@ def test_the_state_of_the_clock() -> None:
     assert shown("clock_adjtime", 0, AREA, memory=memory) == f"clock_adjtime(CLOCK_REALTIME, {text}) = 0 (TIME_OK)"
     assert shown("clock_adjtime", 99, AREA, memory=memory, result=-EINVAL) == (
         f"clock_adjtime(0x63 /* CLOCK_??? */, 0x1000) = {EINVAL_TEXT}"
+    )
+
+
+def test_ticks_are_exact() -> None:
+    memory = pack("<4q", 72340172838076673, -5, 0, 0)
+    assert shown("times", AREA, memory=memory) == (
+        "times({tms_utime=72340172838076673 /* 723401728380766.73 s */, tms_stime=-5 /* -0.05 s */, tms_cutime=0, "
+        "tms_cstime=0}) = 0"
     )
 
 

@@ -329,6 +329,11 @@ def test_damaged_headers(archive: Archive) -> None:
     assert "several volumes" in broken(156, b"M")
     assert "absurd" in broken(124 + 32 - 32, b"\xff" * 12 + good[136:156] + b"L")
     assert "truncated" in broken(124, b"00000100000\0" + good[136:156] + b"x")
+    negative, large = b"\xff" * 8, b"\x80\0\0\1\0\0\0\0"
+    for offset in (108, 116):  # uid, gid
+        assert "out of range" in broken(offset, negative)
+        assert "out of range" in broken(offset, large)
+    assert "out of range" in broken(136, b"\x80" + b"\x7f" * 11)  # a time
 
 
 @pytest.mark.parametrize(
@@ -495,6 +500,23 @@ def test_damaged_sparse_maps(headers: dict[str, str], tmp_path: Path) -> None:
     archive.add(b"f", b"no map\n" * 100, pax_headers=headers)
     archive.tar.close()
     assert "map of a sparse file" in open_error(archive.path)
+
+
+@pytest.mark.parametrize("size", [-1, 1 << 63])
+def test_impossible_size_of_a_sparse_file(size: int, tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "a.tar", tarfile.PAX_FORMAT)
+    archive.add(b"f", b"", pax_headers={"GNU.sparse.map": "0,0", "GNU.sparse.size": str(size)})
+    archive.tar.close()
+    assert "out of range" in open_error(archive.path)
+
+
+@pytest.mark.parametrize("record", ["uid", "gid"])
+@pytest.mark.parametrize("number", [-1, 1 << 32])
+def test_impossible_owner(record: str, number: int, tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "a.tar", tarfile.PAX_FORMAT)
+    archive.add(b"f", b"", pax_headers={record: str(number)})
+    archive.tar.close()
+    assert "out of range" in open_error(archive.path)
 
 
 # images

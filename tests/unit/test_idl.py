@@ -181,6 +181,7 @@ def test_doc_comments_belong_to_the_next_statement_and_join() -> None:
         ("namespace n {", "1:14", "unexpected end of the file; expected"),
         ("namespace n { };", "1:16", "unexpected ';'; expected"),
         ('include "a\n', "1:9", "unexpected '\"'; expected a quoted path"),
+        ("oneway a();\n/// doc\0\noneway b();", "2:8", "a NUL is no text"),
     ],
 )
 def test_a_syntax_error_is_one_line_with_its_place(text: str, place: str, complaint: str) -> None:

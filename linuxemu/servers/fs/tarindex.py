@@ -102,6 +102,12 @@ class _Reader:
         except ValueError:
             raise self._damaged("no number in a header") from None
 
+    def _bounded(self, value: int, least: int, end: int) -> int:
+        """A number that has to fit what the kernel keeps of it."""
+        if not least <= value < end:
+            raise self._damaged("a number out of range")
+        return value
+
     def _extra(self, start: int, length: int) -> bytes:
         """The data of a member that describes the next one."""
         if length < 0 or length > _LONGEST_EXTRA:
@@ -135,9 +141,9 @@ class _Reader:
         """Add one member to the tree; returns how many bytes of data follow its header."""
         path = pax.get(b"GNU.sparse.name") or pax.get(b"path") or _name(header)
         mode = self._number(header[100:108]) & 0o7777
-        uid = self._pax_number(pax, b"uid", header[108:116])
-        gid = self._pax_number(pax, b"gid", header[116:124])
-        mtime_ns = self._mtime(pax, header)
+        uid = self._bounded(self._pax_number(pax, b"uid", header[108:116]), 0, 1 << 32)
+        gid = self._bounded(self._pax_number(pax, b"gid", header[116:124]), 0, 1 << 32)
+        mtime_ns = self._bounded(self._mtime(pax, header), -1 << 63, 1 << 63)
         if b"size" in pax:
             length = self._pax_number(pax, b"size", b"0")
         if kind[0] in _NO_DATA:
@@ -152,7 +158,7 @@ class _Reader:
         elif kind in (b"5", b"D") or (kind == b"\0" and path.endswith(b"/")):
             self._tree.add(path, TreeNode(S_IFDIR | mode, uid, gid, mtime_ns))
         elif kind in _SPECIAL:
-            major, minor = self._number(header[329:337]), self._number(header[337:345])
+            major, minor = (self._bounded(self._number(header[at : at + 8]), 0, 1 << 32) for at in (329, 337))
             rdev = make_device(major, minor) if kind != b"6" else 0
             self._tree.add(path, TreeNode(_SPECIAL[kind] | mode, uid, gid, mtime_ns, rdev))
         elif kind == b"S":
@@ -197,6 +203,7 @@ class _Reader:
         """Add a file of which only the parts in `pairs` (offset, length) are stored, one after the other."""
         extents = []
         position = start
+        self._bounded(size, 0, 1 << 63)
         for offset, length in pairs:
             if offset < 0 or length < 0 or offset + length > size or position + length > self._size:
                 raise self._damaged("no valid map of a sparse file")

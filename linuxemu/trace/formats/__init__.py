@@ -39,7 +39,7 @@ CALLS: dict[str, tuple[Phase, Phase]] = {}
 
 _RARE = (
     "choices", "events", "filters", "ipc", "kernels", "keys", "messages", "mounting", "numa", "perf", "quotas",
-    "sockets", "sockopts", "uring", "vectors", "watching",
+    "sockets", "sockopts", "uring", "watching",
 )  # fmt: skip
 """Modules with formats that only calls without a handler have."""
 _F = TypeVar("_F", bound=Formatter)
@@ -151,4 +151,5 @@ def load() -> None:
         system,
         terminals,
         times,
+        vectors,
     )

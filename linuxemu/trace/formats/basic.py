@@ -36,6 +36,19 @@ def hexadecimal(value: int) -> str:
     return f"{value:#x}" if value else "0"
 
 
+def octal(value: int) -> str:
+    """Permissions: an octal number with three digits at least."""
+    return f"0{value:o}".zfill(3)
+
+
+def worded(call: Call, number: object, text: str) -> str:
+    """A value that has a spelling of its own: as text, as a number, or as both."""
+    style = call.style.constants
+    if style == "raw":
+        return str(number)
+    return f"{number} /* {text} */" if style == "verbose" else text
+
+
 def named(call: Call, value: int, names: Mapping[int, str], comment: str) -> str:
     """One of several values by name; another one as a number, with a comment."""
     style = call.style.constants
@@ -102,8 +115,8 @@ def some_value(call: Call, value: int, arg: Arg) -> str:
 
 @shows("mode")
 def mode(call: Call, value: int, arg: Arg) -> str:
-    """Permissions in octal, with three digits at least."""
-    return f"0{value:o}".zfill(3)
+    """Permissions in octal."""
+    return octal(value)
 
 
 @shows("address")
@@ -135,8 +148,7 @@ def dirfd(call: Call, value: int, arg: Arg) -> str:
     """A directory's descriptor, or AT_FDCWD."""
     if value != AT_FDCWD:
         return fd(call, value, arg)
-    style = call.style.constants
-    text = str(value) if style == "raw" else f"{value} /* AT_FDCWD */" if style == "verbose" else "AT_FDCWD"
+    text = worded(call, value, "AT_FDCWD")
     return text + cwd(call) if call.style.fds else text
 
 
@@ -145,11 +157,7 @@ def device(call: Call, value: int, arg: Arg | None = None) -> str:
     """A device number."""
     major = (value >> 8) & 0xFFF | (value >> 32) & ~0xFFF
     minor = value & 0xFF | (value >> 12) & ~0xFF
-    style = call.style.constants
-    if style == "raw":
-        return hexadecimal(value)
-    text = f"makedev({hexadecimal(major)}, {hexadecimal(minor)})"
-    return f"{hexadecimal(value)} /* {text} */" if style == "verbose" else text
+    return worded(call, hexadecimal(value), f"makedev({hexadecimal(major)}, {hexadecimal(minor)})")
 
 
 @shows("struct")
@@ -163,6 +171,21 @@ def struct(call: Call, addr: int, arg: Arg) -> str:
         return array(call, addr, call.argument(arg.length), kind.SIZE, lambda data: show(call, kind.unpack(data)))
     data = call.read(addr, kind.SIZE)
     return show(call, kind.unpack(data)) if data is not None else address(call, addr)
+
+
+def peek(call: Call, addr: int, size: int) -> bytes | None:
+    """What a pointer points to, unless it is not to be followed."""
+    return call.read(addr, size) if addr and call.plan.verbose else None
+
+
+def structure(kind: Any, show: Callable[[Call, Any], str]) -> Callable[[Call, int], str]:
+    """A formatter of a pointer to a structure."""
+
+    def pointer(call: Call, addr: int) -> str:
+        data = peek(call, addr, kind.SIZE)
+        return show(call, kind.unpack(data)) if data is not None else address(call, addr)
+
+    return pointer
 
 
 def follows(call: Call, addr: int, arg: Arg) -> bool:

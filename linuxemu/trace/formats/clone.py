@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import CALLS
 from linuxemu.trace.formats.basic import address, fd, flags, hexadecimal, pid
-from linuxemu.trace.formats.numbers import filled, listed, pids, signal
-from linuxemu.trace.formats.strings import quote
+from linuxemu.trace.formats.numbers import filled, listed, pids
+from linuxemu.trace.formats.siginfos import signal_value
+from linuxemu.trace.formats.strings import beyond
 from syscalls.abi.flags import (
     CLONE_CHILD_CLEARTID,
     CLONE_CHILD_SETTID,
@@ -18,13 +19,12 @@ from syscalls.abi.flags import (
     CSIGNAL,
 )
 from syscalls.abi.structs import CloneArgs
-from syscalls.types import Arg
+from syscalls.types import Arg, s32
 
 if TYPE_CHECKING:
     from linuxemu.trace.call import Call
 
 _MIN_SIZE = 64
-_MAX_SIZE = 4096
 _SET_TID_SIZE, _CGROUP_SIZE = 80, 88
 _MAX_TIDS = 32
 _PID = Arg("s32", "pid")
@@ -45,7 +45,7 @@ def _clone_entry(call: Call) -> list[str]:
     signo, bits = value & CSIGNAL, value & ~CSIGNAL
     parts = [flags(call, bits, _FLAGS, "CLONE_???")] if bits or not signo else []
     if signo:
-        parts.append(signal(call, signo))
+        parts.append(signal_value(signo, call.style))
     call.separator = ""  # the comma comes with what is shown at the end, if there is something
     return [f"child_stack={address(call, stack)}", f"flags={'|'.join(parts)}"]
 
@@ -67,15 +67,11 @@ def _clone_exit(call: Call) -> list[str]:
 
 
 def _tid(call: Call, addr: int) -> str:
-    return filled(call, addr, 4, lambda tid: pid(call, _signed(tid), _PID))
+    return filled(call, addr, 4, lambda tid: pid(call, s32(tid), _PID))
 
 
 def _pidfd(call: Call, addr: int) -> str:
-    return filled(call, addr, 4, lambda number: fd(call, _signed(number)))
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 32) if value >> 31 else value
+    return filled(call, addr, 4, lambda number: fd(call, s32(number)))
 
 
 CALLS["clone"] = (_clone_entry, _clone_exit)
@@ -101,7 +97,7 @@ def _clone3_entry(call: Call) -> list[str]:
     if value is None:
         text = address(call, addr)
     else:
-        text = "{" + ", ".join([*_fields(call, value, size), *_unknown(call, addr, size)]) + "}"
+        text = "{" + ", ".join(_fields(call, value, size)) + beyond(call, addr, CloneArgs.SIZE, size) + "}"
         if value.flags & (CLONE_PIDFD | CLONE_PARENT_SETTID):
             return [text]
     return [text, str(size)]
@@ -116,7 +112,7 @@ def _fields(call: Call, value: CloneArgs, size: int) -> list[str]:
         parts.append(f"child_tid={address(call, value.child_tid)}")
     if bits & CLONE_PARENT_SETTID:
         parts.append(f"parent_tid={address(call, value.parent_tid)}")
-    parts.append(f"exit_signal={signal(call, value.exit_signal)}")
+    parts.append(f"exit_signal={signal_value(value.exit_signal, call.style)}")
     parts += [f"stack={address(call, value.stack)}", f"stack_size={hexadecimal(value.stack_size)}"]
     if bits & CLONE_SETTLS:
         parts.append(f"tls={address(call, value.tls)}")
@@ -127,21 +123,6 @@ def _fields(call: Call, value: CloneArgs, size: int) -> list[str]:
     if size >= _CGROUP_SIZE and (bits & CLONE_INTO_CGROUP or value.cgroup):
         parts.append(f"cgroup={fd(call, value.cgroup)}")
     return parts
-
-
-def _unknown(call: Call, addr: int, size: int) -> list[str]:
-    """What a later Linux may have behind the fields that are known, unless it is all zeros."""
-    size = min(size, _MAX_SIZE)
-    if size <= CloneArgs.SIZE:
-        return []
-    data = call.read(addr + CloneArgs.SIZE, size - CloneArgs.SIZE)
-    if data is None:
-        return ["???"]
-    if not any(data):
-        return []
-    limit = call.style.string_limit
-    text = quote(data[:limit], "all") + ("..." if len(data) > limit else "")
-    return [f"/* bytes {CloneArgs.SIZE}..{size - 1} */ {text}"]
 
 
 def _clone3_exit(call: Call) -> list[str]:

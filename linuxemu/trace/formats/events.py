@@ -6,21 +6,13 @@ import struct
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
-from linuxemu.trace.formats.basic import AT_FDCWD, address, fd, hexadecimal, table
-from linuxemu.trace.formats.choices import (
-    bits,
-    choice,
-    elements,
-    pointed,
-    sigset_at,
-    timespec,
-    worded,
-)
+from linuxemu.trace.formats.basic import address, array, dirfd, fd, hexadecimal, table, worded
+from linuxemu.trace.formats.choices import bits, choice, pointed
 from linuxemu.trace.formats.resource import io_priority
-from linuxemu.trace.formats.signals import siginfo
 from linuxemu.trace.formats.strings import bytes_at
-from linuxemu.trace.formats.vectors import vectors
+from linuxemu.trace.formats.vectors import iovecs
 from syscalls.abi import tables
+from syscalls.types import s32
 
 if TYPE_CHECKING:
     from linuxemu.trace.call import Call
@@ -28,35 +20,6 @@ if TYPE_CHECKING:
 
 _IOCB = 64
 _PREAD, _PWRITE, _FSYNC, _FDSYNC, _POLL, _PREADV, _PWRITEV = 0, 1, 2, 3, 5, 7, 8
-
-
-@shows("timer_value")
-def timer_value(call: Call, addr: int, arg: Arg) -> str:
-    """A struct itimerspec."""
-
-    def show(data: bytes) -> str:
-        return f"{{it_interval={timespec(data)}, it_value={timespec(data[16:])}}}"
-
-    return pointed(call, addr, arg, 32, show)
-
-
-@shows("signal_set")
-def signal_set(call: Call, addr: int, arg: Arg) -> str:
-    """A signal mask."""
-    return sigset_at(call, addr, arg, call.argument(arg.length))
-
-
-@shows("siginfo_pointer")
-def siginfo_pointer(call: Call, addr: int, arg: Arg) -> str:
-    """A pointer to a siginfo_t."""
-    return pointed(call, addr, arg, 128, siginfo_text)
-
-
-def siginfo_text(data: bytes) -> str:
-    """A siginfo_t."""
-    from syscalls.objects.siginfo import SigInfo
-
-    return siginfo(SigInfo.from_user(int.from_bytes(data[:4], "little", signed=True), data))
 
 
 # -- fanotify ----------------------------------------------------------------------------------------------------
@@ -75,7 +38,7 @@ def fanotify_dir(call: Call, value: int, arg: Arg) -> str:
     """A directory's descriptor, AT_FDCWD or none."""
     if value == -1:
         return worded(call, value, "FAN_NOFD")
-    return worded(call, value, "AT_FDCWD") if value == AT_FDCWD else fd(call, value)
+    return dirfd(call, value, arg)
 
 
 # -- futexes -----------------------------------------------------------------------------------------------------
@@ -94,18 +57,10 @@ def futex_waitv(call: Call, addr: int, arg: Arg) -> str:
         )
         return f"{text}, __reserved={reserved:#x}}}" if reserved else f"{text}}}"
 
-    return elements(call, addr, call.argument(arg.length), 24, show)
+    return array(call, addr, call.argument(arg.length), 24, show)
 
 
 # -- asynchronous input and output -------------------------------------------------------------------------------
-
-
-@shows("context_pointer")
-def context_pointer(call: Call, addr: int, arg: Arg) -> str:
-    """A pointer to the address of a context."""
-    return pointed(
-        call, addr, arg, 8, lambda data: f"[{address(call, int.from_bytes(data, 'little'))}]"
-    )
 
 
 @shows("iocbs")
@@ -119,7 +74,7 @@ def iocbs(call: Call, addr: int, arg: Arg) -> str:
         request = call.read(pointer, _IOCB) if pointer else None
         return _iocb(call, request, True) if request is not None else address(call, pointer)
 
-    return elements(call, addr, call.argument(arg.length), 8, show)
+    return array(call, addr, call.argument(arg.length), 8, show)
 
 
 @shows("iocb_head")
@@ -139,18 +94,14 @@ def _iocb(call: Call, data: bytes, whole: bool) -> str:
     parts.append(f"aio_lio_opcode={_opcode(call, opcode)}")
     if priority or how & 2:
         parts.append(f"aio_reqprio={io_priority(call, priority & 0xFFFF) if how & 2 else priority}")
-    parts.append(f"aio_fildes={fd(call, _signed(number))}")
+    parts.append(f"aio_fildes={fd(call, s32(number))}")
     if whole:
         parts += _iocb_data(call, opcode, buffer, count, offset)
         if how:
             parts.append(f"aio_flags={bits(call, how, 'IOCB_FLAG_')}")
         if how & 1:
-            parts.append(f"aio_resfd={fd(call, _signed(resfd))}")
+            parts.append(f"aio_resfd={fd(call, s32(resfd))}")
     return f"{{{', '.join(parts)}}}"
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 32) if value >> 31 else value
 
 
 def _opcode(call: Call, value: int) -> str:
@@ -167,9 +118,9 @@ def _rw_flags(call: Call, value: int) -> str:
 def _iocb_data(call: Call, opcode: int, buffer: int, count: int, offset: int) -> list[str]:
     if opcode in (_PREADV, _PWRITEV):
         if opcode == _PWRITEV and buffer and call.read(buffer, 1) is not None:
-            text = vectors(call, buffer, count)
+            text = iovecs(call, buffer, count)
         elif opcode == _PREADV and buffer and call.read(buffer, 1) is not None:
-            text = vectors(call, buffer, count, followed=False)
+            text = iovecs(call, buffer, count, -1)
         else:
             text = address(call, buffer)
         return [f"aio_buf={text}", f"aio_offset={offset}"]
@@ -194,21 +145,9 @@ def io_events(call: Call, addr: int, arg: Arg) -> str:
     """What came of some requests."""
     if not addr or not call.plan.verbose or call.failed:
         return address(call, addr)
-    return elements(call, addr, call.argument(arg.length), 32, _event)
+    return array(call, addr, call.argument(arg.length), 32, _event)
 
 
 def _event(data: bytes) -> str:
     tag, request, first, second = struct.unpack("<QQqq", data)
     return f"{{data={hexadecimal(tag)}, obj={hexadecimal(request)}, res={first}, res2={second}}}"
-
-
-@shows("aio_sigset")
-def aio_sigset(call: Call, addr: int, arg: Arg) -> str:
-    """A signal mask by its address and size."""
-
-    def show(data: bytes) -> str:
-        mask, size = struct.unpack("<QQ", data)
-        return f"{{sigmask={sigset_at(call, mask, arg, size)}, sigsetsize={size}}}"
-
-    return pointed(call, addr, arg, 16, show)
-

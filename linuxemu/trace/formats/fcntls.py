@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import changes, shows
-from linuxemu.trace.formats.basic import address, fd, flags, hexadecimal, named, pid, table
+from linuxemu.trace.formats.basic import address, fd, flags, hexadecimal, named, pid, structure, table
 from linuxemu.trace.formats.files import open_flags, open_flags_text
-from linuxemu.trace.formats.signals import signal_name
+from linuxemu.trace.formats.siginfos import signal_name, signal_value
 from linuxemu.trace.formats.tables import unknown
 from syscalls.abi import flags as constants
 from syscalls.abi.structs import Flock, FOwnerEx
@@ -25,7 +25,6 @@ _NOTHING = frozenset(
 """Operations without an argument."""
 _LATE = frozenset((constants.F_GETLK, constants.F_OFD_GETLK, constants.F_GETOWN_EX))
 """Operations that fill what their argument points to."""
-_NSIG = 64
 _PID = Arg("s32", "pid")
 
 
@@ -64,11 +63,7 @@ def _file_flags(call: Call, value: int) -> str:
 
 
 def _signal(call: Call, value: int) -> str:
-    signo = s32(value)
-    style = call.style.constants
-    if not 0 < signo <= _NSIG or style == "raw":
-        return str(signo)
-    return f"{signo} /* {signal_name(signo)} */" if style == "verbose" else signal_name(signo)
+    return signal_value(s32(value), call.style)
 
 
 def _lease(call: Call, value: int) -> str:
@@ -83,10 +78,6 @@ def _seals(call: Call, value: int) -> str:
     return flags(call, value, table("F_SEAL_"), unknown("F_SEAL_"))
 
 
-def _lock(call: Call, addr: int) -> str:
-    return _struct(call, addr, Flock, _lock_text)
-
-
 def _lock_text(call: Call, value: Flock) -> str:
     kind = named(call, value.l_type & 0xFFFF, table("F_LCK"), unknown("F_LCK"))
     whence = named(call, value.l_whence & 0xFFFF, table("SEEK_"), unknown("SEEK_"))
@@ -96,20 +87,12 @@ def _lock_text(call: Call, value: Flock) -> str:
     return text + "}"
 
 
-def _owner_ex(call: Call, addr: int) -> str:
-    return _struct(call, addr, FOwnerEx, _owner_text)
-
-
 def _owner_text(call: Call, value: FOwnerEx) -> str:
     kind = named(call, value.type, table("F_OWNER_"), unknown("F_OWNER_"))
     return f"{{type={kind}, pid={pid(call, value.pid, _PID)}}}"
 
 
-def _struct(call: Call, addr: int, kind: Any, show: Callable[[Call, Any], str]) -> str:
-    data = call.read(addr, kind.SIZE) if addr and call.plan.verbose else None
-    return show(call, kind.unpack(data)) if data is not None else address(call, addr)
-
-
+_lock, _owner_ex = structure(Flock, _lock_text), structure(FOwnerEx, _owner_text)
 _ARGUMENTS: dict[int, Callable[[Call, int], str]] = {
     constants.F_DUPFD: _number,
     constants.F_DUPFD_CLOEXEC: _number,

@@ -5,11 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import changes, shows
-from linuxemu.trace.formats.basic import address, array, fd, flags, follows, hexadecimal, mode, table
-from linuxemu.trace.formats.strings import bytes_at, quote
+from linuxemu.trace.formats.basic import (
+    address,
+    array,
+    fd,
+    flags,
+    follows,
+    hexadecimal,
+    mode,
+    peek,
+    table,
+    worded,
+)
+from linuxemu.trace.formats.strings import beyond
 from linuxemu.trace.formats.tables import unknown
 from syscalls.abi.flags import O_ACCMODE, O_CREAT, O_DIRECTORY, O_TMPFILE
-from syscalls.abi.structs import Iovec, OpenHow
+from syscalls.abi.structs import OpenHow
 
 if TYPE_CHECKING:
     from linuxemu.trace.call import Call
@@ -18,7 +29,6 @@ if TYPE_CHECKING:
 _ACCESS = {0: "O_RDONLY", 1: "O_WRONLY", 2: "O_RDWR", 3: "O_ACCMODE"}
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
 _HAS_MODE = O_CREAT | O_TMPFILE & ~O_DIRECTORY
-_PAGE = 4096
 
 
 def open_flags_text(call: Call, value: int) -> str:
@@ -38,12 +48,8 @@ def open_flags_text(call: Call, value: int) -> str:
 @shows("open_flags")
 def open_flags(call: Call, value: int, arg: Arg | None = None) -> str:
     """The flags of open(2)."""
-    style = call.style.constants
     value &= _MASK if value >= 0 else 0xFFFF_FFFF
-    if style == "raw":
-        return hexadecimal(value)
-    text = open_flags_text(call, value)
-    return f"{hexadecimal(value)} /* {text} */" if style == "verbose" else text
+    return worded(call, hexadecimal(value), open_flags_text(call, value))
 
 
 @shows("create_mode")
@@ -92,57 +98,6 @@ def open_how(call: Call, addr: int, arg: Arg) -> str:
     return text + beyond(call, addr, OpenHow.SIZE, size) + "}"
 
 
-def beyond(call: Call, addr: int, known: int, size: int) -> str:
-    """What a structure has behind its known part: its bytes unless all are 0, ??? if it cannot be read.
-
-    At most a page of it is looked at, as the kernel takes no more.
-    """
-    if size <= known:
-        return ""
-    size = min(size, _PAGE)
-    data = call.read(addr + known, size - known)
-    if data is None:
-        return ", ???"
-    if not any(data):
-        return ""
-    limit = call.style.string_limit
-    text = quote(data[:limit], "all") + ("..." if len(data) > limit else "")
-    return f", /* bytes {known}..{size - 1} */ {text}"
-
-
-@shows("iov")
-def iov(call: Call, addr: int, arg: Arg) -> str:
-    """An array of struct iovec: with the data that is written, or that was read."""
-    if not addr or (not call.plan.verbose and call.argument(arg.length)):
-        return address(call, addr)
-    filled = arg.direction == "out"
-    return iovecs(call, addr, call.argument(arg.length), call.argument("result") if filled else None)
-
-
-def iovecs(call: Call, addr: int, count: int, filled: int | None = None) -> str:
-    """An array of struct iovec.
-
-    Args:
-        filled: bytes of all the buffers that are to be shown; None for each whole buffer, negative for addresses only.
-    """
-    left = filled
-
-    def one(data: bytes) -> str:
-        nonlocal left
-        base, length = Iovec.unpack(data)
-        if left is None:
-            text = bytes_at(call, base, length) if base else "NULL"
-        elif left < 0:
-            text = address(call, base)
-        else:
-            shown = min(length, left)
-            text = bytes_at(call, base, shown) if base else "NULL"
-            left -= shown
-        return f"{{iov_base={text}, iov_len={length}}}"
-
-    return array(call, addr, count, Iovec.SIZE, one)
-
-
 @shows("offset_at")
 def offset_at(call: Call, addr: int, arg: Arg | None = None) -> str:
     """A pointer to an offset, as it is when the call begins."""
@@ -154,7 +109,7 @@ _MOVES = "moves"
 
 
 def _offset(call: Call, addr: int, signed: bool) -> str:
-    data = call.read(addr, 8) if addr and call.plan.verbose else None
+    data = peek(call, addr, 8)
     return f"[{int.from_bytes(data, 'little', signed=signed)}]" if data is not None else address(call, addr)
 
 
@@ -175,9 +130,9 @@ def offset_after(call: Call, addr: int, arg: Arg) -> str | None:
     return f" => {_offset(call, addr, False)}" if call.result is not None and call.result > 0 else ""
 
 
-@shows("pipe_fds")
-def pipe_fds(call: Call, addr: int, arg: Arg) -> str:
-    """The two descriptors of a pipe."""
+@shows("fd_pair")
+def fd_pair(call: Call, addr: int, arg: Arg) -> str:
+    """The two descriptors of a pipe, or of a pair of sockets."""
     if not follows(call, addr, arg):
         return address(call, addr)
     return array(call, addr, 2, 4, lambda data: fd(call, int.from_bytes(data, "little", signed=True)))

@@ -6,14 +6,13 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import ioctl_tables as tables
-from linuxemu.trace.formats.basic import address, device, flags, hexadecimal, named
+from linuxemu.trace.formats.basic import address, device, flags, hexadecimal, named, peek
 from linuxemu.trace.formats.ioctls import (
     decimal,
     descriptor,
     gives,
     nothing,
     number,
-    peek,
     pointed,
     takes,
     unsigned,

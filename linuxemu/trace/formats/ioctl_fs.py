@@ -6,8 +6,8 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import ioctl_tables as tables
-from linuxemu.trace.formats.basic import address, array, fd, flags, hexadecimal
-from linuxemu.trace.formats.ioctls import changes_it, descriptor, gives, peek, pointed, takes
+from linuxemu.trace.formats.basic import address, array, fd, flags, hexadecimal, peek
+from linuxemu.trace.formats.ioctls import changes_it, descriptor, gives, pointed, takes
 from linuxemu.trace.formats.strings import quote, text
 
 if TYPE_CHECKING:

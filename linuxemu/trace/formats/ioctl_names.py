@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pkgutil import get_data
 
+from linuxemu.trace.formats.basic import hexadecimal
 from linuxemu.trace.formats.ioctl_tables import AXES, EVENT_TYPES
 
 _NONE, _WRITE, _READ = 0, 1, 2
@@ -34,11 +35,7 @@ def name(request: int) -> str | None:
 def spelled(request: int) -> str:
     """A request without a name, by its parts."""
     direction, size, kind, number = request >> 30, request >> 16 & 0x3FFF, request >> 8 & 0xFF, request & 0xFF
-    return f"_IOC({_DIRECTIONS[direction]}, {_hex(kind)}, {_hex(number)}, {_hex(size)})"
-
-
-def _hex(value: int) -> str:
-    return f"{value:#x}" if value else "0"
+    return f"_IOC({_DIRECTIONS[direction]}, {hexadecimal(kind)}, {hexadecimal(number)}, {hexadecimal(size)})"
 
 
 def _parametrised(request: int) -> str | None:
@@ -53,7 +50,7 @@ def _parametrised(request: int) -> str | None:
             return f"EVIOCG{_SIZED[number]}({size})"
         if _EV_BITS <= number < _ABS_BITS:
             event = number - _EV_BITS
-            return f"EVIOCGBIT({EVENT_TYPES.get(event, _hex(event)) if event else 0}, {size})"
+            return f"EVIOCGBIT({EVENT_TYPES.get(event, hexadecimal(event)) if event else 0}, {size})"
         if _ABS_BITS <= number < _ABS_BITS + 0x40:
             return f"EVIOCGABS({_axis(number - _ABS_BITS)})"
     if direction == _WRITE and number >= _ABS_SET:
@@ -62,4 +59,4 @@ def _parametrised(request: int) -> str | None:
 
 
 def _axis(number: int) -> str:
-    return AXES.get(number) or f"{_hex(number)} /* ABS_??? */"
+    return AXES.get(number) or f"{hexadecimal(number)} /* ABS_??? */"

@@ -6,8 +6,8 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import ioctl_tables as tables
-from linuxemu.trace.formats.basic import address, flags, hexadecimal, named, table
-from linuxemu.trace.formats.ioctls import changes_it, gives, number, peek, takes
+from linuxemu.trace.formats.basic import address, flags, hexadecimal, named, peek, table
+from linuxemu.trace.formats.ioctls import changes_it, gives, number, takes
 from linuxemu.trace.formats.strings import quote, string
 from syscalls.types import Arg
 

@@ -6,10 +6,10 @@ other one is a number.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import changes, shows
-from linuxemu.trace.formats.basic import address, fd, hexadecimal, pid
+from linuxemu.trace.formats.basic import address, fd, hexadecimal, peek, pid, worded
 from linuxemu.trace.formats.ioctl_names import name, spelled
 from syscalls.abi import flags as constants
 from syscalls.types import Arg, s32
@@ -33,13 +33,9 @@ _PID = Arg("s32", "pid")
 @shows("ioctl_op")
 def operation(call: Call, request: int, arg: Arg) -> str:
     """A request by name; with it is told whether the argument waits until the end."""
-    style = call.style.constants
     if request not in LATE and request not in BOTH:
         call.separator = ""
-    if style == "raw":
-        return hexadecimal(request)
-    text = name(request) or spelled(request)
-    return f"{hexadecimal(request)} /* {text} */" if style == "verbose" else text
+    return worded(call, hexadecimal(request), name(request) or spelled(request))
 
 
 @shows("ioctl_arg")
@@ -110,11 +106,6 @@ def pointed(call: Call, addr: int, size: int, show: Callable[[bytes], str]) -> s
     return f"[{show(data)}]" if data is not None else address(call, addr)
 
 
-def peek(call: Call, addr: int, size: int) -> bytes | None:
-    """What a pointer points to, unless it is not to be followed."""
-    return call.read(addr, size) if addr and call.plan.verbose else None
-
-
 def number(size: int, signed: bool = False, count: int = 1) -> Show:
     """A formatter of a pointer to numbers of so many bytes."""
 
@@ -126,16 +117,6 @@ def number(size: int, signed: bool = False, count: int = 1) -> Show:
         return pointed(call, addr, size * count, each)
 
     return show
-
-
-def structure(kind: Any, show: Callable[[Call, Any], str]) -> Show:
-    """A formatter of a pointer to a structure."""
-
-    def pointer(call: Call, addr: int) -> str:
-        data = peek(call, addr, kind.SIZE)
-        return show(call, kind.unpack(data)) if data is not None else address(call, addr)
-
-    return pointer
 
 
 def choice(names: Mapping[int, str], comment: str) -> Show:

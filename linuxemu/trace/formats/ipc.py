@@ -6,9 +6,8 @@ import struct
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
-from linuxemu.trace.formats.basic import address, flag_names, hexadecimal
-from linuxemu.trace.formats.choices import bits, choice, elements, fields, octal, pointed, worded
-from linuxemu.trace.formats.signals import signal_name
+from linuxemu.trace.formats.basic import address, array, flag_names, hexadecimal, octal, worded
+from linuxemu.trace.formats.choices import bits, choice, fields, pointed
 from linuxemu.trace.formats.strings import bytes_at
 from syscalls.abi import tables
 
@@ -139,7 +138,7 @@ def sembufs(call: Call, addr: int, arg: Arg) -> str:
         number, operation, how = struct.unpack("<HhH", data)
         return f"{{sem_num={number}, sem_op={operation}, sem_flg={bits(call, how, 'SEM_op')}}}"
 
-    return elements(call, addr, call.argument(arg.length), 6, show)
+    return array(call, addr, call.argument(arg.length), 6, show)
 
 
 @shows("msgbuf")
@@ -184,31 +183,3 @@ def _attributes(call: Call, addr: int, arg: Arg, flags: Callable[[int], str]) ->
         return f"{{mq_flags={how}, {fields(data[8:], '<qqq', 'mq_maxmsg mq_msgsize mq_curmsgs')}}}"
 
     return pointed(call, addr, arg, 32, show)
-
-
-@shows("notification")
-def notification(call: Call, addr: int, arg: Arg) -> str:
-    """A struct sigevent."""
-
-    def show(data: bytes) -> str:
-        value, signo, how = struct.unpack_from("<Qii", data)
-        number = value & 0xFFFF_FFFF
-        number -= (number >> 31) << 32
-        kind = tables.table("SIGEV_").names.get(how)
-        signal = worded(call, signo, signal_name(signo)) if kind != "SIGEV_NONE" else str(signo)
-        text = (
-            f"{{sigev_value={{sival_int={number}, sival_ptr={address(call, value)}}}, sigev_signo={signal}, "
-            f"sigev_notify={choice(call, how & 0xFFFF_FFFF, 'SIGEV_')}"
-        )
-        if kind == "SIGEV_THREAD":
-            function, attributes = struct.unpack_from("<QQ", data, 16)
-            text += (
-                f", sigev_notify_function={address(call, function)}, "
-                f"sigev_notify_attributes={address(call, attributes)}"
-            )
-        elif kind == "SIGEV_THREAD_ID":
-            text += f", {fields(data[16:], '<i', 'sigev_notify_thread_id')}"
-        return f"{text}}}"
-
-    return pointed(call, addr, arg, 64, show)
-

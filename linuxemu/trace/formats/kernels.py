@@ -6,8 +6,8 @@ import struct
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import after, shows
-from linuxemu.trace.formats.basic import address
-from linuxemu.trace.formats.choices import bits, choice, elements, pointed
+from linuxemu.trace.formats.basic import address, array
+from linuxemu.trace.formats.choices import bits, choice, pointed
 from linuxemu.trace.formats.strings import bytes_at
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def kexec_segments(call: Call, addr: int, arg: Arg) -> str:
         buf, bufsz, mem, memsz = struct.unpack("<4Q", data)
         return f"{{buf={address(call, buf)}, bufsz={bufsz}, mem={address(call, mem)}, memsz={memsz}}}"
 
-    return elements(call, addr, count, 32, show)
+    return array(call, addr, count, 32, show)
 
 
 @shows("command_line")

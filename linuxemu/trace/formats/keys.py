@@ -6,12 +6,13 @@ import struct
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
-from linuxemu.trace.formats.basic import address, hexadecimal
-from linuxemu.trace.formats.choices import ELEMENTS, bits, choice, elements, fields, pointed, worded
+from linuxemu.trace.formats.basic import ARRAY_MAX, address, array, hexadecimal, user, worded
+from linuxemu.trace.formats.choices import bits, choice, fields, pointed
 from linuxemu.trace.formats.strings import bytes_at, string
-from linuxemu.trace.formats.vectors import vectors
+from linuxemu.trace.formats.vectors import iovecs
 from syscalls.abi.errno import errno_name
 from syscalls.abi.tables import table
+from syscalls.types import s32
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 @shows("keyring")
 def keyring(call: Call, value: int, arg: Arg | None = None) -> str:
     """A key's number, or one of the caller's keyrings by name."""
-    value &= 0xFFFF_FFFF
-    value -= (value >> 31) << 32
+    value = s32(value)
     name = table("KEY_SPEC_").names.get(value)
     return worded(call, value, name) if name else str(value)
 
@@ -46,8 +46,7 @@ def _number(call: Call, value: int, arg: Arg) -> str:
 
 
 def _int(call: Call, value: int, arg: Arg) -> str:
-    value &= 0xFFFF_FFFF
-    return str(value - ((value >> 31) << 32))
+    return str(s32(value))
 
 
 def _uint(call: Call, value: int, arg: Arg) -> str:
@@ -55,8 +54,7 @@ def _uint(call: Call, value: int, arg: Arg) -> str:
 
 
 def _user(call: Call, value: int, arg: Arg) -> str:
-    value &= 0xFFFF_FFFF
-    return "-1" if value == 0xFFFF_FFFF else str(value)
+    return user(call, value & 0xFFFF_FFFF, arg)
 
 
 def _buffer(call: Call, value: int, arg: Arg) -> str:
@@ -76,8 +74,7 @@ def _permissions(call: Call, value: int, arg: Arg) -> str:
 
 
 def _default(call: Call, value: int, arg: Arg) -> str:
-    value &= 0xFFFF_FFFF
-    number = value - ((value >> 31) << 32)
+    number = s32(value)
     name = table("KEY_REQKEY_DEFL_").names.get(number)
     return worded(call, number, name) if name else choice(call, number, "KEY_REQKEY_DEFL_")
 
@@ -90,7 +87,7 @@ def _error(call: Call, value: int, arg: Arg) -> str:
 def _vectors(call: Call, value: int, arg: Arg) -> str:
     if not call.plan.verbose:
         return address(call, value)
-    return vectors(call, value, call.args[int(arg.table)])
+    return iovecs(call, value, call.args[int(arg.table)])
 
 
 def _move(call: Call, value: int, arg: Arg) -> str:
@@ -151,13 +148,13 @@ def _capabilities(call: Call, value: int, arg: Arg) -> str:
     """What the kernel can do with keys: flags, byte by byte."""
     if call.failed or not value or not call.plan.verbose:
         return address(call, value)
-    position = iter(range(ELEMENTS))
+    position = iter(range(ARRAY_MAX))
 
     def show(data: bytes) -> str:
         at = next(position)
         return bits(call, data[0], f"KEYCTL_CAPS{at}_") if at < 2 else hexadecimal(data[0])
 
-    return elements(call, value, min(call.args[int(arg.table)], call.argument("result")), 1, show)
+    return array(call, value, min(call.args[int(arg.table)], call.argument("result")), 1, show)
 
 
 def _address(call: Call, value: int, arg: Arg) -> str:

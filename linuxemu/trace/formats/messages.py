@@ -6,11 +6,13 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from linuxemu.trace.formats import before, shows
-from linuxemu.trace.formats.basic import address, fd, follows, hexadecimal, named
-from linuxemu.trace.formats.choices import ELEMENTS, bits, choice, elements, fields, hex_list, timespec
+from linuxemu.trace.formats.basic import ARRAY_MAX, address, array, fd, follows, hexadecimal, named, peek
+from linuxemu.trace.formats.choices import bits, choice, fields, hex_list
 from linuxemu.trace.formats.sockets import inet, interface, sockaddr_at, sockaddr_text
 from linuxemu.trace.formats.strings import quote
-from linuxemu.trace.formats.vectors import vectors
+from linuxemu.trace.formats.times import timespec_text, timeval_text
+from linuxemu.trace.formats.vectors import iovecs
+from syscalls.abi.structs import Timespec, Timeval
 from syscalls.abi.tables import table
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ def _text(call: Call, message: _Message, filled: int | None = None, room: int | 
     given = f"{room} => " if room is not None and room != message.namelen else ""
     text = (
         f"{{msg_name={sockaddr_at(call, message.name, length)}, msg_namelen={given}{message.namelen}, "
-        f"msg_iov={vectors(call, message.iov, message.iovlen, filled)}, msg_iovlen={message.iovlen}, "
+        f"msg_iov={iovecs(call, message.iov, message.iovlen, filled)}, msg_iovlen={message.iovlen}, "
     )
     if message.controllen:
         text += f"msg_control={_control(call, message.control, message.controllen)}, "
@@ -71,7 +73,7 @@ def sent_message(call: Call, addr: int, arg: Arg) -> str:
 @before("received_message")
 def note_room(call: Call, addr: int, arg: Arg) -> None:
     """Remember the room for the sender's address."""
-    data = call.read(addr, _SIZE) if addr and call.plan.verbose else None
+    data = peek(call, addr, _SIZE)
     call.note = str(_message(data).namelen) if data is not None else ""
 
 
@@ -103,7 +105,7 @@ def sent_messages(call: Call, addr: int, arg: Arg) -> str:
         sent -= 1
         return f"{text}, msg_len={int.from_bytes(data[_SIZE : _SIZE + 4], 'little')}}}"
 
-    return elements(call, addr, call.argument(arg.length), _MANY_SIZE, show)
+    return array(call, addr, call.argument(arg.length), _MANY_SIZE, show)
 
 
 @before("received_messages")
@@ -111,7 +113,7 @@ def note_rooms(call: Call, addr: int, arg: Arg) -> None:
     """Remember the room for each sender's address."""
     rooms: list[str] = []
     if addr and call.plan.verbose:
-        for position in range(min(call.argument(arg.length), ELEMENTS)):
+        for position in range(min(call.argument(arg.length), ARRAY_MAX)):
             data = call.read(addr + position * _MANY_SIZE, _SIZE)
             if data is None:
                 break
@@ -131,15 +133,15 @@ def received_messages(call: Call, addr: int, arg: Arg) -> str:
         return f"{{msg_hdr={_text(call, _message(data), filled, int(next(rooms, '0')))}, msg_len={filled}}}"
 
     count, room = call.argument("result"), call.argument(arg.length)
-    text = elements(call, addr, min(count, room), _MANY_SIZE, show)
+    text = array(call, addr, min(count, room), _MANY_SIZE, show)
     return f"{text[:-1]}, ...]" if count > room and text.endswith("]") else text
 
 
 @shows("receive_timeout")
 def receive_timeout(call: Call, addr: int, arg: Arg) -> str:
     """How long to wait for messages, and behind the result how much of it is left."""
-    data = call.read(addr, 16) if addr and call.plan.verbose else None
-    text = timespec(data) if data is not None else address(call, addr)
+    data = peek(call, addr, 16)
+    text = _timespec(call, data) if data is not None else address(call, addr)
     if not call.failed:
         call.aux = "Timeout" if not call.result else f"left {text}" if addr else ""
     return text
@@ -155,7 +157,7 @@ def _control(call: Call, addr: int, length: int) -> str:
         return address(call, addr)
     shown: list[str] = []
     at = 0
-    while len(data) - at >= _HEADER and len(shown) < ELEMENTS:
+    while len(data) - at >= _HEADER and len(shown) < ARRAY_MAX:
         size, level, kind = struct.unpack_from("<Qii", data, at)
         whole = min(size, len(data) - at)
         shown.append(_control_text(call, size, level, kind, data[at + _HEADER : at + whole]))
@@ -208,15 +210,15 @@ def _string(call: Call, data: bytes) -> str:
 
 
 def _timeval(call: Call, data: bytes) -> str:
-    return f"{{{fields(data, '<qq', 'tv_sec tv_usec')}}}"
+    return timeval_text(Timeval.unpack(data[: Timeval.SIZE]))
 
 
 def _timespec(call: Call, data: bytes) -> str:
-    return timespec(data)
+    return timespec_text(Timespec.unpack(data[: Timespec.SIZE]))
 
 
 def _timespecs(call: Call, data: bytes) -> str:
-    return f"[{', '.join(timespec(data[at : at + 16]) for at in (0, 16, 32))}]"
+    return f"[{', '.join(_timespec(call, data[at:]) for at in (0, 16, 32))}]"
 
 
 def _unsigned(call: Call, data: bytes) -> str:

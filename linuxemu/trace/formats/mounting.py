@@ -6,9 +6,9 @@ import struct
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import before, shows
-from linuxemu.trace.formats.basic import AT_FDCWD, address, fd, follows
-from linuxemu.trace.formats.choices import bits, choice, pointed, worded
-from linuxemu.trace.formats.strings import path, quote, string
+from linuxemu.trace.formats.basic import address, dirfd, fd, follows, peek
+from linuxemu.trace.formats.choices import bits, choice, pointed
+from linuxemu.trace.formats.strings import beyond, bytes_at, path, quote, string
 from syscalls.abi.tables import table
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ _WITH_KEY = frozenset(range(6))
 _BLOB_LIMIT = 1024 * 1024
 _HANDLE_LIMIT = 128
 _ATTRIBUTES = 32
-_PAGE = 4096
 
 
 @shows("fsconfig_key")
@@ -37,20 +36,9 @@ def fsconfig_value(call: Call, addr: int, arg: Arg) -> str:
         return string(call, addr, arg)
     if command in (_PATH, _PATH_EMPTY):
         return path(call, addr, arg)
-    if command == _BINARY and addr:
-        return _hexadecimal(call, addr, call.argument("aux"))
+    if command == _BINARY and addr and call.argument("aux") <= _BLOB_LIMIT:
+        return bytes_at(call, addr, call.argument("aux"), "all")
     return address(call, addr)
-
-
-def _hexadecimal(call: Call, addr: int, count: int) -> str:
-    """`count` bytes, all of them escaped."""
-    if not 0 <= count <= _BLOB_LIMIT:
-        return address(call, addr)
-    shown = min(count, call.style.string_limit)
-    data = call.read(addr, shown)
-    if data is None:
-        return address(call, addr)
-    return quote(data, "all") + ("..." if shown < count else "")
 
 
 @shows("fsconfig_aux")
@@ -58,7 +46,7 @@ def fsconfig_aux(call: Call, value: int, arg: Arg) -> str:
     """A length, or the directory that a path starts at."""
     command = call.argument("cmd")
     if command in (_PATH, _PATH_EMPTY):
-        return worded(call, value, "AT_FDCWD") if value == AT_FDCWD else fd(call, value)
+        return dirfd(call, value, arg)
     return fd(call, value) if command == _FD else str(value)
 
 
@@ -80,24 +68,9 @@ def mount_attr(call: Call, addr: int, arg: Arg) -> str:
             f"attr_set={bits(call, given, 'MOUNT_ATTR_set')}, attr_clr={bits(call, cleared, 'MOUNT_ATTR_set')}, "
             f"propagation={kind}, userns_fd={namespace}"
         )
-        return f"{{{text}{_tail(call, addr, size)}}}"
+        return f"{{{text}{beyond(call, addr, _ATTRIBUTES, size)}}}"
 
     return pointed(call, addr, arg, _ATTRIBUTES, show)
-
-
-def _tail(call: Call, addr: int, size: int) -> str:
-    """What stands behind a structure of a newer kernel, if it is not all zero."""
-    end = min(size, _PAGE)
-    if end <= _ATTRIBUTES:
-        return ""
-    data = call.read(addr + _ATTRIBUTES, end - _ATTRIBUTES)
-    if data is None:
-        return ", ???"
-    if not any(data):
-        return ""
-    limit = call.style.string_limit
-    shown = quote(data[:limit], "all") + ("..." if len(data) > limit else "")
-    return f", /* bytes {_ATTRIBUTES}..{end - 1} */ {shown}"
 
 
 # -- file handles ------------------------------------------------------------------------------------------------
@@ -106,7 +79,7 @@ def _tail(call: Call, addr: int, size: int) -> str:
 @before("file_handle")
 def note_room(call: Call, addr: int, arg: Arg) -> None:
     """Remember the room for a handle."""
-    data = call.read(addr, 4) if addr and call.plan.verbose else None
+    data = peek(call, addr, 4)
     call.note = str(int.from_bytes(data, "little")) if data is not None else ""
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
-from linuxemu.trace.formats.basic import address
-from linuxemu.trace.formats.choices import bits, choice, elements, pointed
+from linuxemu.trace.formats.basic import address, array, worded
+from linuxemu.trace.formats.choices import bits, choice, pointed
 from syscalls.abi.errno import errno_name
 from syscalls.abi.tables import table
 
@@ -51,7 +51,7 @@ def node_mask(call: Call, addr: int, arg: Arg) -> str:
         word = int.from_bytes(data, "little")
         return f"{word:#016x}" if word else "0" * 16
 
-    return elements(call, addr, words, 8, show)
+    return array(call, addr, words, 8, show)
 
 
 @shows("page_addresses")
@@ -63,7 +63,7 @@ def page_addresses(call: Call, addr: int, arg: Arg) -> str:
     def show(data: bytes) -> str:
         return address(call, int.from_bytes(data, "little"))
 
-    return elements(call, addr, call.argument(arg.length), 8, show)
+    return array(call, addr, call.argument(arg.length), 8, show)
 
 
 @shows("page_nodes")
@@ -84,9 +84,9 @@ def _numbers(call: Call, addr: int, arg: Arg, errors: bool) -> str:
 
     def show(data: bytes) -> str:
         number = int.from_bytes(data, "little", signed=True)
-        return f"-{errno_name(-number)}" if errors and -4096 < number < 0 else str(number)
+        return worded(call, number, f"-{errno_name(-number)}") if errors and -4096 < number < 0 else str(number)
 
-    return elements(call, addr, call.argument(arg.length), 4, show)
+    return array(call, addr, call.argument(arg.length), 4, show)
 
 
 @shows("swap_flags")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
 from linuxemu.trace.formats.basic import address, array, follows, user
-from linuxemu.trace.formats.signals import signal_name
 from syscalls.abi import flags as constants
+from syscalls.types import s32
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,20 +16,11 @@ if TYPE_CHECKING:
     from syscalls.types import Arg
 
 _U32, _U64 = 0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF
-_NSIG = 64
 
 
 def listed(prefix: str, names: str) -> dict[int, str]:
     """Value to name of some constants with a prefix, in the order of `names`, which leave the prefix out."""
     return {getattr(constants, prefix + name): prefix + name for name in names.split()}
-
-
-def signal(call: Call, signo: int) -> str:
-    """A signal by name, in decimal where it has none."""
-    if not 0 < signo <= _NSIG or call.style.constants == "raw":
-        return str(signo)
-    name = signal_name(signo)
-    return f"{signo} /* {name} */" if call.style.constants == "verbose" else name
 
 
 def word(data: bytes) -> int:
@@ -57,8 +48,7 @@ def unsigned(call: Call, value: int, arg: Arg) -> str:
 @shows("signed")
 def signed(call: Call, value: int, arg: Arg) -> str:
     """An unsigned int that is shown as a signed one."""
-    value &= _U32
-    return str(value - (1 << 32) if value >> 31 else value)
+    return str(s32(value))
 
 
 @shows("uints")

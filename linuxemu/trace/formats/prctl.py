@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import CALLS, shows
 from linuxemu.trace.formats import prctl_names as names
-from linuxemu.trace.formats.basic import address, flag_names, flags, hexadecimal, named, pid
+from linuxemu.trace.formats.basic import address, flag_names, flags, hexadecimal, named, peek, pid, worded
 from linuxemu.trace.formats.filters import program
 from linuxemu.trace.formats.identity import CAPABILITIES
-from linuxemu.trace.formats.numbers import filled, signal
+from linuxemu.trace.formats.numbers import filled
+from linuxemu.trace.formats.siginfos import signal_value
 from linuxemu.trace.formats.strings import quote, string
 from syscalls.abi import flags as constants
-from syscalls.types import Arg
+from syscalls.types import Arg, s32
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,9 +43,8 @@ def _signed(call: Call, value: int) -> str:
     return str(value - (1 << 64) if value >> 63 else value)
 
 
-def _s32(value: int) -> int:
-    value &= _U32
-    return value - (1 << 32) if value >> 31 else value
+def _signal(call: Call, value: int) -> str:
+    return signal_value(value, call.style)
 
 
 def _hex(call: Call, value: int) -> str:
@@ -60,10 +60,8 @@ def _some_of(table: Mapping[int, str], unknown: str, mask: int = _U64) -> Show:
 
 
 def _ptracer(call: Call, value: int) -> str:
-    number = _s32(value)
-    if number != -1 or call.style.constants == "raw":
-        return pid(call, number, _PID)
-    return "-1 /* PR_SET_PTRACER_ANY */" if call.style.constants == "verbose" else "PR_SET_PTRACER_ANY"
+    number = s32(value)
+    return worded(call, number, "PR_SET_PTRACER_ANY") if number == -1 else pid(call, number, _PID)
 
 
 def _comm(call: Call, addr: int, most: int) -> str:
@@ -97,10 +95,7 @@ def _length_text(value: int, table: Mapping[int, str]) -> str:
 
 
 def _tagged(call: Call, value: int) -> str:
-    if call.style.constants == "raw":
-        return hexadecimal(value)
-    text = _tagged_text(value)
-    return f"{hexadecimal(value)} /* {text} */" if call.style.constants == "verbose" else text
+    return worded(call, hexadecimal(value), _tagged_text(value))
 
 
 def _tagged_text(value: int) -> str:
@@ -117,7 +112,7 @@ _cap = _one_of(CAPABILITIES, "CAP_???")
 # -- arguments --------------------------------------------------------------------------------------------
 
 _FORMS: dict[int, tuple[Show, bool]] = {
-    constants.PR_SET_PDEATHSIG: (signal, False),
+    constants.PR_SET_PDEATHSIG: (_signal, False),
     constants.PR_SET_DUMPABLE: (_one_of(names.DUMPABLE, "SUID_DUMP_???"), False),
     constants.PR_SET_UNALIGN: (_some_of(names.UNALIGN, "PR_UNALIGN_???", _U32), False),
     constants.PR_SET_KEEPCAPS: (_decimal, False),
@@ -152,7 +147,7 @@ _ALONE = {
     constants.PR_TASK_PERF_EVENTS_ENABLE, constants.PR_GET_FP_MODE, 51, 64,
 }  # fmt: skip
 _FILLED: dict[int, tuple[int, Show]] = {
-    constants.PR_GET_PDEATHSIG: (4, lambda call, value: signal(call, _s32(value))),
+    constants.PR_GET_PDEATHSIG: (4, lambda call, value: _signal(call, s32(value))),
     constants.PR_GET_UNALIGN: (4, _some_of(names.UNALIGN, "PR_UNALIGN_???")),
     constants.PR_GET_FPEMU: (4, _decimal),
     constants.PR_GET_FPEXC: (4, _decimal),
@@ -245,7 +240,7 @@ def _sched_core(call: Call, command: int) -> list[str]:
     if call.style.constants != "raw":
         text += f" /* {names.PID_TYPES.get(kind, 'PIDTYPE_???')} */"
     operation = named(call, command & _U32, names.SCHED_CORE, "PR_SCHED_CORE_???")
-    who = _s32(call.args[2])
+    who = s32(call.args[2])
     return [operation, pid(call, who, _PID) if kind <= _TGID else str(who), text]
 
 
@@ -354,7 +349,7 @@ CALLS["arch_prctl"] = (_arch_entry, _arch_exit)
 
 def _filter(call: Call, addr: int) -> str:
     """A struct sock_fprog."""
-    data = call.read(addr, 16) if addr and call.plan.verbose else None
+    data = peek(call, addr, 16)
     if data is None:
         return address(call, addr)
     length, where = int.from_bytes(data[:2], "little"), int.from_bytes(data[8:], "little")

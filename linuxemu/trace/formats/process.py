@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from linuxemu.trace.call import Call
 
 _U32 = 0xFFFF_FFFF
-_NSIG = 64
 _PAGE = 4096
 _MOST_VARIABLES = 1 << 16
 _PID = Arg("s32", "pid")
@@ -67,11 +66,11 @@ def status_text(call: Call, status: int) -> str:
     low, high = status & 0x7F, status >> 8 & 0xFF
     if status & 0xFF == 0x7F:
         mark = " | 0x80" if high & 0x80 else ""
-        text = f"{{WIFSTOPPED(s) && WSTOPSIG(s) == {_name(high & 0x7F)}{mark}}}"
+        text = f"{{WIFSTOPPED(s) && WSTOPSIG(s) == {signal_name(high & 0x7F)}{mark}}}"
         rest = status & ~0xFFFF
     elif 0 < low < 0x7F:
         core = " && WCOREDUMP(s)" if status & 0x80 else ""
-        text = f"{{WIFSIGNALED(s) && WTERMSIG(s) == {_name(low)}{core}}}"
+        text = f"{{WIFSIGNALED(s) && WTERMSIG(s) == {signal_name(low)}{core}}}"
         rest = status & ~0xFF
     elif not low:
         text = f"{{WIFEXITED(s) && WEXITSTATUS(s) == {high}}}"
@@ -83,10 +82,6 @@ def status_text(call: Call, status: int) -> str:
     if rest >> 16:
         text += f"|{named(call, rest >> 16, _EVENTS, 'PTRACE_EVENT_???')}<<16"
     return f"{text}|{rest & 0xFFFF:#x}" if rest & 0xFFFF else text
-
-
-def _name(signo: int) -> str:
-    return signal_name(signo) if 0 < signo <= _NSIG else str(signo)
 
 
 @shows("wait_rusage")

@@ -6,8 +6,8 @@ import struct
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
-from linuxemu.trace.formats.basic import address, hexadecimal
-from linuxemu.trace.formats.choices import bits, choice, fields, pointed, worded
+from linuxemu.trace.formats.basic import address, hexadecimal, worded
+from linuxemu.trace.formats.choices import bits, choice, fields, pointed
 from linuxemu.trace.formats.strings import path
 from syscalls.abi.tables import table
 

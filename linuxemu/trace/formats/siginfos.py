@@ -82,10 +82,16 @@ def siginfo_text(raw: bytes, style: Style, t: Task | None = None) -> str:
         return "{}"
     parts = [f"si_signo={signal_value(signo, style)}", f"si_code={_value(code, _codes(signo), style)}"]
     if error:
-        name = errno_name(error) if 0 < error < 4096 and style.constants != "raw" else ""
-        parts.append(f"si_errno={name if name.startswith('E') else error & 0xFFFF_FFFF}")
+        parts.append(f"si_errno={_error(error, style)}")
     parts += _fields(signo, code, raw, style, t)
     return "{" + ", ".join(parts) + "}"
+
+
+def _error(error: int, style: Style) -> str:
+    name = errno_name(error) if 0 < error < 4096 and style.constants != "raw" else ""
+    if not name.startswith("E"):
+        return str(error & 0xFFFF_FFFF)
+    return f"{error} /* {name} */" if style.constants == "verbose" else name
 
 
 @cache
@@ -165,7 +171,10 @@ def _band(raw: bytes) -> list[str]:
 
 def ticks(count: int, style: Style) -> str:
     """Clock ticks of 1/100 s, with the seconds as a comment."""
-    return f"{count} /* {count / 100:.2f} s */" if count and style.constants != "raw" else str(count)
+    if not count or style.constants == "raw":
+        return str(count)
+    seconds, rest = divmod(abs(count), 100)
+    return f"{count} /* {'-' if count < 0 else ''}{seconds}.{rest:02} s */"
 
 
 def _fault(signo: int, code: int, raw: bytes) -> list[str]:

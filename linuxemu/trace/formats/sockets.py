@@ -6,8 +6,8 @@ import struct
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import before, shows
-from linuxemu.trace.formats.basic import address, fd, flags, follows, hexadecimal
-from linuxemu.trace.formats.choices import bits, choice, hex_list, macs, pointed
+from linuxemu.trace.formats.basic import address, fd, flags, follows, hexadecimal, peek
+from linuxemu.trace.formats.choices import bits, choice, hex_list, macs
 from linuxemu.trace.formats.strings import quote
 from syscalls.abi.tables import table
 
@@ -46,16 +46,6 @@ def protocol(call: Call, value: int, arg: Arg) -> str:
         return f"htons({choice(call, _swapped(value & 0xFFFF), 'ETH_P_')})"
     name = _PROTOCOLS.get(family)
     return choice(call, value, name) if name else str(value)
-
-
-@shows("fd_pair")
-def fd_pair(call: Call, addr: int, arg: Arg) -> str:
-    """Two file descriptors."""
-
-    def show(data: bytes) -> str:
-        return f"[{', '.join(fd(call, number) for number in struct.unpack('<ii', data))}]"
-
-    return pointed(call, addr, arg, 8, show)
 
 
 # -- addresses ---------------------------------------------------------------------------------------------------
@@ -264,7 +254,7 @@ _FAMILIES: dict[int, tuple[int, Callable[[Call, bytes], str]]] = {
 @before("peer_length", "option_length")
 def note_length(call: Call, addr: int, arg: Arg) -> None:
     """Remember the size of the buffer that the caller gives."""
-    data = call.read(addr, 4) if addr and call.plan.verbose else None
+    data = peek(call, addr, 4)
     call.note = str(int.from_bytes(data, "little", signed=True)) if data is not None else ""
 
 

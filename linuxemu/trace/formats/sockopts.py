@@ -10,9 +10,10 @@ from linuxemu.trace.formats.basic import address, hexadecimal
 from linuxemu.trace.formats.choices import choice, fields, macs
 from linuxemu.trace.formats.filters import program
 from linuxemu.trace.formats.sockets import inet, inet6, interface, sockaddr_text
-from linuxemu.trace.formats.strings import quote
+from linuxemu.trace.formats.strings import quote, text
 from syscalls.abi.errno import errno_name
 from syscalls.abi.tables import table, texts
+from syscalls.types import s32
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,15 +36,11 @@ def option_name(call: Call, value: int, arg: Arg) -> str:
     """An option of the socket's level."""
     name = _LEVELS.get(call.argument("level"))
     if name is None:
-        return str(_signed(value))
+        return str(s32(value))
     way = f"{name}{call.plan.name[:3]}"
     if way in texts() and value in table(way).names:
         name = way
     return choice(call, value, name)
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 32) if value >> 31 else value
 
 
 @shows("option_value")
@@ -82,12 +79,7 @@ def _usual(call: Call, data: bytes) -> Shown:
     """An int, or bytes of any other length."""
     if len(data) == 4:
         return f"[{int.from_bytes(data, 'little', signed=True)}]"
-    return _text(call, data)
-
-
-def _text(call: Call, data: bytes) -> str:
-    limit = call.style.string_limit
-    return quote(data[:limit], call.style.hex_strings) + ("..." if len(data) > limit else "")
+    return text(call, data)
 
 
 def _set_number(call: Call, data: bytes) -> Shown:
@@ -151,7 +143,7 @@ def _rehash(call: Call, data: bytes) -> Shown:
         return None
     value = int.from_bytes(data[:4], "little")
     name = table("SOCK_TXREHASH_").names.get(value)
-    return f"[{name}]" if name else f"[{_signed(value)} /* SOCK_TXREHASH_??? */]"
+    return f"[{name}]" if name else f"[{s32(value)} /* SOCK_TXREHASH_??? */]"
 
 
 def _membership(call: Call, data: bytes) -> str:

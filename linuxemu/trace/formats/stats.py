@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 
 from linuxemu.trace.clock import date
 from linuxemu.trace.formats import shows, shows_struct
-from linuxemu.trace.formats.basic import address, device, flags, follows, hexadecimal, named, table
+from linuxemu.trace.formats.basic import (
+    address,
+    device,
+    flags,
+    follows,
+    hexadecimal,
+    named,
+    octal,
+    table,
+    worded,
+)
 from linuxemu.trace.formats.magics import MAGICS
 from linuxemu.trace.formats.strings import quote
 from linuxemu.trace.formats.tables import unknown
@@ -47,16 +57,12 @@ _LIST = 1 << 20
 
 def file_mode(call: Call, value: int) -> str:
     """Type and permissions of a file, by name and in octal."""
-    style = call.style.constants
-    octal = f"0{value:o}".zfill(3)
-    if style == "raw":
-        return octal
+    number = octal(value)
     kind = _KINDS.get(value & S_IFMT)
     if kind is None and value & S_IFMT:
-        return octal
-    parts = [kind or "", *(name for bit, name in _SPECIAL if value & bit), f"0{value & 0o777:o}".zfill(3)]
-    text = "|".join(parts) if kind is not None else octal
-    return f"{octal} /* {text} */" if style == "verbose" else text
+        return number
+    parts = [kind or "", *(name for bit, name in _SPECIAL if value & bit), octal(value & 0o777)]
+    return worded(call, number, "|".join(parts) if kind is not None else number)
 
 
 @shows("node_mode")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from syscalls.types import Arg
 
 _PATH_MAX = 4096
+_PAGE = 4096
 _ESCAPES = {9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
 _PLAIN = frozenset(range(0x20, 0x7F)) - {34, 92}
 _DIGITS = frozenset(b"01234567")
@@ -108,15 +109,33 @@ def xattr_list(call: Call, addr: int, arg: Arg) -> str:
     return buffer(call, addr, arg) if call.argument("size") else address(call, addr)
 
 
-def bytes_at(call: Call, addr: int, count: int) -> str:
-    """`count` bytes of memory as a string."""
+def bytes_at(call: Call, addr: int, count: int, hex_strings: str | None = None) -> str:
+    """`count` bytes of memory as a string; see `quote`, which -x and -xx decide about if nothing is said."""
     if count < 0:
         return address(call, addr)
     shown = min(count, call.style.string_limit)
     data = call.read(addr, shown)
     if data is None:
         return address(call, addr)
-    return quote(data, call.style.hex_strings) + ("..." if shown < count else "")
+    text = quote(data, call.style.hex_strings if hex_strings is None else hex_strings)
+    return text + ("..." if shown < count else "")
+
+
+def beyond(call: Call, addr: int, known: int, size: int) -> str:
+    """What a structure has behind its known part: its bytes unless all are 0, ??? if it cannot be read.
+
+    At most a page of it is looked at, as the kernel takes no more.
+    """
+    if size <= known:
+        return ""
+    size = min(size, _PAGE)
+    data = call.read(addr + known, size - known)
+    if data is None:
+        return ", ???"
+    if not any(data):
+        return ""
+    shown = call.style.string_limit
+    return f", /* bytes {known}..{size - 1} */ {quote(data[:shown], 'all')}{'...' if len(data) > shown else ''}"
 
 
 def strings(call: Call, addr: int) -> str:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import CALLS, shows, shows_struct
-from linuxemu.trace.formats.basic import address, flag_names, flags, hexadecimal, named, plain_struct, table
+from linuxemu.trace.formats.basic import (
+    address,
+    flag_names,
+    flags,
+    hexadecimal,
+    named,
+    plain_struct,
+    table,
+    worded,
+)
 from linuxemu.trace.formats.memory import huge_size
 from linuxemu.trace.formats.strings import bytes_at, quote, string
 from syscalls.abi import flags as constants
@@ -59,11 +68,7 @@ def hex_buffer(call: Call, addr: int, arg: Arg) -> str:
     """What getrandom(2) filled, byte by byte in hexadecimal."""
     if call.failed or not addr:
         return address(call, addr)
-    count = call.argument("result")
-    data = call.read(addr, min(count, call.style.string_limit))
-    if data is None:
-        return address(call, addr)
-    return quote(data, "all") + ("..." if count > len(data) else "")
+    return bytes_at(call, addr, call.argument("result"), "all")
 
 
 # -- kernel log, reboot -----------------------------------------------------------------------------------
@@ -185,5 +190,4 @@ def memfd_flags(call: Call, value: int, arg: Arg) -> str:
     found, rest = flag_names(bits, _MEMFD_FLAGS)
     if rest:
         found.append(hexadecimal(rest))
-    text = "|".join([*found, huge_size(huge, "MFD_HUGE_SHIFT")])
-    return f"{hexadecimal(value)} /* {text} */" if call.style.constants == "verbose" else text
+    return worded(call, hexadecimal(value), "|".join([*found, huge_size(huge, "MFD_HUGE_SHIFT")]))

@@ -5,18 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import ioctl_tables as tables
-from linuxemu.trace.formats.basic import address, flags, hexadecimal, named
-from linuxemu.trace.formats.ioctls import (
-    choice,
-    decimal,
-    gives,
-    nothing,
-    number,
-    pointed,
-    process,
-    structure,
-    takes,
-)
+from linuxemu.trace.formats.basic import address, flags, hexadecimal, named, structure
+from linuxemu.trace.formats.ioctls import choice, decimal, gives, nothing, number, pointed, process, takes
 from linuxemu.trace.formats.strings import text
 from syscalls.abi import flags as constants
 from syscalls.abi.structs import Termio, Termios, Termios2, Winsize

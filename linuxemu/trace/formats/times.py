@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from linuxemu.trace.clock import date
 from linuxemu.trace.formats import shows, shows_struct
-from linuxemu.trace.formats.basic import address, flags, follows, named
+from linuxemu.trace.formats.basic import address, flags, follows, named, peek
 from linuxemu.trace.formats.siginfos import signal_value, ticks
 from syscalls.abi.structs import (
     Itimerspec,
@@ -54,7 +54,7 @@ def timeval_text(value: Timeval) -> str:
 
 def time_values(call: Call, addr: int, kind: type[Timespec] | type[Timeval]) -> str:
     """What a pointer to a timespec or timeval points to."""
-    data = call.read(addr, kind.SIZE) if addr and call.plan.verbose else None
+    data = peek(call, addr, kind.SIZE)
     if data is None:
         return address(call, addr)
     value = kind.unpack(data)
@@ -125,7 +125,7 @@ def sigevent(call: Call, value: Sigevent) -> str:
         number = (value.sigev_value & 0xFFFF_FFFF ^ 0x8000_0000) - 0x8000_0000
         parts.append(f"sigev_value={{sival_int={number}, sival_ptr={value.sigev_value:#x}}}")
     by_name = notify in (0, _SIGEV_THREAD, _SIGEV_THREAD_ID)
-    signo = signal_value(value.sigev_signo, call.style) if by_name else str(value.sigev_signo)
+    signo = signal_value(value.sigev_signo, call.style) if by_name else str(value.sigev_signo & 0xFFFF_FFFF)
     parts += [f"sigev_signo={signo}", f"sigev_notify={named(call, notify, _SIGEV, 'SIGEV_???')}"]
     if notify == _SIGEV_THREAD_ID:
         parts.append(f"sigev_notify_thread_id={value.sigev_notify_thread_id}")

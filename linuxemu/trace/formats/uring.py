@@ -6,9 +6,11 @@ import struct
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
-from linuxemu.trace.formats.basic import address, fd, hexadecimal
-from linuxemu.trace.formats.choices import bits, elements, fields, hex_list, sigset_at
-from linuxemu.trace.formats.vectors import vectors
+from linuxemu.trace.formats.basic import address, array, fd, hexadecimal, peek
+from linuxemu.trace.formats.choices import bits, fields, hex_list
+from linuxemu.trace.formats.signals import sigset
+from linuxemu.trace.formats.vectors import iovecs
+from syscalls.types import s32
 
 if TYPE_CHECKING:
     from linuxemu.trace.call import Call
@@ -22,7 +24,7 @@ _BUFFERS, _FILES, _EVENTFD, _UPDATE, _EVENTFD_ASYNC = 0, 2, 4, 6, 7
 @shows("uring_params")
 def uring_params(call: Call, addr: int, arg: Arg) -> str:
     """A struct io_uring_params: what is asked for, and what the kernel adds."""
-    data = call.read(addr, 120) if addr and call.plan.verbose else None
+    data = peek(call, addr, 120)
     if data is None:
         return address(call, addr)
     sq_entries, cq_entries, how, cpu, idle, features, wq_fd = struct.unpack_from("<7I", data)
@@ -32,7 +34,7 @@ def uring_params(call: Call, addr: int, arg: Arg) -> str:
         f"sq_thread_idle={idle}",
     ]
     if how & _ATTACH:
-        parts.append(f"wq_fd={fd(call, wq_fd - ((wq_fd >> 31) << 32))}")
+        parts.append(f"wq_fd={fd(call, s32(wq_fd))}")
     if any(data[28:40]):
         parts.append(f"resv={hex_list(data[28:40], size=4)}")
     if not call.failed:
@@ -59,7 +61,7 @@ def uring_signals(call: Call, addr: int, arg: Arg) -> str:
     """A signal mask, unless a flag says that it is something else."""
     if call.argument("flags") & _EXTENDED:
         return address(call, addr)
-    return sigset_at(call, addr, arg, call.argument(arg.length))
+    return sigset(call, addr, arg)
 
 
 @shows("uring_argument")
@@ -69,7 +71,7 @@ def uring_argument(call: Call, addr: int, arg: Arg) -> str:
         return address(call, addr)
     opcode, count = call.argument("opcode"), call.argument(arg.length)
     if opcode == _BUFFERS:
-        return vectors(call, addr, count, followed=False)
+        return iovecs(call, addr, count, -1)
     if opcode in (_FILES, _EVENTFD, _EVENTFD_ASYNC):
         return _descriptors(call, addr, count)
     if opcode == _UPDATE:
@@ -82,5 +84,5 @@ def uring_argument(call: Call, addr: int, arg: Arg) -> str:
 
 
 def _descriptors(call: Call, addr: int, count: int) -> str:
-    return elements(call, addr, count, 4, lambda data: fd(call, int.from_bytes(data, "little", signed=True)))
+    return array(call, addr, count, 4, lambda data: fd(call, int.from_bytes(data, "little", signed=True)))
 

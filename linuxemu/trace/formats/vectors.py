@@ -2,50 +2,54 @@
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING
 
 from linuxemu.trace.formats import shows
-from linuxemu.trace.formats.basic import address
-from linuxemu.trace.formats.choices import elements
+from linuxemu.trace.formats.basic import address, array
 from linuxemu.trace.formats.strings import bytes_at
+from syscalls.abi.structs import Iovec
 
 if TYPE_CHECKING:
     from linuxemu.trace.call import Call
     from syscalls.types import Arg
 
-_SIZE = 16
+@shows("iov")
+def iov(call: Call, addr: int, arg: Arg) -> str:
+    """An array of struct iovec: with the data that is written, or that was read."""
+    if not addr or (not call.plan.verbose and call.argument(arg.length)):
+        return address(call, addr)
+    filled = arg.direction == "out"
+    return iovecs(call, addr, call.argument(arg.length), call.argument("result") if filled else None)
 
 
-def vectors(call: Call, addr: int, count: int, filled: int | None = None, followed: bool = True) -> str:
+def iovecs(call: Call, addr: int, count: int, filled: int | None = None) -> str:
     """An array of struct iovec.
 
     Args:
-        call: the call.
-        addr: of the array.
-        count: of its elements.
-        filled: bytes that the kernel has put into the buffers; None if all of them have data.
-        followed: the buffers are shown, not their addresses.
+        filled: bytes of all the buffers that are to be shown; None for each whole buffer, negative for addresses only.
     """
     left = filled
 
-    def show(data: bytes) -> str:
+    def one(data: bytes) -> str:
         nonlocal left
-        base, length = struct.unpack("<QQ", data)
-        shown = length
-        if left is not None:
+        base, length = Iovec.unpack(data)
+        if left is None:
+            text = bytes_at(call, base, length) if base else "NULL"
+        elif left < 0:
+            text = address(call, base)
+        else:
             shown = min(length, left)
+            text = bytes_at(call, base, shown) if base else "NULL"
             left -= shown
-        text = bytes_at(call, base, shown) if followed and base else address(call, base)
         return f"{{iov_base={text}, iov_len={length}}}"
 
-    return elements(call, addr, count, _SIZE, show)
+    return array(call, addr, count, Iovec.SIZE, one)
 
 
 @shows("vector")
 def vector(call: Call, addr: int, arg: Arg) -> str:
     """Vectors whose buffers are not the caller's: addresses and lengths."""
-    return vectors(call, addr, call.argument(arg.length), followed=False) if _open(call, addr) else address(call, addr)
+    return iovecs(call, addr, call.argument(arg.length), -1) if _open(call, addr) else address(call, addr)
 
 
 @shows("data_vector")
@@ -55,8 +59,8 @@ def data_vector(call: Call, addr: int, arg: Arg) -> str:
         return address(call, addr)
     count = call.argument(arg.length)
     if arg.direction == "in":
-        return vectors(call, addr, count)
-    return vectors(call, addr, count, max(call.argument("result"), 0), followed=not call.failed)
+        return iovecs(call, addr, count)
+    return iovecs(call, addr, count, -1 if call.failed else max(call.argument("result"), 0))
 
 
 def _open(call: Call, addr: int) -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from linuxemu.trace.formats import FORMATS, shows
-from linuxemu.trace.formats.basic import address, hexadecimal
-from linuxemu.trace.formats.choices import bits, choice, elements, fields, hex_list, pointed, sigset_at
+from linuxemu.trace.formats import shows
+from linuxemu.trace.formats.basic import address, array, hexadecimal, pid
+from linuxemu.trace.formats.choices import bits, choice, fields, hex_list, pointed
 from linuxemu.trace.formats.descriptors import target
-from linuxemu.trace.formats.events import siginfo_pointer, siginfo_text
 from linuxemu.trace.formats.filters import program
+from linuxemu.trace.formats.siginfos import siginfo_text, signal_value
+from linuxemu.trace.formats.signals import siginfo_at, sigset_at
 from syscalls.abi.tables import table
+from syscalls.types import s32
 
 if TYPE_CHECKING:
     from linuxemu.trace.call import Call
@@ -45,7 +47,7 @@ _USER_SIZE = 912
 @shows("trace_pid")
 def trace_pid(call: Call, value: int, arg: Arg) -> str | None:
     """The process, unless the caller asks to be traced."""
-    return None if call.argument("request") == _TRACEME else FORMATS["pid"](call, value, arg)
+    return None if call.argument("request") == _TRACEME else pid(call, value, arg)
 
 
 @shows("trace_addr")
@@ -94,7 +96,7 @@ def trace_data(call: Call, value: int, arg: Arg) -> str | None:
     if request == _TRACEME or request in _ONLY_PID:
         return None
     if request in _SIGNALS:
-        return FORMATS["signal"](call, value - (value >> 63 << 64), arg) if "signal" in FORMATS else str(value)
+        return signal_value(value - (value >> 63 << 64), call.style)
     if request in _OPTIONS:
         return bits(call, value, "PTRACE_O_")
     if request in (_POKETEXT, _POKEDATA, _POKEUSER):
@@ -138,7 +140,7 @@ def _signals(call: Call, addr: int, arg: Arg) -> str:
     """Signals that wait, as many as there were."""
     if call.failed or not addr or not call.plan.verbose:
         return address(call, addr)
-    return elements(call, addr, call.argument("result"), 128, siginfo_text)
+    return array(call, addr, call.argument("result"), 128, lambda data: siginfo_text(data, call.style, call.t))
 
 
 def _vector(call: Call, addr: int, arg: Arg) -> str:
@@ -152,14 +154,14 @@ def _vector(call: Call, addr: int, arg: Arg) -> str:
 def _mask(call: Call, addr: int, arg: Arg) -> str:
     if arg.direction == "out" and call.failed:
         return address(call, addr)
-    return sigset_at(call, addr, arg, call.argument("addr"))
+    return sigset_at(call, addr, call.argument("addr"))
 
 
 _TAKES = frozenset((_SETREGS, _SETFPREGS, _SETSIGINFO, _SETREGSET, _SETSIGMASK))
 _DATA = {
     _PEEKTEXT: _word, _PEEKDATA: _word, _PEEKUSER: _word, _GETREGS: _registers, _SETREGS: _registers,
-    _GETFPREGS: _fp_registers, _SETFPREGS: _fp_registers, _GETEVENTMSG: _message, _GETSIGINFO: siginfo_pointer,
-    _SETSIGINFO: siginfo_pointer, _GETREGSET: _vector, _SETREGSET: _vector, _GETSIGMASK: _mask, _SETSIGMASK: _mask,
+    _GETFPREGS: _fp_registers, _SETFPREGS: _fp_registers, _GETEVENTMSG: _message, _GETSIGINFO: siginfo_at,
+    _SETSIGINFO: siginfo_at, _GETREGSET: _vector, _SETREGSET: _vector, _GETSIGMASK: _mask, _SETSIGMASK: _mask,
     _PEEKSIGINFO: _signals,
 }  # fmt: skip
 """By request what shows the data that a pointer points to."""
@@ -176,7 +178,7 @@ def kcmp_index(call: Call, value: int, arg: Arg) -> str | None:
     kind = call.argument("type")
     if kind in (_KCMP_FILE, _KCMP_EPOLL):
         who = call.argument("pid1" if arg.format == "kcmp_index" else "pid2")
-        number, t = _int(value), call.t.server.tasks.get(who)
+        number, t = s32(value), call.t.server.tasks.get(who)
         named = call.style.fds and t is not None and t.exit_status is None
         return f"{number}{target(call, number, t)}" if named else str(number)
     return None if kind in table("KCMP_").names else hexadecimal(value)
@@ -189,11 +191,6 @@ def kcmp_index2(call: Call, value: int, arg: Arg) -> str | None:
     if kind == _KCMP_EPOLL:
         return pointed(call, value, arg, 12, lambda data: f"{{{fields(data, '<III', 'efd tfd toff')}}}")
     return kcmp_index(call, value, arg)
-
-
-def _int(value: int) -> int:
-    value &= 0xFFFF_FFFF
-    return value - ((value >> 31) << 32)
 
 
 # -- seccomp -----------------------------------------------------------------------------------------------------

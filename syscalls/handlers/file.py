@@ -331,9 +331,8 @@ async def preadv2(
     """Read into several buffers, with flags for this call (man 2 preadv2)."""
     file = t.files.get(fd) if pos_l == -1 else _positioned(t, fd, pos_l, ANY)
     vector = await _vector(t, file, READ, iov, iovcnt)
-    _check_rwf(t, vector, flags & ~RWF_APPEND, "preadv2")
-    if file.inode.kind == S_IFDIR and flags & ~RWF_HIPRI:
-        raise SysError(EOPNOTSUPP)
+    checked = flags if file.inode.kind == S_IFDIR else flags & ~RWF_APPEND
+    _check_rwf(t, file, vector, checked, "preadv2")
     offset = None if pos_l == -1 else pos_l
     return await transfer.pinned(file, transfer.readv_user(t, file, vector, offset))
 
@@ -356,7 +355,7 @@ async def pwritev2(
     """Write several buffers as one, with flags for this call (man 2 pwritev2)."""
     file = t.files.get(fd) if pos_l == -1 else _positioned(t, fd, pos_l, ANY)
     vector = await _vector(t, file, WRITE, iov, iovcnt)
-    _check_rwf(t, vector, flags, "pwritev2")
+    _check_rwf(t, file, vector, flags, "pwritev2")
     append = getattr(file, "append", None) if flags & RWF_APPEND else None
     if append is not None:
         written: int = await append(t, await transfer.gather(t, vector), move=pos_l == -1)
@@ -368,9 +367,12 @@ async def pwritev2(
     return written
 
 
-def _check_rwf(t: Task, vector: transfer.Vector, flags: int, call: str) -> None:
+def _check_rwf(t: Task, file: File, vector: transfer.Vector, flags: int, call: str) -> None:
+    """What a file cannot do; that of a directory is nothing. No flag matters when there is nothing to move."""
     if not any(part[1] for part in vector):
         return
+    if file.inode.kind == S_IFDIR and flags & ~RWF_HIPRI:
+        raise SysError(EOPNOTSUPP)
     if flags & RWF_NOWAIT:
         t.server.unsupported(f"{call}: RWF_NOWAIT", t)
     if flags & ~_RWF or flags & RWF_NOWAIT:

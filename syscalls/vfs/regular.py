@@ -225,7 +225,7 @@ class RegularFile(File):
         else:
             lock.held = True
         try:
-            if self.flags & O_APPEND:
+            if self.flags & O_APPEND and data:
                 return await self.append(t, data)
             written = await self._write_in_turn(t, data, self.pos)
             self.pos += written

@@ -191,6 +191,8 @@ async def writev_user(t: Task, file: File, vector: Vector, offset: int | None) -
     if file.writes_segments or (total > STEP and file.can_stream_large):
         return await _each(t, file, vector, offset, write_user)
     file.check_write(t, total)
+    if offset is not None and offset + total >= 1 << 63:
+        raise SysError(EINVAL)
     data = await gather(t, vector)
     if len(data) < total:
         data = usable(file, data)

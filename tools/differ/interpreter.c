@@ -157,6 +157,11 @@ static void do_call(void)
         a[i] = resolve();
     int records = take(1);
     slots[slot] = call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    // Whom a signal ends is dead when the next call is made.
+    if (SHARED->count > 1 && (number == SYS_kill || number == SYS_tkill || number == SYS_tgkill ||
+                              number == SYS_rt_sigqueueinfo || number == SYS_rt_tgsigqueueinfo))
+        for (int i = 0; i < 10; i++)
+            snooze();
     put_line('C', records, statement, slots[slot]);
     for (int i = 0; i < records; i++) {
         uint32_t offset = take(4), size = take(2);

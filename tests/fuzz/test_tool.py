@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import re
+import resource
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +92,9 @@ def test_nothing_is_found_where_nothing_is(
     planted: type[Planted], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--target", "planted", "--count", "5", "--output", str(tmp_path / "out")]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     assert cli.main(words) == 0
+    assert resource.getrlimit(resource.RLIMIT_FSIZE) == limits
     assert not (tmp_path / "out").exists()
     assert "planted: 5 inputs" in capsys.readouterr().out
 

@@ -41,7 +41,8 @@ _SAY_EVERY_S = 10.0
 def main(words: Sequence[str]) -> int:
     """Carry out the command line and return the exit status: 0 nothing found, 1 something found, 2 it cannot be run."""
     options = _parser().parse_args(words)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (_LARGEST_FILE, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_LARGEST_FILE, limits[1]))
     try:
         if options.replay:
             return _replay(Path(options.replay))
@@ -54,6 +55,8 @@ def main(words: Sequence[str]) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def _parser() -> argparse.ArgumentParser:

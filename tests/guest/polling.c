@@ -104,6 +104,7 @@ int main(void) {
     close(p[1]);
     close(q[1]);
     struct pollfd two[2] = {{p[0], POLLIN, 0}, {q[0], POLLIN, 0}};
+    int ends[2] = {0, 0};
     for (int left = 2; left;) {
         int n = poll(two, 2, 5000);
         for (int i = 0; i < 2; i++)
@@ -111,12 +112,13 @@ int main(void) {
                 ssize_t got = read(two[i].fd, &c, 1);
                 printf("%d ready: end %d read %zd %c\n", n, i, got, c);
             } else if (two[i].revents) {
-                printf("end %d revents %x\n", i, two[i].revents);
+                ends[i] = two[i].revents;  // which one comes first is chance
                 two[i].fd = -1;
                 left--;
             }
         if (two[0].fd >= 0 && two[1].fd >= 0 && n == 2) left = 2;
     }
+    printf("ends %x %x\n", ends[0], ends[1]);
     wait(NULL);
     int file = MUST(open("f", O_RDWR | O_CREAT, 0600));
     int null = MUST(open("/dev/null", O_RDWR)), zero = MUST(open("/dev/zero", O_RDWR));

@@ -129,7 +129,7 @@ class RpcWatch:
             except GeneratorExit:
                 coro.close()
                 raise
-            except BaseException as error:  # noqa: BLE001 - it is the handler's
+            except BaseException as error:
                 step, value = coro.throw, error
 
 

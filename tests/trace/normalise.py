@@ -9,6 +9,7 @@
   directory (with its blocks), and what a machine is called.
 - The names of a directory are in order.
 - SIGCHLD comes when the child ends, whatever its parent is doing then: it stands after the call that reaps the child.
+  Without such a call the parent may be gone before: it is left out.
 """
 
 from __future__ import annotations
@@ -257,7 +258,7 @@ def settled(lines: list[str]) -> list[str]:
             told.pop(reaped, None)
         if reaped in living:
             living.remove(reaped)
-    return result + [*together.values()] + [part for block in told.values() for part in block]
+    return [*result, *together.values()]
 
 
 def _without_ends(lines: list[str]) -> tuple[list[str], dict[str, list[str]]]:

@@ -454,12 +454,12 @@ class Guest:
     @property
     def stdout(self) -> bytes:
         """What was written to descriptor 1 as it was at the start."""
-        return bytes(self.system.streams[0].data)
+        return self.system.streams[0].data
 
     @property
     def stderr(self) -> bytes:
         """The same for descriptor 2."""
-        return bytes(self.system.streams[1].data)
+        return self.system.streams[1].data
 
     @property
     def injected(self) -> list[Injected]:

@@ -211,6 +211,6 @@ async def vmsplice(
     nonblock = flags & SPLICE_F_NONBLOCK != 0
     if pipe.writable:
         room = await transfer.wait_for_room(t, pipe, nonblock)
-        return await pipe.write(t, (await transfer.gather(t, vector))[:room])
+        return await pipe.write(t, await transfer.gather(t, vector, min(room, transfer.STEP)))
     await transfer.wait_for_data(t, pipe, nonblock)
     return await transfer.readv_user(t, file, vector, None)

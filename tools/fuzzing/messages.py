@@ -48,6 +48,7 @@ class Messages(Target):
 
     name = "messages"
     limit_s = 30.0
+    peak_mib = _MEMORY_MIB + 64.0
 
     def open(self) -> None:
         """Make the directories of the file servers."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Set = Callable[[Task, bytes], None]
 
 _PID_MAX_MIN = 301
+_THREADS_MIN = 20
 _INT_MAX = 0x7FFF_FFFF
 _HOST_NAME_MAX = 64
 _CORE_PATTERN_MAX = 127
@@ -93,7 +94,6 @@ _NUMBERS: dict[bytes, bytes] = {
     b"kernel/shmmni": b"4096",
     b"kernel/sysctl_writes_strict": b"1",
     b"kernel/tainted": b"0",
-    b"kernel/threads-max": b"15646",
     b"kernel/unprivileged_bpf_disabled": b"2",
     b"net/core/rmem_default": b"212992",
     b"net/core/rmem_max": b"212992",
@@ -195,6 +195,11 @@ class _Settings:
         def set_pid_max(t: Task, new: bytes) -> None:
             table.pid_max = _one(new, _PID_MAX_MIN, PID_MAX_LIMIT)
 
+        threads_most = table.threads_max
+
+        def set_threads_max(t: Task, new: bytes) -> None:
+            table.threads_max = _one(new, _THREADS_MIN, threads_most)
+
         def set_last_pid(t: Task, new: bytes) -> None:
             table.last_pid = _one(new, 0, _INT_MAX)
 
@@ -202,6 +207,7 @@ class _Settings:
         self._text(b"kernel/core_pattern", lambda: self._core_pattern, set_core_pattern)
         self._text(b"kernel/domainname", lambda: server.domainname, set_domainname)
         self._text(b"kernel/pid_max", lambda: b"%d" % table.pid_max, set_pid_max)
+        self._text(b"kernel/threads-max", lambda: b"%d" % table.threads_max, set_threads_max)
         self._text(b"kernel/ns_last_pid", lambda: b"%d" % table.last_pid, set_last_pid)
         self._add(b"kernel/osrelease", _release, None)
         self._add(b"kernel/version", _kernel_version, None)

@@ -23,6 +23,7 @@ SOURCE = r"""
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -72,7 +73,7 @@ int main(int argc, char **argv)
             fill(name);
         }
     } else if (!strcmp(argv[1], "names"))
-        for (int i = 0; i < 200000; i++) {
+        for (int i = 0; i < 60000; i++) {
             sprintf(name, "/tmp/a-rather-long-name-%d", i);
             if (mkdir(name, 0700) < 0)
                 break;
@@ -80,7 +81,30 @@ int main(int argc, char **argv)
     else if (!strcmp(argv[1], "output"))
         while (write(1, block, sizeof block) > 0)
             ;
-    else if (!strcmp(argv[1], "pipes"))
+    else if (!strcmp(argv[1], "threads"))
+        for (int i = 0; i < 20000; i++) {
+            if (syscall(SYS_clone, 0x50f00, block + sizeof block - 64, 0, 0, 0) == 0)
+                for (;;)
+                    syscall(SYS_pause);
+        }
+    else if (!strcmp(argv[1], "zombies"))
+        for (int i = 0; i < 3000; i++)
+            if (fork() == 0)
+                _exit(0);
+    else if (!strcmp(argv[1], "descriptors")) {
+        struct rlimit limit = {1 << 20, 1 << 20};
+        setrlimit(RLIMIT_NOFILE, &limit);
+        while (open("/dev/null", O_RDONLY) >= 0)
+            ;
+        fork();
+    } else if (!strcmp(argv[1], "areas")) {
+        for (long i = 0; mprotect(zeros + i * 8192, 4096, PROT_NONE) == 0 && i < 32000; i++)
+            ;
+        for (int i = 0; i < 50; i++)
+            if (fork() == 0)
+                for (;;)
+                    pause();
+    } else if (!strcmp(argv[1], "pipes"))
         for (int i = 0; i < 500; i++) {
             pipe2(ends, O_NONBLOCK);
             fcntl(ends[1], F_SETPIPE_SZ, 1 << 20);
@@ -110,7 +134,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "root"
 
 
-@pytest.mark.parametrize("what", ["writev", "vmsplice", "splice", "fallocate", "files", "names", "output", "pipes"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        "writev", "vmsplice", "splice", "fallocate", "files", "names", "output", "pipes", "threads", "zombies",
+        "descriptors", "areas",
+    ],
+)  # fmt: skip
 def test_memory_is_bounded(what: str, root: Path) -> None:
     line = [sys.executable, "-c", RUN, str(root), what]
     process = subprocess.Popen(line, env=tool_environment(), stdin=subprocess.DEVNULL)

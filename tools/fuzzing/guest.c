@@ -413,11 +413,19 @@ static void make_arena(void)
     C6(NR_mmap, PAST_FILE, 2 * PAGE, 3, 0x11, empty, 0);
 }
 
+/* Others may have put a FIFO there, or anything else that nobody is to wait for. */
+static s64 open_now(const char *path, s64 flags)
+{
+    s64 fd = C3(NR_open, path, flags | 04000, 0644);
+    C3(NR_fcntl, fd, 4, flags & 02004000); /* F_SETFL */
+    return fd;
+}
+
 static void open_files(void)
 {
     u64 size[2] = {32 << 20, 32 << 20}; /* files are kept in memory of the tool */
     C6(NR_prlimit64, 0, 1, size, 0, 0, 0);
-    s64 null = C3(NR_open, "/dev/null", 1, 0); /* what is written to the console is kept by the tool */
+    s64 null = open_now("/dev/null", 1); /* what is written to the console is kept by the tool */
     C3(NR_dup2, null, 1, 0);
     C3(NR_dup2, null, 2, 0);
     C3(NR_mkdir, "/tmp/w", 0777, 0);
@@ -426,14 +434,14 @@ static void open_files(void)
     C3(NR_symlink, "loop", "loop", 0);
     C3(NR_symlink, "/tmp/w/f", "link", 0);
     for (int i = 0; i < (int)(sizeof opened / sizeof *opened); i++)
-        C3(NR_open, opened[i].path, opened[i].flags, 0644);
+        open_now(opened[i].path, opened[i].flags);
     int *fds = (int *)ARENA;
     C3(NR_pipe2, fds, 04000, 0);
     C3(NR_pipe2, fds, 0, 0);
     C3(NR_eventfd2, 3, 04000, 0);
     C3(NR_epoll_create1, 0, 0, 0);
     C3(NR_memfd_create, "m", 3, 0);
-    s64 file = C3(NR_open, "f", 0102, 0644);
+    s64 file = open_now("f", 0102);
     C3(NR_ftruncate, file, 5000, 0);
     sealed = C3(NR_memfd_create, "s", 2, 0);
 }
@@ -443,9 +451,9 @@ static void open_terminals(u64 number)
 {
     C3(NR_ioctl, 0, 0x540e, 1); /* TIOCSCTTY */
     terminals[0] = C3(NR_dup, 0, 0, 0);
-    terminals[1] = C3(NR_open, "/dev/tty", 2, 0);
-    terminals[2] = C3(NR_open, "/dev/console", 2 | 04000, 0);
-    terminals[3] = number % 2 ? 0 : C3(NR_open, "/dev/console", 2 | 0400, 0);
+    terminals[1] = open_now("/dev/tty", 2);
+    terminals[2] = open_now("/dev/console", 2 | 04000);
+    terminals[3] = number % 2 ? 0 : open_now("/dev/console", 2 | 0400);
     s64 settings[8];
     has_terminal = C3(NR_ioctl, 0, 0x5401, settings) >= 0; /* TCGETS */
 }

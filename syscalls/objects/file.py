@@ -83,6 +83,8 @@ class File:
     """Each buffer of a writev is a write of its own."""
     can_splice = True
     """splice and sendfile take from it and give to it; others know read and write only: EINVAL."""
+    can_direct = False
+    """F_SETFL may set O_DIRECT."""
 
     def __init__(self, inode: Inode, flags: int, path: Path | None = None) -> None:
         self.inode = inode

@@ -272,6 +272,8 @@ class PipeEnd(File):
 
     __slots__ = ("_opens_seen", "_queues", "pipe")
 
+    can_direct = True
+
     def __init__(self, pipe: Pipe, inode: Inode, flags: int, path: Path | None = None) -> None:
         super().__init__(inode, flags, path)
         self.pipe = pipe

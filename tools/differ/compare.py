@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -87,8 +88,8 @@ class Comparer:
     def __init__(self, runner: Runner, meant: Sequence[Known] = ()) -> None:
         self._runner = runner
         self._meant = meant
-        self.excused = 0
-        """How many scripts differed as it is meant."""
+        self.excused: Counter[str] = Counter()
+        """How many scripts differed as it is meant, by the reason."""
 
     def differences(self, scripts: Sequence[Script], *, sure: bool = True) -> list[Difference | None]:
         """For each script where it differs, or None.
@@ -125,18 +126,22 @@ class Comparer:
             return None
         guest = self._guest([code], _PATIENCE * GUEST_LIMIT_MS)[0]
         found = self._difference(script, code, native[2], guest)
-        if found is not None and self._is_meant(found):
-            self.excused += 1
+        reason = self._meant_because(found) if found is not None else ""
+        if reason:
+            self.excused[reason] += 1
             return None
         return found
 
-    def _is_meant(self, found: Difference) -> bool:
+    def _meant_because(self, found: Difference) -> str:
         native, guest = found.first
-        return any(
-            re.search(each.native, native)
-            and re.search(each.guest, guest)
-            and re.search(each.script, show(found.script))
-            for each in self._meant
+        text = show(found.script)
+        return next(
+            (
+                each.reason
+                for each in self._meant
+                if re.search(each.native, native) and re.search(each.guest, guest) and re.search(each.script, text)
+            ),
+            "",
         )
 
     def _guest(self, ready: Sequence[Compiled], limit_ms: int = GUEST_LIMIT_MS) -> list[Raw]:

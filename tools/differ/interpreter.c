@@ -407,7 +407,13 @@ static void run_all(unsigned char *batch, uint32_t size)
 static void enclose(void)
 {
     int status;
+    unsigned long none[4] = {0};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // What a shell ignores for its background jobs, and what it leaves its programs, is not the scripts' affair.
+    for (int number = 1; number <= 64; number++)
+        call(SYS_rt_sigaction, number, (long)none, 0, 8, 0, 0);
+    call(SYS_rt_sigprocmask, SIG_SETMASK, (long)none, 0, 8, 0, 0);
+    umask(022);
     if (unshare(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) != 0)
         die("unshare");
     pid_t pid = fork();

@@ -46,7 +46,7 @@ async def sendfile(
     out = t.files.get(out_fd)
     if not out.access & WRITE:
         raise SysError(EBADF)
-    if not source.seekable or out.flags & O_APPEND:
+    if _pipe_end(out) is None and (not source.seekable or out.flags & O_APPEND):
         raise SysError(EINVAL)
     done = await transfer.send_file(t, out, source, at, min(count, MAX_RW))
     if at is not None:
@@ -210,7 +210,6 @@ async def vmsplice(
         raise SysError(EBADF)
     nonblock = flags & SPLICE_F_NONBLOCK != 0
     if pipe.writable:
-        room = await transfer.wait_for_room(t, pipe, nonblock)
-        return await pipe.write(t, (await transfer.gather(t, vector))[:room])
+        return await transfer.pages_to_pipe(t, pipe, vector, nonblock)
     await transfer.wait_for_data(t, pipe, nonblock)
     return await transfer.readv_user(t, file, vector, None)

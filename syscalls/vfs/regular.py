@@ -228,6 +228,8 @@ class RegularFile(File):
             lock.held = True
         try:
             if self.flags & O_APPEND and data:
+                if self.pos + len(data) > MAX_OFFSET:  # although it is not written there
+                    raise SysError(EINVAL)
                 return await self.append(t, data)
             written = await self._write_in_turn(t, data, self.pos)
             self.pos += written

@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tools.differ import code
@@ -59,6 +59,7 @@ def test_a_script_is_what_it_says() -> None:
     assert parse("# nothing\n\n  close(3)  # but this\n") == (Call("close", (Number(3),)),)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(SUBJECTS)).flatmap(a_script))
 def test_generated_scripts_can_be_read_and_run(script: Script) -> None:
     assert parse(show(script)) == script

@@ -45,6 +45,12 @@ class Difference(NamedTuple):
         return next(pair for pair in zip(native, guest) if pair[0] != pair[1])
 
     @property
+    def before(self) -> list[str]:
+        """The lines before it."""
+        same = next((at for at, pair in enumerate(zip(self.native, self.guest)) if pair[0] != pair[1]), None)
+        return self.native[:same]
+
+    @property
     def signature(self) -> tuple[str, str, str]:
         """What differences of one cause have in common as a rule."""
         native, guest = self.first
@@ -64,12 +70,24 @@ class Known(NamedTuple):
         guest: a pattern of the line in linuxemu.
         reason: why it is so.
         script: a pattern that the script has, too.
+        after: a pattern of an earlier line on the host.
     """
 
     native: str
     guest: str
     reason: str
     script: str = ""
+    after: str = ""
+
+    def covers(self, found: Difference, text: str) -> bool:
+        """Whether a difference, of a script with this text, is of the kind."""
+        native, guest = found.first
+        return (
+            re.search(self.native, native) is not None
+            and re.search(self.guest, guest) is not None
+            and re.search(self.script, text) is not None
+            and (not self.after or any(re.search(self.after, line) for line in found.before))
+        )
 
 
 def known(path: Path = _KNOWN) -> list[Known]:
@@ -133,16 +151,8 @@ class Comparer:
         return found
 
     def _meant_because(self, found: Difference) -> str:
-        native, guest = found.first
         text = show(found.script)
-        return next(
-            (
-                each.reason
-                for each in self._meant
-                if re.search(each.native, native) and re.search(each.guest, guest) and re.search(each.script, text)
-            ),
-            "",
-        )
+        return next((each.reason for each in self._meant if each.covers(found, text)), "")
 
     def _guest(self, ready: Sequence[Compiled], limit_ms: int = GUEST_LIMIT_MS) -> list[Raw]:
         """Run all in linuxemu; what ends a run, or makes linuxemu complain, is told for its script alone."""

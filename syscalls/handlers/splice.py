@@ -46,8 +46,11 @@ async def sendfile(
     out = t.files.get(out_fd)
     if not out.access & WRITE:
         raise SysError(EBADF)
-    if _pipe_end(out) is None and (not source.seekable or out.flags & O_APPEND):
-        raise SysError(EINVAL)
+    if _pipe_end(out) is None:
+        # An eventfd and its like have a position in name, which is enough for nothing to be copied.
+        positioned = source.seekable or not (count or source.can_splice)
+        if not positioned or out.flags & O_APPEND:
+            raise SysError(EINVAL)
     done = await transfer.send_file(t, out, source, at, min(count, MAX_RW))
     if at is not None:
         await t.mem.put_u64(offset, at + done)

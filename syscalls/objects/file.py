@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from linuxemu.kernel import WaitQueue
+    from syscalls.objects.credentials import Credentials
     from syscalls.objects.task import Task
     from syscalls.vfs.filesystem import FsInfo
     from syscalls.vfs.inode import Attr, Inode
@@ -69,7 +70,7 @@ class File:
         path: where it was opened, None for what has no name anywhere.
     """
 
-    __slots__ = ("access", "flags", "inode", "owner", "owner_is_thread", "owner_signal", "path", "pos", "refs")
+    __slots__ = ("access", "creds", "flags", "inode", "owner", "owner_is_thread", "owner_signal", "path", "pos", "refs")
 
     seekable = False
     """Has a position that lseek moves; pread and pwrite work."""
@@ -83,6 +84,8 @@ class File:
     """Each buffer of a writev is a write of its own."""
     can_splice = True
     """splice and sendfile take from it and give to it; others know read and write only: EINVAL."""
+    can_direct = False
+    """F_SETFL may set O_DIRECT."""
 
     def __init__(self, inode: Inode, flags: int, path: Path | None = None) -> None:
         self.inode = inode
@@ -91,6 +94,8 @@ class File:
         self.pos = 0
         self.refs = 1
         self.access = 0 if flags & O_PATH else _ACCESS[flags & O_ACCMODE]
+        self.creds: Credentials | None = None
+        """Of who opened its path; None for what was made otherwise."""
         self.owner = 0
         """F_SETOWN value: process, or negative process group, that SIGIO goes to."""
         self.owner_is_thread = False

@@ -219,6 +219,21 @@ class Pipe:
             self._chunks.append((self._end, data, False))
         self._end += len(data)
 
+    def put_page(self, data: bytes) -> None:
+        """Put up to a page into a slot of its own; there is one.
+
+        Raises:
+            OutOfMemory: there is no memory for it.
+        """
+        if not self._room.fits(_PAGE):
+            raise OutOfMemory
+        if not self._chunks:
+            self._end = 0
+        self._append(data, False)
+        self.size += len(data)
+        self._charge()
+        self.read_queue.wake_all()
+
     def _append(self, data: bytes, packets: bool) -> None:
         """Put data into fresh slots; there are enough."""
         at = (self._end + _PAGE - 1) & -_PAGE
@@ -310,6 +325,8 @@ class PipeEnd(File):
     """
 
     __slots__ = ("_opens_seen", "_queues", "pipe")
+
+    can_direct = True
 
     def __init__(self, pipe: Pipe, inode: Inode, flags: int, path: Path | None = None) -> None:
         super().__init__(inode, flags, path)

@@ -18,6 +18,7 @@ from tools.fuzzing.archives import Archives
 from tools.fuzzing.interfaces import Interfaces
 from tools.fuzzing.linux import Syscalls, Trace
 from tools.fuzzing.messages import Messages
+from tools.fuzzing.native import Native
 from tools.fuzzing.programs import Programs
 from tools.fuzzing.target import Case, Failure, FuzzError, Target, failure_of
 from tools.fuzzing.watch import Growth, Hang, Peak, limit
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TARGETS: dict[str, type[Target]] = {
-    target.name: target for target in (Syscalls, Programs, Archives, Interfaces, Messages, Trace)
+    target.name: target for target in (Syscalls, Programs, Archives, Interfaces, Messages, Native, Trace)
 }
 
 _FOREVER = 1 << 62

@@ -209,7 +209,7 @@ def seek_plainly(file: File, offset: int, whence: int) -> int:
         offset += file.pos
     elif whence != SEEK_SET:
         raise SysError(EINVAL)
-    if offset < 0:
+    if not 0 <= offset < 1 << 63:
         raise SysError(EINVAL)
     file.pos = offset
     return offset

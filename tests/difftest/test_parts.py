@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,8 +21,6 @@ from tools.differ.shrink import shrink
 from tools.differ.vocabulary import LEFT_OUT, SUBJECTS, calls
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tools.differ.script import Script
 
 EVERYTHING = r"""p = buffer(8)
@@ -77,6 +76,12 @@ def test_any_text_is_a_script_or_an_error(text: str) -> None:
         code.compiled(parse(text))
     except ScriptError:
         pass
+
+
+def test_the_documentation_says_what_differs_on_purpose() -> None:
+    page = (Path(__file__).parents[2] / "docs/difftest.md").read_text("utf-8")
+    told = page.partition("## What differs on purpose")[2].splitlines()
+    assert [line[2:] for line in told if line.startswith("- ")] == [each.reason for each in known()]
 
 
 def test_the_same_seed_makes_the_same_scripts() -> None:

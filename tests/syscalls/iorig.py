@@ -152,6 +152,7 @@ class Server:
         self.namespace = MountNamespace()
         self.hostname = b"rig"
         self.domainname = b"(none)"
+        self.protected_hardlinks = False
         self._rig = rig
 
     async def clock_ns(self, clock: int) -> int:

@@ -69,6 +69,8 @@ async def _getdents(t: Task, file: File, address: int, size: int, pack: PackEntr
     # Linux counts the room that is left in an int.
     records = await file.getdents(t, size if size <= _INT_MAX else 0, pack)
     try:
+        # Linux begins with the position of the first entry, so that nothing is written where that has no room.
+        await t.mem.write(address + 8, records[8:16])
         written = await t.mem.write_some(address, records)
     except SysError:
         file.pos = before

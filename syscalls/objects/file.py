@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from syscalls.abi.errno import EBADF, EINVAL, EISDIR, ENODEV, ENOENT, ENOTDIR, ENOTTY, EOPNOTSUPP, ESPIPE
+from syscalls.abi.errno import EINVAL, EISDIR, ENODEV, ENOENT, ENOTDIR, ENOTTY, EOPNOTSUPP, ESPIPE
 from syscalls.abi.flags import (
     DT_DIR,
     O_ACCMODE,
@@ -18,6 +18,7 @@ from syscalls.abi.flags import (
     O_RDWR,
     O_WRONLY,
     POLLIN,
+    POLLNVAL,
     POLLOUT,
     POLLRDNORM,
     POLLWRNORM,
@@ -303,5 +304,5 @@ class OPathFile(File):
     can_epoll = False
 
     def poll(self) -> int:
-        """poll refuses the descriptor before asking."""
-        raise SysError(EBADF)
+        """poll refuses the descriptor before asking; select is told that there is something to see."""
+        return POLLNVAL

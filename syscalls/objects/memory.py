@@ -264,12 +264,14 @@ class UserMemory:
         raw = await self.read(addr, 16 * count)
         left = MAX_RW
         vector = []
+        outside = False
         for base, length in Struct("<QQ").iter_unpack(raw):
             if length >> 63:
                 raise SysError(EINVAL)
-            if base + length > USER_END:
-                raise SysError(EFAULT)
+            outside |= base + length > USER_END
             length = min(length, left)
             left -= length
             vector.append((base, length))
+        if outside:  # Linux looks at all the lengths first
+            raise SysError(EFAULT)
         return vector

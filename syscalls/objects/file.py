@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from linuxemu.kernel import WaitQueue
+    from syscalls.objects.fdtable import FdTable
     from syscalls.objects.task import Task
     from syscalls.vfs.filesystem import FsInfo
     from syscalls.vfs.inode import Attr, Inode
@@ -81,6 +82,8 @@ class File:
     """A read whose buffer cannot take it all is EFAULT."""
     writes_segments = False
     """Each buffer of a writev is a write of its own."""
+    flushes = False
+    """`flush` is to be called whenever a descriptor of it is closed."""
     can_splice = True
     """splice and sendfile take from it and give to it; others know read and write only: EINVAL."""
 
@@ -120,6 +123,9 @@ class File:
             if self.inode.locks is not None:
                 self.inode.locks.release(self)
             await self.release()
+
+    def flush(self, table: FdTable) -> None:
+        """A descriptor of it was closed in a table, whether or not it was the last."""
 
     async def release(self) -> None:
         """The last descriptor is gone: give back what the file holds. Called once."""

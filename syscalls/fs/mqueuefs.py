@@ -196,6 +196,8 @@ class QueueFile(File):
     seekable = True
     can_splice = False
     flushes = True
+    can_direct = False
+    has_sigio = False
 
     def __init__(self, inode: QueueInode, flags: int, path: Path) -> None:
         super().__init__(inode, flags, path)

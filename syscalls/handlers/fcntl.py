@@ -133,9 +133,9 @@ async def _getfl(t: Task, fd: int, file: File, arg: int) -> int:
 async def _setfl(t: Task, fd: int, file: File, arg: int) -> int:
     if arg & O_NOATIME & ~file.flags:
         await _check_owner(t, file)
-    if arg & O_DIRECT and file.inode.kind not in (S_IFREG, S_IFIFO):
+    if arg & O_DIRECT and not (file.can_direct and file.inode.kind in (S_IFREG, S_IFIFO)):
         raise SysError(EINVAL)
-    if (arg ^ file.flags) & O_ASYNC and file.wait_queues():
+    if (arg ^ file.flags) & O_ASYNC and file.wait_queues() and file.has_sigio:
         set_async(t, fd, file, arg & O_ASYNC != 0)
     file.flags = file.flags & ~_SETTABLE | arg & _SETTABLE
     return 0

@@ -84,6 +84,10 @@ class File:
     """Each buffer of a writev is a write of its own."""
     flushes = False
     """`flush` is to be called whenever a descriptor of it is closed."""
+    can_direct = True
+    """F_SETFL may set O_DIRECT, if it is a regular file or a pipe."""
+    has_sigio = True
+    """O_ASYNC sends signals; without it FIOASYNC is ENOTTY, and F_SETFL just keeps the flag."""
     can_splice = True
     """splice and sendfile take from it and give to it; others know read and write only: EINVAL."""
 

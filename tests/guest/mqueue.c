@@ -402,6 +402,10 @@ static void file(void) {
     SHOW(lseek(queue, 0, 9));
     SHOW(ioctl(queue, FIONREAD, &left));
     SHOW(left);
+    SHOW(ioctl(queue, FIOASYNC, &left));
+    SHOW(fcntl(queue, F_SETFL, O_NONBLOCK | O_DIRECT));
+    SHOW(fcntl(queue, F_SETFL, O_NONBLOCK | O_ASYNC));
+    SHOW(fcntl(queue, F_GETFL));
     SHOW(pread(queue, text, 10, 60));
     MUST(fstat(queue, &st));
     printf("mode %o, links %lu, size %ld, blocks %ld of %ld, mine %d\n", st.st_mode, (unsigned long)st.st_nlink,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from syscalls.abi.errno import EINVAL, ENXIO, EPERM
+from syscalls.abi.errno import EINVAL, ENOENT, ENXIO, EPERM
 from syscalls.abi.flags import (
     CLOCK_REALTIME,
     O_DIRECT,
@@ -144,7 +144,7 @@ class QueueInode(VirtualInode):
         attributes: as for `QueueDirectory.make_queue`.
     """
 
-    __slots__ = ("opened", "queue")
+    __slots__ = ("gone", "opened", "queue")
 
     fs: MqueueFs
 
@@ -152,6 +152,8 @@ class QueueInode(VirtualInode):
         self.queue = fs.limits.new_queue(t, attributes, self.touched)
         owner = {"uid": t.creds.fsuid, "gid": t.creds.fsgid}
         super().__init__(fs, S_IFREG | mode & 0o7777, size=_STATUS_SIZE, **owner)
+        self.gone = False
+        """It has no name, and nobody has it open."""
         self.opened = 0
         """How often it is open, calls that wait included."""
         now = fs.now_ns()
@@ -170,6 +172,7 @@ class QueueInode(VirtualInode):
     def forget_unused(self) -> None:
         """The queue is gone once it has no name and nobody has it open."""
         if not self.opened and not self.attr.nlink:
+            self.gone = True
             self.fs.limits.forget(self.queue)
 
     async def setattr(self, t: Task, valid: int, *, size: int = 0, **new: int) -> Attr:
@@ -180,7 +183,12 @@ class QueueInode(VirtualInode):
         return self.attr
 
     async def open_regular(self, t: Task, flags: int, path: Path) -> File:
-        """Open it, for messages and for its state."""
+        """Open it, for messages and for its state.
+
+        ENOENT if it is gone, and only found by one who holds a place (O_PATH) or was on the way; Linux opens it.
+        """
+        if self.gone:
+            raise SysError(ENOENT)
         if flags & O_DIRECT:
             raise SysError(EINVAL)
         return QueueFile(self, flags, path)

@@ -326,6 +326,33 @@ static void notification(void) {
     close(other);
 }
 
+/* Who registered and then became another program gets no signal, though it was its turn. */
+static void another_program(void) {
+    int queue = fresh(O_RDWR | O_NONBLOCK, 1, 20), status;
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+    char number[12];
+    pid_t child = fork();
+    snprintf(number, sizeof number, "%d", queue);
+    if (!child) {
+        MUST(fcntl(queue, F_SETFD, 0));
+        MUST(NOTIFY(queue, &event));
+        execl("/proc/self/exe", "mqueue", number, NULL);
+        _exit(1);
+    }
+    until_asleep(child);
+    MUST(SEND(queue, "x", 2, 0, NULL));
+    MUST(waitpid(child, &status, 0));
+    show_status("another program", status);
+    close(queue);
+}
+
+static void became_another(int queue) {
+    struct pollfd watched = {queue, POLLIN, 0};
+    show_state(queue);
+    SHOW(poll(&watched, 1, -1));
+    show_state(queue);
+}
+
 static void readiness(void) {
     int queue = fresh(O_RDWR | O_NONBLOCK, 1, 20), status, epoll = MUST(epoll_create1(0));
     struct pollfd watched = {queue, POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM, 0};
@@ -535,7 +562,10 @@ static void library(void) {
 }
 
 int main(int argc, char **argv) {
-    (void)argc, (void)argv;
+    if (argc > 1) {
+        became_another(atoi(argv[1]));
+        return 0;
+    }
     signal(SIGXFSZ, SIG_IGN);
     snprintf(name, sizeof name, "linuxemu-test-%d", getpid());
     umask(022);
@@ -544,6 +574,7 @@ int main(int argc, char **argv) {
     messages();
     waiting();
     notification();
+    another_program();
     readiness();
     file();
     sharing();

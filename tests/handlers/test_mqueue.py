@@ -442,6 +442,16 @@ def test_messages_of_a_queue_that_is_gone_take_no_memory(guest: Guest) -> None:
     assert (limits.queues, limits.memory) == (0, 0)
 
 
+def test_a_queue_that_is_gone_cannot_be_opened_through_what_is_left_of_it(guest: Guest) -> None:
+    guest.mount_system()
+    place = guest.syscall.mq_open(Q, O_PATH, 0, NULL)
+    guest.syscall.mq_unlink(Q)
+    assert guest.syscall.close(guest.syscall.open(f"/proc/self/fd/{place}", O_RDWR, 0)) == 0
+    guest.syscall.close(FD)
+    assert guest.start.open(f"/proc/self/fd/{place}", O_RDWR, 0).errno == ENOENT
+    assert guest.linux.queue_limits.queues == 0
+
+
 # -- notification ---------------------------------------------------------------------------------------------------
 
 

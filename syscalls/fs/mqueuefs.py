@@ -245,7 +245,7 @@ class QueueFile(File):
             if not 0 <= offset < size:
                 raise SysError(ENXIO)
             offset = offset if whence == SEEK_DATA else size
-        if offset < 0:
+        if not 0 <= offset < 1 << 63:
             raise SysError(EINVAL)
         self.pos = offset
         return offset

@@ -160,6 +160,8 @@ class LinuxServer(Server):
         self.boot_ns = 0
         self.new_memfs: Callable[[], int]
         """Makes an empty file server for a tmpfs mount; returns its task id."""
+        self.protected_hardlinks = False
+        """The setting fs.protected_hardlinks: not everything may be linked to (man 5 proc_sys_fs)."""
         self.memory_files: FileSystem | None = None
         """Where files of memfd_create live, mounted nowhere; made with the first."""
         self.queue_limits = QueueLimits()

@@ -204,7 +204,6 @@ class QueueFile(File):
     seekable = True
     can_splice = False
     flushes = True
-    can_direct = False
     has_sigio = False
 
     def __init__(self, inode: QueueInode, flags: int, path: Path) -> None:

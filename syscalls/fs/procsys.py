@@ -65,7 +65,6 @@ _NUMBERS: dict[bytes, bytes] = {
     b"fs/pipe-user-pages-hard": b"0",
     b"fs/pipe-user-pages-soft": b"16384",
     b"fs/protected_fifos": b"0",
-    b"fs/protected_hardlinks": b"0",
     b"fs/protected_regular": b"0",
     b"fs/protected_symlinks": b"0",
     b"fs/suid_dumpable": b"0",
@@ -208,6 +207,12 @@ class _Settings:
         def set_last_pid(t: Task, new: bytes) -> None:
             table.last_pid = _one(new, 0, _INT_MAX)
 
+        def set_protected_hardlinks(t: Task, new: bytes) -> None:
+            server.protected_hardlinks = bool(_one(new, 0, 1))
+
+        self._text(
+            b"fs/protected_hardlinks", lambda: b"%d" % server.protected_hardlinks, set_protected_hardlinks
+        )
         self._text(b"kernel/hostname", lambda: server.hostname, set_hostname)
         self._text(b"kernel/core_pattern", lambda: self._core_pattern, set_core_pattern)
         self._text(b"kernel/domainname", lambda: server.domainname, set_domainname)

@@ -11,6 +11,7 @@ from syscalls.abi.flags import (
     AT_FDCWD,
     AT_REMOVEDIR,
     AT_SYMLINK_FOLLOW,
+    CAP_DAC_READ_SEARCH,
     CAP_MKNOD,
     CAP_SYS_CHROOT,
     RENAME_EXCHANGE,
@@ -68,6 +69,8 @@ async def _getdents(t: Task, file: File, address: int, size: int, pack: PackEntr
     # Linux counts the room that is left in an int.
     records = await file.getdents(t, size if size <= _INT_MAX else 0, pack)
     try:
+        # Linux begins with the position of the first entry, so that nothing is written where that has no room.
+        await t.mem.write(address + 8, records[8:16])
         written = await t.mem.write_some(address, records)
     except SysError:
         file.pos = before
@@ -161,12 +164,21 @@ async def link(t: Task, oldpath: UserPath, newpath: UserPath) -> None:
 async def linkat(
     t: Task, olddirfd: DirFd, oldpath: UserPath, newdirfd: DirFd, newpath: UserPath, flags: AtFlags
 ) -> None:
-    """Give a file one more name (man 2 link); AT_EMPTY_PATH does not ask with which credentials it was opened."""
+    """Give a file one more name (man 2 link)."""
     if flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH):
         raise SysError(EINVAL)
     follow, empty_ok = flags & AT_SYMLINK_FOLLOW != 0, flags & AT_EMPTY_PATH != 0
-    old = await lookup(t, olddirfd, await t.mem.path(oldpath), follow, empty_ok)
+    path = await t.mem.path(oldpath)
+    if empty_ok and olddirfd != AT_FDCWD and not path.startswith(b"/"):
+        _check_opener(t, t.files.get_any(olddirfd))
+    old = await lookup(t, olddirfd, path, follow, empty_ok)
     await modify.make_link(t, old, newdirfd, await t.mem.path(newpath))
+
+
+def _check_opener(t: Task, file: File) -> None:
+    """A descriptor stands for its file only for who opened it, or may search everything (AT_EMPTY_PATH)."""
+    if file.creds not in (None, t.creds) and not t.creds.capable(CAP_DAC_READ_SEARCH):
+        raise SysError(ENOENT)
 
 
 @syscall("symlink", errors=_MAKE_ERRORS)

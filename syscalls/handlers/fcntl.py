@@ -47,8 +47,6 @@ from syscalls.abi.flags import (
     O_NOATIME,
     O_NONBLOCK,
     RLIMIT_NOFILE,
-    S_IFIFO,
-    S_IFREG,
     SEEK_CUR,
     SEEK_END,
     SEEK_SET,
@@ -133,7 +131,7 @@ async def _getfl(t: Task, fd: int, file: File, arg: int) -> int:
 async def _setfl(t: Task, fd: int, file: File, arg: int) -> int:
     if arg & O_NOATIME & ~file.flags:
         await _check_owner(t, file)
-    if arg & O_DIRECT and not (file.can_direct and file.inode.kind in (S_IFREG, S_IFIFO)):
+    if arg & O_DIRECT and not file.can_direct:
         raise SysError(EINVAL)
     if (arg ^ file.flags) & O_ASYNC and file.wait_queues() and file.has_sigio:
         set_async(t, fd, file, arg & O_ASYNC != 0)

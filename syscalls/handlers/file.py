@@ -332,8 +332,8 @@ async def preadv2(
     file = t.files.get(fd) if pos_l == -1 else _positioned(t, fd, pos_l, ANY)
     vector = await _vector(t, file, READ, iov, iovcnt)
     checked = flags if file.inode.kind == S_IFDIR else flags & ~RWF_APPEND
-    _check_rwf(t, file, vector, checked, "preadv2")
     offset = None if pos_l == -1 else pos_l
+    _check_rwf(t, file, vector, offset, checked, "preadv2")
     return await transfer.pinned(file, transfer.readv_user(t, file, vector, offset))
 
 
@@ -355,22 +355,27 @@ async def pwritev2(
     """Write several buffers as one, with flags for this call (man 2 pwritev2)."""
     file = t.files.get(fd) if pos_l == -1 else _positioned(t, fd, pos_l, ANY)
     vector = await _vector(t, file, WRITE, iov, iovcnt)
-    _check_rwf(t, file, vector, flags, "pwritev2")
+    offset = None if pos_l == -1 else pos_l
+    _check_rwf(t, file, vector, offset, flags, "pwritev2")
     append = getattr(file, "append", None) if flags & RWF_APPEND else None
     if append is not None:
-        written: int = await append(t, await transfer.gather(t, vector), move=pos_l == -1)
+        written: int = await append(t, await transfer.gather(t, vector), move=offset is None)
     else:
-        offset = None if pos_l == -1 else pos_l
         written = await transfer.pinned(file, transfer.writev_user(t, file, vector, offset))
     if flags & (RWF_SYNC | RWF_DSYNC) and written and file.inode.kind == S_IFREG:
         await file.fsync(t, not flags & RWF_SYNC)
     return written
 
 
-def _check_rwf(t: Task, file: File, vector: transfer.Vector, flags: int, call: str) -> None:
+def _check_rwf(
+    t: Task, file: File, vector: transfer.Vector, offset: int | None, flags: int, call: str
+) -> None:
     """What a file cannot do; that of a directory is nothing. No flag matters when there is nothing to move."""
-    if not any(part[1] for part in vector):
+    total = sum(part[1] for part in vector)
+    if not flags or not total:
         return
+    if file.seekable and (file.pos if offset is None else offset) + total >= 1 << 63:
+        raise SysError(EINVAL)
     if file.inode.kind == S_IFDIR and flags & ~RWF_HIPRI:
         raise SysError(EOPNOTSUPP)
     if flags & RWF_NOWAIT:

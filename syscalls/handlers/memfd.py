@@ -76,7 +76,7 @@ async def _make(t: Task, shown: bytes, mode: int) -> File:
     dentry.deleted = True
     file = await inode.open(t, O_RDWR | O_LARGEFILE, Path(Mount(0, owner, dentry, 0, b"tmpfs"), dentry))
     assert isinstance(file, RegularFile)
-    file.hide_writer()
+    file.forget_open()
     return file
 
 

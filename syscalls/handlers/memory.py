@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
-from linuxemu.arch.x86_64 import FAULT_WRITE, PTE_PRESENT, PTE_WRITABLE, USER_END
+from linuxemu.arch.x86_64 import USER_END
 from syscalls.abi.errno import (
     EACCES,
     EAGAIN,
@@ -61,9 +61,6 @@ from syscalls.abi.flags import (
     MCL_FUTURE,
     MCL_ONFAULT,
     MLOCK_ONFAULT,
-    MREMAP_DONTUNMAP,
-    MREMAP_FIXED,
-    MREMAP_MAYMOVE,
     MS_ASYNC,
     MS_INVALIDATE,
     MS_NOEXEC,
@@ -75,10 +72,10 @@ from syscalls.abi.flags import (
     PROT_READ,
     PROT_WRITE,
     RLIMIT_MEMLOCK,
-    SIGKILL,
 )
 from syscalls.errors import SysError
-from syscalls.objects.mm import MMAP_MIN, MMAP_TOP, PAGE, check_range, page_up
+from syscalls.objects.mm import MMAP_MIN, PAGE, check_range, page_up
+from syscalls.objects.populate import populate, populate_locked, populate_strictly
 from syscalls.objects.vma import PROT_BITS
 from syscalls.registry import PARTIAL, syscall
 from syscalls.types import (
@@ -89,8 +86,6 @@ from syscalls.types import (
     MapFlags,
     MlockallFlags,
     MlockFlags,
-    MremapAddress,
-    MremapFlags,
     MsyncFlags,
     Out,
     ProtFlags,
@@ -171,7 +166,7 @@ async def mmap(
         vma = await (in_turn(t, regular.inode, map_it) if regular.inode.seals is not None else map_it())
         await regular.accessed(t)
     if flags & (MAP_POPULATE | MAP_LOCKED):
-        await _populate(t, vma, start, start + length)
+        await populate(t.mm, vma, start, start + length)
     return start
 
 
@@ -200,11 +195,7 @@ def _place(t: Task, addr: int, length: int, flags: int) -> int:
         if flags & MAP_FIXED_NOREPLACE and any(True for _ in t.mm.overlapping(addr, addr + length)):
             raise SysError(EEXIST)
         return addr
-    hint = addr & -PAGE
-    fits = MMAP_MIN <= hint and hint + length <= USER_END
-    if fits and t.mm.available(hint, hint + length):
-        return hint
-    return t.mm.find_gap(length, MMAP_TOP)
+    return t.mm.find_gap_near(addr & -PAGE, length)
 
 
 async def _check_overcommit(t: Task, length: int, prot: int, flags: int) -> None:
@@ -245,29 +236,6 @@ async def _map_file(
         return await t.mm.map(start, length, prot & PROT_BITS, flags, opened, offset, pages)
     finally:
         await opened.put()
-
-
-async def _populate(t: Task, vma: Vma, start: int, end: int) -> None:
-    """Make pages resident ahead of use; failures show at the touch."""
-    write = FAULT_WRITE if vma.prot & PROT_WRITE and not vma.shared else 0
-    if not vma.prot & PROT_BITS:
-        return
-    for address in range(start, end, PAGE):
-        entry = t.mm.space.entry(address)
-        if not entry & PTE_PRESENT and await t.mm.fault(address, write) is not None:
-            return
-
-
-async def _populate_as_asked(t: Task, vma: Vma, start: int, end: int, write: bool, needed: int) -> None:
-    """MADV_POPULATE_READ and MADV_POPULATE_WRITE: unlike MAP_POPULATE they tell what goes wrong."""
-    if not vma.prot & needed:
-        raise SysError(EINVAL)
-    ready = PTE_PRESENT | (PTE_WRITABLE if write else 0)
-    for address in range(start, end, PAGE):
-        if t.mm.space.entry(address) & ready != ready:
-            bad = await t.mm.fault(address, FAULT_WRITE if write else 0)
-            if bad is not None:
-                raise SysError(ENOMEM if bad.signo == SIGKILL else EFAULT)
 
 
 @syscall("munmap", errors="EINVAL")
@@ -317,99 +285,6 @@ async def mprotect(t: Task, addr: Address, length: Size, prot: ProtFlags) -> int
 
 
 @syscall(
-    "mremap",
-    errors="EAGAIN EFAULT EINVAL ENOMEM",
-    support=PARTIAL,
-    notes="one mapping at a time, no MREMAP_DONTUNMAP",
-)
-async def mremap(
-    t: Task, old_address: Address, old_size: Size, new_size: Size, flags: MremapFlags, new_address: MremapAddress
-) -> Hex:
-    """Grow, shrink or move a mapping (man 2 mremap)."""
-    old_size, new_size = _check_mremap(old_address, old_size, new_size, flags, new_address)
-    mm = t.mm
-    vma = mm.find(old_address)
-    if vma is None:
-        raise SysError(EFAULT)
-    if flags & MREMAP_DONTUNMAP:
-        t.server.unsupported("mremap: MREMAP_DONTUNMAP", t)
-        raise SysError(EINVAL)
-    target = new_address if flags & MREMAP_FIXED else None
-    if not old_size:
-        if not vma.shared:
-            raise SysError(EINVAL)
-        if not flags & MREMAP_MAYMOVE:
-            raise SysError(ENOMEM)
-        return await _duplicate(t, vma, old_address, new_size, target)
-    if old_size >= new_size:
-        await mm.unmap(old_address + new_size, old_address + old_size)
-        if target is None:
-            return old_address
-        old_size = new_size
-    end = old_address + old_size
-    if end > vma.end:
-        raise SysError(EFAULT)
-    if new_size > old_size and vma.flags & MAP_LOCKED:
-        _check_lock(t, new_size - old_size, EAGAIN)
-    if target is None:
-        fits = end == vma.end and old_address + new_size <= USER_END
-        if fits and not any(True for _ in mm.overlapping(end, old_address + new_size)):
-            mm.check_growth(new_size - old_size, vma)
-            vma.end = old_address + new_size
-            return old_address
-        if not flags & MREMAP_MAYMOVE:
-            raise SysError(ENOMEM)
-        target = mm.find_gap(new_size)
-    return await _move(t, vma, old_address, old_size, target, new_size)
-
-
-def _check_mremap(
-    old_address: int, old_size: int, new_size: int, flags: int, new_address: int
-) -> tuple[int, int]:
-    """Flags, alignment and the new place; returns both sizes in whole pages."""
-    if (
-        flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)
-        or old_address & (PAGE - 1)
-        or not new_size
-    ):
-        raise SysError(EINVAL)
-    if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) and not flags & MREMAP_MAYMOVE:
-        raise SysError(EINVAL)
-    old_size, new_size = page_up(old_size), page_up(new_size)
-    if old_size > USER_END or new_size > USER_END:
-        raise SysError(EINVAL)
-    if flags & MREMAP_DONTUNMAP and old_size != new_size:
-        raise SysError(EINVAL)
-    if flags & (MREMAP_FIXED | MREMAP_DONTUNMAP):
-        overlap = new_address < old_address + old_size and old_address < new_address + new_size
-        if new_address & (PAGE - 1) or new_address + new_size > USER_END or overlap:
-            raise SysError(EINVAL)
-    return old_size, new_size
-
-
-async def _duplicate(t: Task, vma: Vma, address: int, new_size: int, target: int | None) -> int:
-    """An old size of 0 maps the same shared pages once more."""
-    start = target if target is not None else t.mm.find_gap(new_size)
-    if start <= address < start + new_size:
-        await t.mm.unmap(start, start + new_size)
-        raise SysError(EFAULT)
-    offset = vma.offset + address - vma.start
-    await t.mm.map(start, new_size, vma.prot, vma.flags, vma.file, offset, vma.pages, vma.name)
-    return start
-
-
-async def _move(t: Task, vma: Vma, old: int, old_size: int, target: int, new_size: int) -> int:
-    mm = t.mm
-    if new_size > old_size:
-        mm.check_growth(new_size - old_size, vma)
-    offset = vma.offset + old - vma.start if vma.pages is not None else 0
-    await mm.map(target, new_size, vma.prot, vma.flags, vma.file, offset, vma.pages, vma.name, checked=True)
-    mm.space.move(old, target, min(old_size, new_size))
-    await mm.unmap(old, old + old_size)
-    return target
-
-
-@syscall(
     "madvise",
     errors="EFAULT EINVAL ENOMEM",
     support=PARTIAL,
@@ -444,7 +319,7 @@ async def madvise(t: Task, addr: Address, length: Size, advice: Advice) -> int:
                 await vma.pages.write_back_area(mm.space, vma, low, high)
             mm.space.unmap(low, high)
         elif advice in _POPULATES:
-            await _populate_as_asked(t, vma, low, high, advice == MADV_POPULATE_WRITE, _POPULATES[advice])
+            await populate_strictly(t.mm, vma, low, high, advice == MADV_POPULATE_WRITE, _POPULATES[advice])
     if not covered:
         raise SysError(ENOMEM)
     return 0
@@ -531,7 +406,7 @@ def _lock_range(addr: int, length: int) -> tuple[int, int]:
     return start, end
 
 
-async def _lock(t: Task, addr: int, length: int, populate: bool) -> int:
+async def _lock(t: Task, addr: int, length: int, fill: bool) -> int:
     """Make pages resident, where they stay anyway: nothing is ever swapped out here."""
     _may_lock(t)
     mm, size = t.mm, page_up(length + (addr & PAGE - 1)) & _MASK
@@ -539,25 +414,16 @@ async def _lock(t: Task, addr: int, length: int, populate: bool) -> int:
     _check_lock(t, size - (mm.locked() - mm.locked(start, start + size)), ENOMEM)
     start, end = _lock_range(addr, length)
     mm.lock_to_hole(start, end, True)
-    if populate:
+    if fill and start < end:
         for vma in list(t.mm.overlapping(start, end)):
-            await _populate_locked(t, vma, max(vma.start, start), min(vma.end, end))
+            await populate_locked(t.mm, vma, max(vma.start, start), min(vma.end, end))
     return 0
-
-
-async def _populate_locked(t: Task, vma: Vma, start: int, end: int) -> None:
-    """ENOMEM for pages that cannot be there, EAGAIN for want of memory."""
-    try:
-        write = bool(vma.prot & PROT_WRITE) and not vma.shared
-        await _populate_as_asked(t, vma, start, end, write, PROT_BITS)
-    except SysError as error:
-        raise SysError(EAGAIN if error.errno == ENOMEM else ENOMEM) from None
 
 
 @syscall("mlock", errors="EAGAIN EINVAL ENOMEM EPERM")
 async def mlock(t: Task, addr: Address, length: Size) -> int:
     """Keep pages in memory (man 2 mlock)."""
-    return await _lock(t, addr, length, populate=True)
+    return await _lock(t, addr, length, fill=True)
 
 
 @syscall("mlock2", errors="EAGAIN EINVAL ENOMEM EPERM")
@@ -565,7 +431,7 @@ async def mlock2(t: Task, addr: Address, length: Size, flags: MlockFlags) -> int
     """mlock, or only once touched with MLOCK_ONFAULT (man 2 mlock2)."""
     if flags & ~MLOCK_ONFAULT:
         raise SysError(EINVAL)
-    return await _lock(t, addr, length, populate=not flags)
+    return await _lock(t, addr, length, fill=not flags)
 
 
 @syscall("munlock", errors="EINVAL ENOMEM")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Annotated
 
-from syscalls.abi.errno import EBADF, EINVAL
+from syscalls.abi.errno import EINVAL
 from syscalls.abi.flags import (
     POLLERR,
     POLLHUP,
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from syscalls.objects.file import File
     from syscalls.objects.task import Task
 
-_SELECT_IN = POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR
-_SELECT_OUT = POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR
-_SELECT_EX = POLLPRI
+_SELECT_IN = POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR | POLLNVAL
+_SELECT_OUT = POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR | POLLNVAL
+_SELECT_EX = POLLPRI | POLLNVAL
 _UNBLOCKABLE = 1 << (SIGKILL - 1) | 1 << (SIGSTOP - 1)
 _SECOND = 1_000_000_000
 _SIGSET_SIZE = 8
@@ -279,10 +279,7 @@ class _FdSets:
         while every:
             bit = every & -every
             every ^= bit
-            try:
-                file = t.files.get(bit.bit_length() - 1)
-            except SysError:
-                raise SysError(EBADF) from None
+            file = t.files.get_any(bit.bit_length() - 1)
             events = _SELECT_IN if reads & bit else 0
             events |= _SELECT_OUT if writes & bit else 0
             events |= _SELECT_EX if excepts & bit else 0

@@ -46,8 +46,11 @@ async def sendfile(
     out = t.files.get(out_fd)
     if not out.access & WRITE:
         raise SysError(EBADF)
-    if not source.seekable or out.flags & O_APPEND:
-        raise SysError(EINVAL)
+    if _pipe_end(out) is None:
+        # An eventfd and its like have a position in name, which is enough for nothing to be copied.
+        positioned = source.seekable or not (count or source.can_splice)
+        if not positioned or out.flags & O_APPEND:
+            raise SysError(EINVAL)
     done = await transfer.send_file(t, out, source, at, min(count, MAX_RW))
     if at is not None:
         await t.mem.put_u64(offset, at + done)
@@ -210,7 +213,6 @@ async def vmsplice(
         raise SysError(EBADF)
     nonblock = flags & SPLICE_F_NONBLOCK != 0
     if pipe.writable:
-        room = await transfer.wait_for_room(t, pipe, nonblock)
-        return await pipe.write(t, (await transfer.gather(t, vector))[:room])
+        return await transfer.pages_to_pipe(t, pipe, vector, nonblock)
     await transfer.wait_for_data(t, pipe, nonblock)
     return await transfer.readv_user(t, file, vector, None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from syscalls.abi.errno import EBADF, EINVAL, EISDIR, ENODEV, ENOENT, ENOTDIR, ENOTTY, EOPNOTSUPP, ESPIPE
+from syscalls.abi.errno import EINVAL, EISDIR, ENODEV, ENOENT, ENOTDIR, ENOTTY, EOPNOTSUPP, ESPIPE
 from syscalls.abi.flags import (
     DT_DIR,
     O_ACCMODE,
@@ -18,6 +18,7 @@ from syscalls.abi.flags import (
     O_RDWR,
     O_WRONLY,
     POLLIN,
+    POLLNVAL,
     POLLOUT,
     POLLRDNORM,
     POLLWRNORM,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from linuxemu.kernel import WaitQueue
+    from syscalls.objects.credentials import Credentials
     from syscalls.objects.fdtable import FdTable
     from syscalls.objects.task import Task
     from syscalls.vfs.filesystem import FsInfo
@@ -70,7 +72,7 @@ class File:
         path: where it was opened, None for what has no name anywhere.
     """
 
-    __slots__ = ("access", "flags", "inode", "owner", "owner_is_thread", "owner_signal", "path", "pos", "refs")
+    __slots__ = ("access", "creds", "flags", "inode", "owner", "owner_is_thread", "owner_signal", "path", "pos", "refs")
 
     seekable = False
     """Has a position that lseek moves; pread and pwrite work."""
@@ -84,12 +86,12 @@ class File:
     """Each buffer of a writev is a write of its own."""
     flushes = False
     """`flush` is to be called whenever a descriptor of it is closed."""
-    can_direct = True
-    """F_SETFL may set O_DIRECT, if it is a regular file or a pipe."""
     has_sigio = True
     """O_ASYNC sends signals; without it FIOASYNC is ENOTTY, and F_SETFL just keeps the flag."""
     can_splice = True
     """splice and sendfile take from it and give to it; others know read and write only: EINVAL."""
+    can_direct = False
+    """F_SETFL may set O_DIRECT."""
 
     def __init__(self, inode: Inode, flags: int, path: Path | None = None) -> None:
         self.inode = inode
@@ -98,6 +100,8 @@ class File:
         self.pos = 0
         self.refs = 1
         self.access = 0 if flags & O_PATH else _ACCESS[flags & O_ACCMODE]
+        self.creds: Credentials | None = None
+        """Of who opened its path; None for what was made otherwise."""
         self.owner = 0
         """F_SETOWN value: process, or negative process group, that SIGIO goes to."""
         self.owner_is_thread = False
@@ -214,7 +218,7 @@ def seek_plainly(file: File, offset: int, whence: int) -> int:
         offset += file.pos
     elif whence != SEEK_SET:
         raise SysError(EINVAL)
-    if offset < 0:
+    if not 0 <= offset < 1 << 63:
         raise SysError(EINVAL)
     file.pos = offset
     return offset
@@ -308,5 +312,5 @@ class OPathFile(File):
     can_epoll = False
 
     def poll(self) -> int:
-        """poll refuses the descriptor before asking."""
-        raise SysError(EBADF)
+        """poll refuses the descriptor before asking; select is told that there is something to see."""
+        return POLLNVAL

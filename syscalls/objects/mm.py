@@ -172,6 +172,16 @@ class MemoryMap(Faults):
             self.full_above[length] = end
         return end - length
 
+    def find_gap_near(self, hint: int, length: int) -> int:
+        """`hint` if `length` bytes are free there (0: no hint), or a gap anywhere.
+
+        Raises:
+            SysError: ENOMEM if there is none.
+        """
+        if MMAP_MIN <= hint and hint + length <= USER_END and self.available(hint, hint + length):
+            return hint
+        return self.find_gap(length)
+
     def _check_limits(self, more: int, data: bool) -> None:
         """RLIMIT_AS and RLIMIT_DATA (man 2 getrlimit)."""
         limit = self.rlimits[RLIMIT_AS][0]
@@ -243,7 +253,7 @@ class MemoryMap(Faults):
 
     def take(self, start: int, end: int) -> list[Vma]:
         """Remove the areas of [start, end) from the list, splitting those at its ends; pages stay mapped."""
-        if not any(True for _ in self.overlapping(start, end)):
+        if start >= end or not any(True for _ in self.overlapping(start, end)):
             return []
         self.split(start)
         self.split(end)
@@ -254,6 +264,12 @@ class MemoryMap(Faults):
         del self.vmas[first:last]
         del self.starts[first:last]
         return taken
+
+    def extend(self, vma: Vma, more: int) -> None:
+        """Let an area grow by `more` bytes, which are free behind it."""
+        (taken,) = self.take(vma.start, vma.end)
+        taken.end += more
+        self.insert(taken)
 
     async def unmap(self, start: int, end: int) -> None:
         """Remove every mapping of [start, end), writing shared file pages back (man 2 munmap)."""

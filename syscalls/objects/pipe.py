@@ -185,6 +185,14 @@ class Pipe:
             self.read_queue.wake_all()
         return written
 
+    def put_page(self, data: bytes) -> None:
+        """Put up to a page into a slot of its own; there is one."""
+        if not self._chunks:
+            self._end = 0
+        self._append(data, False)
+        self.size += len(data)
+        self.read_queue.wake_all()
+
     def _append(self, data: bytes, packets: bool) -> None:
         """Put data into fresh slots; there are enough."""
         at = (self._end + _PAGE - 1) & -_PAGE
@@ -271,6 +279,8 @@ class PipeEnd(File):
     """
 
     __slots__ = ("_opens_seen", "_queues", "pipe")
+
+    can_direct = True
 
     def __init__(self, pipe: Pipe, inode: Inode, flags: int, path: Path | None = None) -> None:
         super().__init__(inode, flags, path)

@@ -25,12 +25,14 @@ from syscalls.abi.flags import (
     RENAME_WHITEOUT,
     S_IFDIR,
     S_IFMT,
+    S_IFREG,
     S_ISGID,
+    S_ISUID,
     S_ISVTX,
     S_IXGRP,
 )
 from syscalls.errors import SysError
-from syscalls.objects.credentials import MAY_EXEC, MAY_WRITE, permission
+from syscalls.objects.credentials import MAY_EXEC, MAY_READ, MAY_WRITE, permission
 from syscalls.vfs.mount import Path
 from syscalls.vfs.walk import Walk
 
@@ -149,7 +151,23 @@ async def new_name(
         raise SysError(EROFS)
     if source is not None and source.mount is not walk.mount:
         raise SysError(EXDEV)
+    if source is not None and t.server.protected_hardlinks:
+        await _may_link(t, source.inode)
     return NewName(walk.path, name, await may_create(t, walk.dentry.inode))
+
+
+async def _may_link(t: Task, inode: Inode) -> None:
+    """EPERM for what is neither the caller's nor harmless (fs.protected_hardlinks, man 5 proc_sys_fs)."""
+    attr = await inode.getattr(t)
+    mode = attr.mode
+    harmless = (
+        mode & S_IFMT == S_IFREG
+        and not mode & S_ISUID
+        and mode & (S_ISGID | S_IXGRP) != S_ISGID | S_IXGRP
+        and permission(t.creds, attr, MAY_READ | MAY_WRITE)
+    )
+    if not harmless and not t.creds.owner_or_capable(attr.uid):
+        raise SysError(EPERM)
 
 
 async def make_node(t: Task, where: NewName, mode: int, rdev: int) -> Inode:

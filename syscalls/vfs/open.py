@@ -133,7 +133,9 @@ async def open_path(t: Task, dirfd: int, path: bytes, flags: int, mode: int = 0,
     walk.opening = not flags & (O_PATH | O_DIRECTORY)
     place = await walk.resolve(not flags & O_NOFOLLOW, bool(flags & O_DIRECTORY))
     if flags & O_PATH:
-        return OPathFile(place.inode, flags & ~O_CLOEXEC, place)
+        opened = OPathFile(place.inode, flags & ~O_CLOEXEC, place)
+        opened.creds = t.creds
+        return opened
     await walk.refresh(place.inode)
     try:
         return await open_place(t, place, flags)
@@ -157,6 +159,7 @@ async def _open_inode(t: Task, place: Path, flags: int, truncate: int) -> File:
         raise SysError(ETXTBSY)
     file = await inode.open(t, flags & ~(_NOT_KEPT & ~O_NOCTTY), place)
     file.flags &= ~O_NOCTTY
+    file.creds = t.creds
     if flags & O_DIRECT and inode.kind != S_IFREG:
         await file.put()
         raise SysError(EINVAL)

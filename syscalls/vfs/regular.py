@@ -113,7 +113,7 @@ class RegularFile(File):
         handle: the server's handle.
     """
 
-    __slots__ = ("_chunk", "_port", "_server", "_untouched", "_writer", "handle", "lock")
+    __slots__ = ("_chunk", "_port", "_server", "_untouched", "_writer", "can_direct", "handle", "lock")
 
     seekable = True
     can_epoll = False
@@ -124,6 +124,7 @@ class RegularFile(File):
     def __init__(self, inode: RpcInode, flags: int, path: Path | None, handle: int) -> None:
         super().__init__(inode, flags, path)
         self.handle = handle
+        self.can_direct = True
         self.lock = Mutex()
         owner = inode.fs
         self._port = owner.port
@@ -133,8 +134,9 @@ class RegularFile(File):
         self._writer = int(self.access & WRITE != 0)
         inode.writers += self._writer
 
-    def hide_writer(self) -> None:
-        """Let the file be executed although it is open here for writing, as Linux does after memfd_create."""
+    def forget_open(self) -> None:
+        """Be like what memfd_create makes: it may be executed while it can be written, and is never O_DIRECT."""
+        self.can_direct = False
         self.inode.writers -= self._writer
         self._writer = 0
 
@@ -226,6 +228,8 @@ class RegularFile(File):
             lock.held = True
         try:
             if self.flags & O_APPEND and data:
+                if self.pos + len(data) > MAX_OFFSET:  # although it is not written there
+                    raise SysError(EINVAL)
                 return await self.append(t, data)
             written = await self._write_in_turn(t, data, self.pos)
             self.pos += written

@@ -248,6 +248,11 @@ async def send_file(t: Task, out: File, source: File, offset: int | None, count:
     from syscalls.objects.pipe import PipeEnd
 
     if isinstance(out, PipeEnd):
+        await wait_for_room(t, out, out.flags & O_NONBLOCK != 0)
+        if not count:
+            return 0
+        if isinstance(source, PipeEnd):
+            raise SysError(EINVAL)
         return await splice_to_pipe(t, source, offset, out, count, out.flags & O_NONBLOCK != 0)
     done = 0
     try:
@@ -350,6 +355,26 @@ async def splice_to_pipe(
     if written < len(data) and offset is None:
         await source.unread(data[written:])
     return written
+
+
+async def pages_to_pipe(t: Task, out: PipeEnd, vector: Vector, nonblock: bool) -> int:
+    """Put memory into a pipe: what lies in one page takes a slot of its own (man 2 vmsplice)."""
+    free = await wait_for_room(t, out, nonblock) >> 12
+    done = 0
+    for address, length in vector:
+        end = address + length
+        while address < end and free:
+            stop = min(end, (address | 4095) + 1)
+            try:
+                out.pipe.put_page(await t.mem.read(address, stop - address))
+            except SysError:
+                if not done:
+                    raise
+                return done
+            done += stop - address
+            address = stop
+            free -= 1
+    return done
 
 
 async def splice_from_pipe(

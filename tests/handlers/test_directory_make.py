@@ -75,6 +75,17 @@ def _directory(guest: Guest) -> int:
     return open_file(guest, "/dir", O_PATH)
 
 
+def _of_root(guest: Guest) -> int:
+    """A descriptor that a user got from root."""
+    fd = open_file(guest)
+    guest.syscall.setresuid(1000, 1000, 1000)
+    return fd
+
+
+def _protect(guest: Guest) -> None:
+    guest.linux.protected_hardlinks = True
+
+
 # -- directories ----------------------------------------------------------------------------------------------
 
 MKDIR = [*CHECKED, "fsx.mkdir"]
@@ -167,6 +178,9 @@ CASES += [
        label="of a descriptor"),
     *walk_failures("linkat", AT, "/file", AT, "/new", 0, at=1, dirfd=True),
     *new_name_failures("linkat", fsx.Link, AT, "/file", AT, "/new", 0, at=3, dirfd=True, before=LOOKUP),
+    fails("linkat", ENOENT, lambda guest: (_of_root(guest), "", AT, "/new", AT_EMPTY_PATH), rpcs=[],
+          label="of root's descriptor"),
+    fails("link", EPERM, "/file", "/new", setup=_protect, user=USER, label="protected"),
     fails("linkat", EINVAL, AT, BAD, AT, BAD, AT_SYMLINK_NOFOLLOW, rpcs=[]),
     fails("linkat", EPERM, AT, "", AT, "/new", AT_EMPTY_PATH, rpcs=CHECKED, label="the current directory"),
     fails("linkat", ENOENT, AT, "/dangling", AT, "/new", AT_SYMLINK_FOLLOW,

@@ -200,6 +200,7 @@ class Server:
         self.complaints: list[str] = []
         self.tasks: dict[int, Any] = {}
         self.boot_ns = 0
+        self.protected_hardlinks = False
 
     async def clock_ns(self, clock_id: int) -> int:
         ns: int = (await self.port.call(self.peers.time, clock.Gettime(clock_id))).ns

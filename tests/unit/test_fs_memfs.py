@@ -599,3 +599,7 @@ def test_page_maps_are_byte_strings(changes: list[tuple[str, tuple[int, int]]], 
             for start, stop, below in pages.lower_runs(0, len(model))
         ]
         assert b"".join(parts) == model
+        for index, page in pages.pages.items():  # what a short page leaves out, and as much as it has
+            start = max(index * PAGE + len(page), pages.floor)
+            stop = min(start + len(page), (index + 1) * PAGE, len(model))
+            assert start >= stop or pages.read(start, stop) == model[start:stop]

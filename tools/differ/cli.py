@@ -101,9 +101,10 @@ class _Run:
             if self._options.time is not None and elapsed > self._options.time:
                 break
         elapsed = time.monotonic() - begin
-        print(
-            f"{done} scripts in {elapsed:.0f} s: {self._found} different, {self._comparer.excused} as known.toml says"
-        )
+        excused = self._comparer.excused
+        for reason, count in excused.most_common():
+            print(f"{count:6} known: {reason}")
+        print(f"{done} scripts in {elapsed:.0f} s: {self._found} different, {excused.total()} as known.toml says")
         return min(self._found, 1)
 
     def _batches(self) -> Iterator[list[Script]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -44,6 +45,12 @@ class Difference(NamedTuple):
         return next(pair for pair in zip(native, guest) if pair[0] != pair[1])
 
     @property
+    def before(self) -> list[str]:
+        """The lines before it."""
+        same = next((at for at, pair in enumerate(zip(self.native, self.guest)) if pair[0] != pair[1]), None)
+        return self.native[:same]
+
+    @property
     def signature(self) -> tuple[str, str, str]:
         """What differences of one cause have in common as a rule."""
         native, guest = self.first
@@ -63,12 +70,24 @@ class Known(NamedTuple):
         guest: a pattern of the line in linuxemu.
         reason: why it is so.
         script: a pattern that the script has, too.
+        after: a pattern of an earlier line on the host.
     """
 
     native: str
     guest: str
     reason: str
     script: str = ""
+    after: str = ""
+
+    def covers(self, found: Difference, text: str) -> bool:
+        """Whether a difference, of a script with this text, is of the kind."""
+        native, guest = found.first
+        return (
+            re.search(self.native, native) is not None
+            and re.search(self.guest, guest) is not None
+            and re.search(self.script, text) is not None
+            and (not self.after or any(re.search(self.after, line) for line in found.before))
+        )
 
 
 def known(path: Path = _KNOWN) -> list[Known]:
@@ -87,8 +106,8 @@ class Comparer:
     def __init__(self, runner: Runner, meant: Sequence[Known] = ()) -> None:
         self._runner = runner
         self._meant = meant
-        self.excused = 0
-        """How many scripts differed as it is meant."""
+        self.excused: Counter[str] = Counter()
+        """How many scripts differed as it is meant, by the reason."""
 
     def differences(self, scripts: Sequence[Script], *, sure: bool = True) -> list[Difference | None]:
         """For each script where it differs, or None.
@@ -125,19 +144,15 @@ class Comparer:
             return None
         guest = self._guest([code], _PATIENCE * GUEST_LIMIT_MS)[0]
         found = self._difference(script, code, native[2], guest)
-        if found is not None and self._is_meant(found):
-            self.excused += 1
+        reason = self._meant_because(found) if found is not None else ""
+        if reason:
+            self.excused[reason] += 1
             return None
         return found
 
-    def _is_meant(self, found: Difference) -> bool:
-        native, guest = found.first
-        return any(
-            re.search(each.native, native)
-            and re.search(each.guest, guest)
-            and re.search(each.script, show(found.script))
-            for each in self._meant
-        )
+    def _meant_because(self, found: Difference) -> str:
+        text = show(found.script)
+        return next((each.reason for each in self._meant if each.covers(found, text)), "")
 
     def _guest(self, ready: Sequence[Compiled], limit_ms: int = GUEST_LIMIT_MS) -> list[Raw]:
         """Run all in linuxemu; what ends a run, or makes linuxemu complain, is told for its script alone."""

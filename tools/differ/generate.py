@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from random import Random
 from typing import TYPE_CHECKING, TypeVar
+
+import hypothesis
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import strategies as st
 
 from syscalls.types import IN
 from tools.differ import vocabulary as words
@@ -26,6 +29,7 @@ from tools.differ.script import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from random import Random
 
     from syscalls.types import Arg
     from tools.differ.script import Expression, Script, Statement
@@ -542,13 +546,35 @@ def _word(name: str) -> Word:
     return Word((name,))
 
 
+@st.composite
+def a_script(draw: st.DrawFn, subject: str) -> Script:
+    """A strategy of scripts.
+
+    Args:
+        draw: given by Hypothesis.
+        subject: one of `vocabulary.SUBJECTS`.
+    """
+    return _Maker(draw(st.randoms(use_true_random=False)), subject).script()
+
+
 def scripts(subject: str, seed: int | str, count: int) -> list[Script]:
-    """As many scripts, the same for the same seed.
+    """Different scripts, the same for the same seed.
 
     Args:
         subject: one of `vocabulary.SUBJECTS`.
         seed: any.
-        count: how many.
+        count: about how many; some fewer, because equal ones count once.
     """
-    random = Random(seed)
-    return [_Maker(random, subject).script() for _ in range(count)]
+    made: dict[Script, None] = {}
+
+    @hypothesis.seed(seed)
+    @settings(
+        max_examples=count, database=None, phases=[Phase.generate], deadline=None,
+        suppress_health_check=list(HealthCheck), verbosity=Verbosity.quiet,
+    )  # fmt: skip
+    @given(a_script(subject))
+    def collect(script: Script) -> None:
+        made[script] = None
+
+    collect()
+    return list(made)

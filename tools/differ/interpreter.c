@@ -407,7 +407,13 @@ static void run_all(unsigned char *batch, uint32_t size)
 static void enclose(void)
 {
     int status;
+    unsigned long none[4] = {0};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // What a shell ignores for its background jobs, and what it leaves its programs, is not the scripts' affair.
+    for (int number = 1; number <= 64; number++)
+        call(SYS_rt_sigaction, number, (long)none, 0, 8, 0, 0);
+    call(SYS_rt_sigprocmask, SIG_SETMASK, (long)none, 0, 8, 0, 0);
+    umask(022);
     if (unshare(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) != 0)
         die("unshare");
     pid_t pid = fork();
@@ -432,12 +438,23 @@ static void enclose(void)
     }
 }
 
+// Where a setting of the host has an effect, it is the same here.
+static void set_up(const char *protected_hardlinks)
+{
+    int fd = open("/proc/sys/fs/protected_hardlinks", O_WRONLY);
+    if (fd < 0 || write(fd, protected_hardlinks, strlen(protected_hardlinks)) < 0)
+        die("protected_hardlinks");
+    close(fd);
+}
+
 int main(int argc, char **argv)
 {
     static unsigned char batch[1 << 22];
     size_t size = fread(batch, 1, sizeof batch, stdin);
     if (argc > 1 && strcmp(argv[1], "native") == 0)
         enclose();
+    else
+        set_up(argc > 2 ? argv[2] : "0");
     if (getpid() != 2) {
         fprintf(stderr, "interpreter: this is no system of its own\n");
         return 2;

@@ -121,7 +121,7 @@ class Runner:
         defects = StringIO()
         try:
             with redirect_stderr(defects):
-                result = machine.run(["/interpreter", "guest"])
+                result = machine.run(["/interpreter", "guest", _protected_hardlinks()])
         except LinuxEmuError as error:
             return [Raw(False, 0, (), f"{type(error).__name__}: {error}")]
         found = _split(result.stdout)
@@ -129,6 +129,14 @@ class Runner:
         if text or result.exit_status != 0 or len(found) != len(scripts):
             found.append(Raw(False, 0, (), f"exit status {result.exit_status} {text}"))
         return found
+
+
+def _protected_hardlinks() -> str:
+    """The host's setting of this name, which namespaces do not have for themselves."""
+    try:
+        return Path("/proc/sys/fs/protected_hardlinks").read_text("ascii").strip()
+    except FileNotFoundError:
+        return "0"
 
 
 def _split(log: bytes) -> list[Raw]:

@@ -47,7 +47,7 @@ SUBJECTS = {
         forks=4,
     ),
     "memory": Subject(
-        ("memory",),
+        ("memory", "mremap"),
         ("mmap", "mmap", "mmap", "munmap", "mprotect", "mremap", "madvise", "mincore", "openat", "memfd_create",
          "ftruncate", "write", "msync"),
         forks=4,

@@ -53,7 +53,7 @@ class PageMap:
             page = get(first)
             if page is None:
                 return _ZEROS[:length]
-            if length == len(page) and type(page) is bytes:
+            if not start and length == len(page) and type(page) is bytes:
                 return page
             return bytes(page[start : start + length]).ljust(length, b"\0")
         data = b"".join([get(index, _ZEROS) for index in range(first, last + 1)])

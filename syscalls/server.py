@@ -58,6 +58,7 @@ from syscalls.objects.delivery import deliver, resume
 from syscalls.objects.device import DeviceTable
 from syscalls.objects.exit import exit_group
 from syscalls.objects.futex import FutexTable, exit_robust_list
+from syscalls.objects.mqueue import QueueLimits
 from syscalls.objects.process import ProcessTable
 from syscalls.objects.rseq import watch
 from syscalls.objects.signal import force_fault
@@ -70,6 +71,7 @@ from syscalls.vfs.mount import MountNamespace
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from syscalls.fs.mqueuefs import MqueueFs
     from syscalls.objects.process import Process
     from syscalls.objects.tracing import Tracer
     from syscalls.vfs.filesystem import FileSystem
@@ -162,6 +164,10 @@ class LinuxServer(Server):
         """The setting fs.protected_hardlinks: not everything may be linked to (man 5 proc_sys_fs)."""
         self.memory_files: FileSystem | None = None
         """Where files of memfd_create live, mounted nowhere; made with the first."""
+        self.queue_limits = QueueLimits()
+        """What holds for all POSIX message queues."""
+        self.message_queues: MqueueFs | None = None
+        """Where they are (`syscalls.fs.mqueuefs.message_queues`); made when it is first asked for."""
         self._invoke: dict[int, registry.Invoke] = {}
         self._kept: dict[Inode, None] = {}
         self._refills = 0

@@ -159,6 +159,7 @@ MembarrierCommand = Annotated[int, Arg("s32", "membarrier_cmd", "MEMBARRIER_CMD_
 MembarrierFlags = Annotated[int, Arg("u32", "membarrier_flags", "MEMBARRIER_CMD_FLAG_")]
 MembarrierCpu = Annotated[int, Arg("s32", "membarrier_cpu")]
 MembarrierResult = Annotated[int, Arg("s64", "membarrier_result")]
+MqMode = Annotated[int, Arg("u16", "mq_mode")]
 MemfdFlags = Annotated[int, Arg("u32", "memfd_flags", "MFD_")]
 
 # Files, directories, descriptors

@@ -269,6 +269,15 @@ class Sigevent(Struct, layout="<Qiii44x"):
     sigev_notify_thread_id: int
 
 
+class MqAttr(Struct, layout="<qqqq32x"):
+    """mq_getsetattr(2)."""
+
+    mq_flags: int = 0
+    mq_maxmsg: int = 0
+    mq_msgsize: int = 0
+    mq_curmsgs: int = 0
+
+
 class Termios(Struct, layout="<IIIIB19s"):
     """The kernel's struct termios of TCGETS: ioctl_tty(2)."""
 

@@ -12,6 +12,7 @@ from syscalls.abi.errno import EINVAL
 from syscalls.errors import SysError
 from syscalls.fs.procsystem import constant
 from syscalls.objects.device import random_bytes
+from syscalls.objects.mqueue import HARD_MSGMAX, HARD_MSGSIZEMAX
 from syscalls.objects.pipe import PIPE_MAX_SIZE
 from syscalls.objects.process import PID_MAX_LIMIT
 from syscalls.vfs.virtual import VirtualDirectory, VirtualFile
@@ -124,6 +125,15 @@ _NUMBERS: dict[bytes, bytes] = {
 }
 """One or several numbers that can be changed without effect."""
 
+_QUEUE_LIMITS = (
+    ("msg_default", 1, HARD_MSGMAX),
+    ("msg_max", 1, HARD_MSGMAX),
+    ("msgsize_default", 128, HARD_MSGSIZEMAX),
+    ("msgsize_max", 128, HARD_MSGSIZEMAX),
+    ("queues_max", 0, _INT_MAX),
+)
+"""Names in /proc/sys/fs/mqueue, with the least and the largest value."""
+
 _EMPTY = (b"abi", b"debug", b"dev", b"user")
 
 
@@ -214,11 +224,22 @@ class _Settings:
         self._text(b"kernel/pid_max", lambda: b"%d" % table.pid_max, set_pid_max)
         self._text(b"kernel/threads-max", lambda: b"%d" % table.threads_max, set_threads_max)
         self._text(b"kernel/ns_last_pid", lambda: b"%d" % table.last_pid, set_last_pid)
+        for name, low, high in _QUEUE_LIMITS:
+            self._queue_limit(name, low, high)
         self._add(b"kernel/osrelease", _release, None)
         self._add(b"kernel/version", _kernel_version, None)
         self._add(b"kernel/random/uuid", _uuid, None)
         self._add(b"kernel/random/boot_id", self._show_boot_id, None)
         self._add(b"vm/drop_caches", constant(b"0\n"), lambda t, new: None)
+
+    def _queue_limit(self, name: str, low: int, high: int) -> None:
+        """A setting of POSIX message queues."""
+        server = self._fs.server
+
+        def set_limit(t: Task, new: bytes) -> None:
+            setattr(server.queue_limits, name, _one(new, low, high))
+
+        self._text(b"fs/mqueue/" + name.encode(), lambda: b"%d" % getattr(server.queue_limits, name), set_limit)
 
     async def _show_boot_id(self, t: Task) -> bytes:
         if not self._boot_id:

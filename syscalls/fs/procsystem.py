@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SECOND = 1_000_000_000
 _CENTISECOND = 10_000_000
 _VMALLOC_KB = 34_359_738_367
-_NODEV = (b"sysfs", b"tmpfs", b"proc", b"devtmpfs", b"sockfs", b"pipefs", b"anon_inodefs", b"overlay")
+_NODEV = (b"sysfs", b"tmpfs", b"proc", b"devtmpfs", b"sockfs", b"pipefs", b"anon_inodefs", b"overlay", b"mqueue")
 _SOFTIRQS = (
     b"HI", b"TIMER", b"NET_TX", b"NET_RX", b"BLOCK", b"IRQ_POLL", b"TASKLET", b"SCHED", b"HRTIMER", b"RCU",
 )  # fmt: skip

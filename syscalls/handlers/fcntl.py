@@ -133,7 +133,7 @@ async def _setfl(t: Task, fd: int, file: File, arg: int) -> int:
         await _check_owner(t, file)
     if arg & O_DIRECT and not file.can_direct:
         raise SysError(EINVAL)
-    if (arg ^ file.flags) & O_ASYNC and file.wait_queues():
+    if (arg ^ file.flags) & O_ASYNC and file.wait_queues() and file.has_sigio:
         set_async(t, fd, file, arg & O_ASYNC != 0)
     file.flags = file.flags & ~_SETTABLE | arg & _SETTABLE
     return 0

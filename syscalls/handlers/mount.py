@@ -302,12 +302,19 @@ async def _make_sysfs(t: Task, kind: str, options: _Options) -> FileSystem:
     return SysFs(t.server, t.server.namespace.new_dev(), await t.server.clock_ns(CLOCK_REALTIME))
 
 
+async def _find_mqueue(t: Task, kind: str, options: _Options) -> FileSystem:
+    from syscalls.fs.mqueuefs import message_queues
+
+    return await message_queues(t)
+
+
 _TYPES: dict[bytes, _Type] = {
     b"tmpfs": _Type(_root_options, _make_tmpfs),
     b"ramfs": _Type(_mode_option, _make_tmpfs),
     b"devtmpfs": _Type(lambda options: _root_options(options, 0o755), _make_devtmpfs, single=True),
     b"proc": _Type(_only(b"gid", b"hidepid", b"subset"), _make_proc),
     b"sysfs": _Type(_only(), _make_sysfs, single=True),
+    b"mqueue": _Type(_only(), _find_mqueue, single=True),
 }
 
 

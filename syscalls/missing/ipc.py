@@ -1,4 +1,4 @@
-"""System V and POSIX inter-process communication."""
+"""System V inter-process communication."""
 
 # mypy: disable-error-code="empty-body"
 
@@ -9,9 +9,6 @@ from typing import Annotated
 from syscalls.missing.types import (
     IpcKey,
     Long,
-    MqAttributes,
-    MqFlags,
-    MqMode,
     MsgCommand,
     MsgFlags,
     MsgGetFlags,
@@ -25,7 +22,7 @@ from syscalls.missing.types import (
     Timeout,
 )
 from syscalls.signatures import missing
-from syscalls.types import Address, Count, Fd, In, Int, Out, Shown, Size, UInt, UserStr
+from syscalls.types import Address, Count, In, Int, Out, Shown, Size, UInt
 
 
 @missing
@@ -96,41 +93,3 @@ def msgrcv(
 @missing
 def msgctl(msqid: Int, cmd: MsgCommand, buf: Annotated[Out[bytes], Shown("msg_control")]) -> int:
     """Control a message queue: man 2 msgctl."""
-
-
-@missing
-def mq_open(
-    name: UserStr, oflag: MqFlags, mode: MqMode, attr: Annotated[In[bytes], Shown("mq_open_attr")]
-) -> Fd:
-    """Open a message queue: man 2 mq_open."""
-
-
-@missing
-def mq_unlink(name: UserStr) -> int:
-    """Remove a message queue: man 2 mq_unlink."""
-
-
-@missing
-def mq_timedsend(mqdes: Fd, msg_ptr: In[bytes], msg_len: Size, msg_prio: UInt, abs_timeout: Timeout) -> int:
-    """Send a message: man 2 mq_timedsend."""
-
-
-@missing
-def mq_timedreceive(
-    mqdes: Fd,
-    msg_ptr: Out[bytes],
-    msg_len: Size,
-    msg_prio: Annotated[Out[int], Shown("uints")],
-    abs_timeout: Timeout,
-) -> int:
-    """Receive a message: man 2 mq_timedreceive."""
-
-
-@missing
-def mq_notify(mqdes: Fd, sevp: Annotated[In[bytes], Shown("sigevent")]) -> int:
-    """Be told of a message: man 2 mq_notify."""
-
-
-@missing
-def mq_getsetattr(mqdes: Fd, newattr: MqAttributes, oldattr: Annotated[Out[bytes], Shown("mq_attr")]) -> int:
-    """Read and change a message queue's attributes: man 2 mq_getsetattr."""

@@ -44,7 +44,7 @@ ReceivedMessages = Annotated[Out[bytes], Shown("received_messages"), Count("vlen
 FdPair = Annotated[Out[int], Shown("fd_pair")]
 Timeout = In[Timespec]
 
-# System V and POSIX inter-process communication
+# System V inter-process communication
 IpcKey = Annotated[int, Arg("u32", "ipc_key", "IPC_PRIVATE")]
 ShmGetFlags = Annotated[int, Arg("u32", "ipc_get", "SHM_get")]
 SemGetFlags = Annotated[int, Arg("u32", "ipc_get", "SEM_get")]
@@ -55,9 +55,6 @@ ShmCommand = Annotated[int, Arg("u32", "ipc_command", "SHM_")]
 SemCommand = Annotated[int, Arg("u32", "ipc_command", "SEM_")]
 MsgCommand = Annotated[int, Arg("u32", "ipc_command", "MSG_control")]
 SemOperations = Annotated[In[bytes], Shown("sembufs"), Count("nsops")]
-MqFlags = OpenFlags
-MqMode = Annotated[int, Arg("u16", "mq_mode")]
-MqAttributes = Annotated[In[bytes], Shown("mq_attr")]
 
 # Events and asynchronous work
 TimerFlags = Annotated[int, _bits("TFD_")]

@@ -123,6 +123,8 @@ class FdTable:
         locks = file.inode.locks
         if locks is not None:
             locks.release(self)
+        if file.flushes:
+            file.flush(self)
         file.refs -= 1
         if file.refs == 0:
             if locks is not None:
@@ -132,6 +134,8 @@ class FdTable:
     async def _put(self, file: File) -> None:
         if file.inode.locks is not None:
             file.inode.locks.release(self)
+        if file.flushes:
+            file.flush(self)
         await file.put()
 
     def get_cloexec(self, fd: int) -> bool:

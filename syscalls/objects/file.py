@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from linuxemu.kernel import WaitQueue
     from syscalls.objects.credentials import Credentials
+    from syscalls.objects.fdtable import FdTable
     from syscalls.objects.task import Task
     from syscalls.vfs.filesystem import FsInfo
     from syscalls.vfs.inode import Attr, Inode
@@ -83,6 +84,10 @@ class File:
     """A read whose buffer cannot take it all is EFAULT."""
     writes_segments = False
     """Each buffer of a writev is a write of its own."""
+    flushes = False
+    """`flush` is to be called whenever a descriptor of it is closed."""
+    has_sigio = True
+    """O_ASYNC sends signals; without it FIOASYNC is ENOTTY, and F_SETFL just keeps the flag."""
     can_splice = True
     """splice and sendfile take from it and give to it; others know read and write only: EINVAL."""
     can_direct = False
@@ -126,6 +131,9 @@ class File:
             if self.inode.locks is not None:
                 self.inode.locks.release(self)
             await self.release()
+
+    def flush(self, table: FdTable) -> None:
+        """A descriptor of it was closed in a table, whether or not it was the last."""
 
     async def release(self) -> None:
         """The last descriptor is gone: give back what the file holds. Called once."""

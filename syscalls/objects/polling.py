@@ -134,7 +134,7 @@ def set_async(t: Task, fd: int, file: File, on: bool) -> None:
     Raises:
         SysError: ENOTTY for a file nobody can wait for; fcntl does not ask then.
     """
-    if not file.wait_queues():
+    if not file.wait_queues() or not file.has_sigio:
         raise SysError(ENOTTY)
     if on and not file.flags & O_ASYNC:
         file.flags |= O_ASYNC

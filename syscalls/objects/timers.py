@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from syscalls.abi.flags import (
+    CLOCK_REALTIME,
     ITIMER_PROF,
     ITIMER_REAL,
     ITIMER_VIRTUAL,
@@ -22,13 +23,15 @@ from syscalls.errors import SysError
 from syscalls.objects.siginfo import SigInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
-    from linuxemu.kernel import Port
+    from linuxemu.kernel import Port, WaitQueue
     from linuxemu.kernel.timer import Timer
     from syscalls.objects.process import Process
     from syscalls.objects.siginfo import SignalQueue
     from syscalls.objects.task import Task
+
+_T = TypeVar("_T")
 
 _NS = 1_000_000_000
 _INT_MAX = 0x7FFF_FFFF
@@ -271,13 +274,15 @@ class PosixTimer:
 class ClockSettings:
     """The settings of the real-time clock, for those that wait until it shows a time (man 2 clock_settime)."""
 
-    __slots__ = ("count", "queue")
+    __slots__ = ("ahead_ns", "count", "queue")
 
     def __init__(self) -> None:
         from linuxemu.kernel import WaitQueue
 
         self.count = 0
         """How often it was set."""
+        self.ahead_ns: int | None = None
+        """How far the port's clock was ahead of it when it was set last; None if it never was."""
         self.queue = WaitQueue()
         """Woken each time."""
 
@@ -293,12 +298,43 @@ class ClockSettings:
             ahead_ns: how far the port's clock is ahead of it now.
         """
         self.count += 1
+        self.ahead_ns = ahead_ns
         self.queue.wake_all()
         for process in processes:
             for timer in process.posix_timers.values():
                 if timer.ahead_ns is not None:
                     timer.timer.shift(ahead_ns - timer.ahead_ns)
                     timer.ahead_ns = ahead_ns
+
+
+async def wait_until(
+    t: Task, until_ns: int, queues: Sequence[WaitQueue], attempt: Callable[[], _T | None]
+) -> _T | None:
+    """`Task.wait` up to a time of the real-time clock, however it is set meanwhile.
+
+    Args:
+        t: who waits; a signal ends it, and SA_RESTART begins it again.
+        until_ns: the time; the result is None once the clock shows it.
+        queues: their wake-ups make `attempt` worth another try.
+        attempt: tries without blocking; None means "not yet".
+    """
+    settings = t.server.clock_settings
+    port = t.server.port
+    while True:
+        seen = settings.count
+        end = min(port.now_ns() + until_ns - await t.server.clock_ns(CLOCK_REALTIME), FOREVER_NS)
+
+        def look(seen: int = seen) -> tuple[_T, ...] | None:
+            result = attempt()
+            if result is not None:
+                return (result,)
+            return () if settings.since(seen) else None
+
+        found = await t.wait([*queues, settings.queue], look, end)
+        if found is None:
+            return None
+        if found:
+            return found[0]
 
 
 def _replace_pending(queue: SignalQueue, old: SigInfo, new: SigInfo) -> bool:

@@ -207,7 +207,11 @@ async def remove_name(t: Task, dirfd: int, path: bytes) -> None:
     victim = await _victim(walk, name)
     if walk.slash:
         raise SysError(EISDIR if victim.inode.kind == S_IFDIR else ENOTDIR)
-    directory = walk.dentry
+    await remove_entry(t, walk.dentry, name, victim)
+
+
+async def remove_entry(t: Task, directory: Dentry, name: bytes, victim: Dentry) -> None:
+    """Remove what was found at a name of a directory, and is no directory, if the caller may."""
     await may_delete(t, directory.inode, victim.inode, False)
     if victim.mounts is not None:
         raise SysError(EBUSY)

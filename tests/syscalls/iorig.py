@@ -19,6 +19,7 @@ from syscalls.errors import SysError
 from syscalls.objects.credentials import Credentials
 from syscalls.objects.device import DeviceTable
 from syscalls.objects.fdtable import FdTable
+from syscalls.objects.mqueue import QueueLimits
 from syscalls.objects.process import ProcessTable
 from syscalls.registry import TABLE
 from syscalls.vfs.context import FsContext
@@ -150,6 +151,7 @@ class Server:
         self.complaints: list[str] = []
         self.console: Any = None
         self.namespace = MountNamespace()
+        self.queue_limits = QueueLimits()
         self.hostname = b"rig"
         self.domainname = b"(none)"
         self.protected_hardlinks = False

@@ -46,6 +46,7 @@ PROGRAMS = {
     "threads": [],
     "rseq": [],
     "memfd": [],
+    "mqueue": [],
 }
 # The C library makes no difference to these beyond what the others show.
 ONE_FLAVOUR = {"memfd", "preempt", "efault", "forks", "crowd", "compute", "stack", "timers", "limits"}

@@ -147,6 +147,7 @@ _C_TYPES: dict[str, tuple[str, dict[str, str]]] = {
     "EpollEvent": ("struct epoll_event", {}),
     "StackT": ("stack_t", {}),
     "Sigevent": ("struct sigevent", {"sigev_notify_thread_id": "_sigev_un._tid"}),
+    "MqAttr": ("struct mq_attr", {}),
     "Winsize": ("struct winsize", {}),
     "Rlimit": ("struct rlimit", {}),
     "Rusage": ("struct rusage", {}),
@@ -157,7 +158,7 @@ _C_TYPES: dict[str, tuple[str, dict[str, str]]] = {
 }
 _C_HEADERS = """
 time.h sys/time.h sys/times.h utime.h sys/timex.h sys/stat.h sys/vfs.h fcntl.h sys/uio.h poll.h sys/epoll.h
-signal.h sys/ioctl.h sys/resource.h sys/sysinfo.h sys/utsname.h sys/socket.h sys/signalfd.h
+signal.h sys/ioctl.h sys/resource.h sys/sysinfo.h sys/utsname.h sys/socket.h sys/signalfd.h mqueue.h
 """
 _KERNEL_C_TYPES: dict[str, tuple[str, dict[str, str]]] = {
     "OpenHow": ("struct open_how", {}),

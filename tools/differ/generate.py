@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _PAGE = 4096
 _MAKES_FD = ("open", "openat", "openat2", "creat", "dup", "dup2", "dup3", "epoll_create", "epoll_create1",
-             "eventfd", "eventfd2", "memfd_create")  # fmt: skip
+             "eventfd", "eventfd2", "memfd_create", "mq_open")  # fmt: skip
 _LENGTHS = ("count", "size", "len", "buflen", "bufsiz", "sigsetsize", "nfds", "iovcnt", "maxevents", "nr_segs")
 _NULLABLE = 12
 _LONGEST = 18
@@ -172,6 +172,8 @@ class _Maker:
             extra = ("WNOHANG",) if name == "wait4" else ("WNOHANG", "WEXITED")
             old = made[at]
             made[at] = words.word(*(old.names if isinstance(old, Word) else ()), *extra)
+        if name in ("mq_timedsend", "mq_timedreceive") and made[4] == Number(0):
+            made[4] = Group((Number(0), Number(0)))
         if name == "flock" and isinstance(made[1], Word):
             made[1] = words.word(*made[1].names, "LOCK_NB")
         return made
@@ -474,6 +476,16 @@ class _Maker:
             for _ in range(2)
         ]
         return Group(tuple(times), array=True)
+
+    def _struct_MqAttr(self) -> Group:
+        waits = self.either(Number(0), Word(("O_NONBLOCK",)))
+        return Group((waits, Number(self.pick((1, 2, 2, 3, 0))), Number(self.pick((8, 8, 16, 64, -1))), Number(0)))
+
+    def _of_mq_timedreceive_msg_len(self) -> Expression:
+        return Number(self.pick((8, 16, 64, 64, 64, 8192)))
+
+    def _of_mq_timedsend_msg_prio(self) -> Expression:
+        return Number(self.pick((0, 0, 1, 5, 32767, 32768)))
 
     def _struct_Utimbuf(self) -> Group:
         return Group((Number(5), Number(self.pick((6, 1000)))))

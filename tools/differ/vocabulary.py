@@ -41,7 +41,7 @@ SUBJECTS = {
          "getdents64", "lstat", "unlink", "rmdir", "chdir", "getcwd"),
     ),
     "descriptors": Subject(
-        ("fcntl", "pipe", "splice", "memfd", "eventfd"),
+        ("fcntl", "pipe", "splice", "memfd", "eventfd", "mqueue"),
         ("openat", "pipe2", "pipe", "write", "read", "dup", "dup2", "dup3", "close", "close_range", "fcntl", "fcntl",
          "fcntl", "readv", "writev", "poll", "lseek", "flock", "splice", "tee", "fstat"),
         forks=4,

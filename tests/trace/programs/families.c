@@ -7,7 +7,6 @@
 #include <linux/keyctl.h>
 #include <linux/mempolicy.h>
 #include <linux/seccomp.h>
-#include <mqueue.h>
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
 #include <sys/ipc.h>
@@ -23,7 +22,6 @@ int main(void) {
     struct itimerspec timer = {{1, 2}, {3, 4}};
     struct sembuf operations[2] = {{0, 1, SEM_UNDO}, {1, -1, IPC_NOWAIT}};
     struct { long type; char text[8]; } message = {5, "text"};
-    struct mq_attr attr = {O_NONBLOCK, 5, 6, 0};
     struct iovec local = {&mask, 8}, remote = {BAD, 8};
     sys(shmget, 0x1234, 4096, 0600);
     sys(shmget, 0x1234, 0, IPC_EXCL | SHM_HUGETLB | 0777);
@@ -42,13 +40,6 @@ int main(void) {
     sys(msgsnd, -1, &message, 5, IPC_NOWAIT);
     sys(msgrcv, -1, &message, 8, -5, MSG_NOERROR | IPC_NOWAIT);
     sys(msgctl, -1, IPC_RMID, NULL);
-    sys(mq_open, "no/queue", O_RDONLY);
-    sys(mq_open, "no/queue", O_RDWR | O_CREAT, 0600, &attr);
-    sys(mq_unlink, "no/queue");
-    sys(mq_timedsend, -1, "text", 4, 3, &time);
-    sys(mq_timedreceive, -1, &mask, 8, NULL, &time);
-    sys(mq_notify, -1, NULL);
-    sys(mq_getsetattr, -1, &attr, NULL);
     sys(signalfd, -5, &mask, 8);
     sys(signalfd4, -5, &mask, 8, SFD_CLOEXEC | SFD_NONBLOCK);
     sys(timerfd_create, 99, TFD_CLOEXEC | TFD_NONBLOCK);

@@ -22,7 +22,8 @@ enum {
     NR_kill = 62, NR_mkdir = 83, NR_chdir = 80, NR_symlink = 88, NR_pipe2 = 293, NR_setsid = 112, NR_setresuid = 117,
     NR_setresgid = 119, NR_gettid = 186, NR_exit_group = 231, NR_eventfd2 = 290, NR_epoll_create1 = 291,
     NR_memfd_create = 319, NR_clone3 = 435, NR_dup2 = 33, NR_ftruncate = 77, NR_prlimit64 = 302, NR_setgroups = 116,
-    NR_ioctl = 16, NR_rt_sigaction = 13, NR_rt_sigprocmask = 14, NR_fcntl = 72, NR_fallocate = 285, NR_membarrier = 324, NR_rseq = 334,
+    NR_ioctl = 16, NR_rt_sigaction = 13, NR_rt_sigprocmask = 14, NR_fcntl = 72, NR_fallocate = 285, NR_membarrier = 324,
+    NR_rseq = 334,
     NR_setpgid = 109, NR_getpgid = 121, NR_dup = 32, NR_poll = 7,
 };
 
@@ -446,7 +447,7 @@ static void open_files(void)
     sealed = C3(NR_memfd_create, "s", 2, 0);
 }
 
-/* Every second process takes the terminal for a session of its own; the others stay in the background of the first one. */
+/* Three of four take the terminal for a session of their own; one stays in the background of the first process. */
 static void open_terminals(u64 number)
 {
     C3(NR_ioctl, 0, 0x540e, 1); /* TIOCSCTTY */
@@ -487,7 +488,7 @@ static void make_call(u64 seed, u64 number_of_stream, u64 index)
     int at = (int)number;
     if (root && (at == 169 || at == 48)) /* reboot */
         return;
-    if (at == NR_fcntl && (int)a[1] == 10 && (a[2] == 9 || a[2] == 19)) /* F_SETSIG: what the first process cannot mask */
+    if (at == NR_fcntl && (int)a[1] == 10 && (a[2] == 9 || a[2] == 19)) /* F_SETSIG to what nobody can mask */
         return;
     if (at == NR_clone || at == NR_fork || at == NR_vfork || at == NR_clone3)
         forking6(number, a[0], a[1], a[2], a[3], a[4], a[5]);

@@ -188,6 +188,15 @@ class _Settings:
 
         self._text(name, lambda: b"\t".join(b"%d" % value for value in values), set_text)
 
+    def _task_limit(self) -> None:
+        table = self._fs.table
+        most = table.threads_max
+
+        def set_threads_max(t: Task, new: bytes) -> None:
+            table.threads_max = _one(new, _THREADS_MIN, most)
+
+        self._text(b"kernel/threads-max", lambda: b"%d" % table.threads_max, set_threads_max)
+
     def _live(self) -> None:
         """Settings that belong to something that is there."""
         server, table = self._fs.server, self._fs.table
@@ -204,11 +213,6 @@ class _Settings:
         def set_pid_max(t: Task, new: bytes) -> None:
             table.pid_max = _one(new, _PID_MAX_MIN, PID_MAX_LIMIT)
 
-        threads_most = table.threads_max
-
-        def set_threads_max(t: Task, new: bytes) -> None:
-            table.threads_max = _one(new, _THREADS_MIN, threads_most)
-
         def set_last_pid(t: Task, new: bytes) -> None:
             table.last_pid = _one(new, 0, _INT_MAX)
 
@@ -222,7 +226,7 @@ class _Settings:
         self._text(b"kernel/core_pattern", lambda: self._core_pattern, set_core_pattern)
         self._text(b"kernel/domainname", lambda: server.domainname, set_domainname)
         self._text(b"kernel/pid_max", lambda: b"%d" % table.pid_max, set_pid_max)
-        self._text(b"kernel/threads-max", lambda: b"%d" % table.threads_max, set_threads_max)
+        self._task_limit()
         self._text(b"kernel/ns_last_pid", lambda: b"%d" % table.last_pid, set_last_pid)
         for name, low, high in _QUEUE_LIMITS:
             self._queue_limit(name, low, high)

@@ -106,6 +106,8 @@ RPCS: dict[str, str] = {
     "sendfile": "clock.gettime console.write fs.read fs.write fsx.getattr fsx.setattr",
     "settimeofday": "clock.settime",
     "setxattr": "fsx.getattr fsx.lookup fsx.readlink",
+    "shmctl": "clock.gettime",
+    "shmget": "vmx.stats",
     "splice": "fs.read fs.write",
     "stat": "fs.stat fsx.getattr fsx.lookup fsx.readlink",
     "statfs": "fsx.getattr fsx.lookup fsx.readlink fsx.statfs",

@@ -70,6 +70,7 @@ from syscalls.vfs.mount import MountNamespace
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from syscalls.objects.ipcns import IpcNamespace
     from syscalls.objects.process import Process
     from syscalls.objects.tracing import Tracer
     from syscalls.vfs.filesystem import FileSystem
@@ -160,6 +161,7 @@ class LinuxServer(Server):
         """Makes an empty file server for a tmpfs mount; returns its task id."""
         self.memory_files: FileSystem | None = None
         """Where files of memfd_create live, mounted nowhere; made with the first."""
+        self._ipc: IpcNamespace | None = None
         self._invoke: dict[int, registry.Invoke] = {}
         self._kept: dict[Inode, None] = {}
         self._refills = 0
@@ -397,6 +399,15 @@ class LinuxServer(Server):
     def cached_frames(self) -> int:
         """Frames that hold file contents for later."""
         return sum(len(inode.pages.frames) for inode in self._kept if inode.pages is not None)
+
+    @property
+    def ipc(self) -> IpcNamespace:
+        """System V shared memory, semaphores and message queues; made when first asked for."""
+        if self._ipc is None:
+            from syscalls.objects.ipcns import IpcNamespace
+
+            self._ipc = IpcNamespace()
+        return self._ipc
 
     def process(self, pid: int) -> Process | None:
         """A process by pid, zombies included."""

@@ -161,6 +161,12 @@ MembarrierCpu = Annotated[int, Arg("s32", "membarrier_cpu")]
 MembarrierResult = Annotated[int, Arg("s64", "membarrier_result")]
 MemfdFlags = Annotated[int, Arg("u32", "memfd_flags", "MFD_")]
 
+# System V inter-process communication
+IpcKey = Annotated[int, Arg("u32", "ipc_key", "IPC_PRIVATE")]
+ShmGetFlags = Annotated[int, Arg("u32", "ipc_get", "SHM_get")]
+ShmAtFlags = Annotated[int, Arg("u32", "bits", "SHM_at")]
+ShmCommand = Annotated[int, Arg("u32", "ipc_command", "SHM_")]
+
 # Files, directories, descriptors
 Whence = Annotated[int, Arg("u32", "value", "SEEK_")]
 CreateMode = Annotated[int, Arg("u16", "create_mode")]

@@ -118,6 +118,7 @@ async def _share_and_copy(t: Task, child: Task, flags: int) -> None:
     else:
         child.rseq = t.rseq  # at the same address of memory that is its own
         child.mm = t.mm.clone(child.process.rlimits)
+        child.mm.pid = child.process.pid
         child.mem = UserMemory(child.mm)
     child.files = t.files.share() if flags & CLONE_FILES else t.files.clone(child.process.rlimits)
     child.fs = t.fs if flags & CLONE_FS else t.fs.clone()

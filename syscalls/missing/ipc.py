@@ -15,37 +15,13 @@ from syscalls.missing.types import (
     MsgCommand,
     MsgFlags,
     MsgGetFlags,
-    Raw,
     SemCommand,
     SemGetFlags,
     SemOperations,
-    ShmAtFlags,
-    ShmCommand,
-    ShmGetFlags,
     Timeout,
 )
 from syscalls.signatures import missing
-from syscalls.types import Address, Count, Fd, In, Int, Out, Shown, Size, UInt, UserStr
-
-
-@missing
-def shmget(key: IpcKey, size: Size, shmflg: ShmGetFlags) -> int:
-    """Find or make shared memory: man 2 shmget."""
-
-
-@missing
-def shmat(shmid: Int, shmaddr: Address, shmflg: ShmAtFlags) -> Raw:
-    """Map shared memory: man 2 shmat."""
-
-
-@missing
-def shmdt(shmaddr: Address) -> int:
-    """Unmap shared memory: man 2 shmdt."""
-
-
-@missing
-def shmctl(shmid: Int, cmd: ShmCommand, buf: Annotated[Out[bytes], Shown("shm_control")]) -> int:
-    """Control shared memory: man 2 shmctl."""
+from syscalls.types import Count, Fd, In, Int, Out, Shown, Size, UInt, UserStr
 
 
 @missing

@@ -75,6 +75,7 @@ class MemoryMap(Faults):
         "full_above",
         "lock_future",
         "membarrier",
+        "pid",
         "rlimits",
         "space",
         "start_code",
@@ -90,6 +91,8 @@ class MemoryMap(Faults):
         self.space = space
         self.rlimits = rlimits
         self.users = 1
+        self.pid = 0
+        """The process it was made for: what shared memory notes of who attached and detached it."""
         self.vmas: list[Vma] = []
         self.starts: list[int] = []
         """`start` of each area, for bisection."""
@@ -405,6 +408,7 @@ class MemoryMap(Faults):
             space = self.space.clone()
         space.users = 0
         other = MemoryMap(self.server, space, rlimits)
+        other.pid = self.pid  # what attaches the copies is the caller
         other.vmas = [vma.copy(vma.start, vma.end) for vma in self.vmas]
         other.starts = list(self.starts)
         for vma in other.vmas:

@@ -46,9 +46,10 @@ PROGRAMS = {
     "threads": [],
     "rseq": [],
     "memfd": [],
+    "sysvshm": [],
 }
 # The C library makes no difference to these beyond what the others show.
-ONE_FLAVOUR = {"memfd", "preempt", "efault", "forks", "crowd", "compute", "stack", "timers", "limits"}
+ONE_FLAVOUR = {"memfd", "preempt", "efault", "forks", "crowd", "compute", "stack", "timers", "limits", "sysvshm"}
 FLAVOURS = ("glibc", "glibc-pie", "musl")
 
 CASES = [

@@ -1,0 +1,53 @@
+"""Structures of System V inter-process communication, laid out as x86-64 Linux has them (man 2 shmctl and others)."""
+
+from __future__ import annotations
+
+from syscalls.abi.layout import Struct
+
+_PERM = "i5IH22x"
+
+
+class IpcPerm(Struct, layout="<" + _PERM):
+    """struct ipc64_perm: who an object belongs to."""
+
+    key: int
+    uid: int
+    gid: int
+    cuid: int
+    cgid: int
+    mode: int
+    seq: int
+
+
+class ShmidDs(Struct, layout="<" + _PERM + "QqqqiiQ16x"):
+    """shmctl(2): a shared memory segment."""
+
+    shm_perm: IpcPerm
+    shm_segsz: int
+    shm_atime: int
+    shm_dtime: int
+    shm_ctime: int
+    shm_cpid: int
+    shm_lpid: int
+    shm_nattch: int
+
+
+class Shminfo(Struct, layout="<5Q32x"):
+    """shmctl(2), IPC_INFO: limits."""
+
+    shmmax: int
+    shmmin: int
+    shmmni: int
+    shmseg: int
+    shmall: int
+
+
+class ShmInfo(Struct, layout="<i4x5Q"):
+    """shmctl(2), SHM_INFO: what all segments take, pages."""
+
+    used_ids: int
+    shm_tot: int
+    shm_rss: int
+    shm_swp: int = 0
+    swap_attempts: int = 0
+    swap_successes: int = 0

@@ -1,0 +1,14 @@
+"""The IPC namespace: all System V objects of a machine (man 7 ipc_namespaces)."""
+
+from __future__ import annotations
+
+from syscalls.objects.shm import SegmentTable
+
+
+class IpcNamespace:
+    """Shared memory, semaphores and message queues; there is one for all processes."""
+
+    __slots__ = ("shm",)
+
+    def __init__(self) -> None:
+        self.shm = SegmentTable()

@@ -103,6 +103,7 @@ RPCS: dict[str, str] = {
     "renameat2": "fsx.getattr fsx.lookup fsx.readlink fsx.rename",
     "rmdir": "fsx.getattr fsx.lookup fsx.readlink fsx.rmdir",
     "select": "console.poll",
+    "semctl": "clock.gettime",
     "sendfile": "clock.gettime console.write fs.read fs.write fsx.getattr fsx.setattr",
     "settimeofday": "clock.settime",
     "setxattr": "fsx.getattr fsx.lookup fsx.readlink",

@@ -166,6 +166,9 @@ IpcKey = Annotated[int, Arg("u32", "ipc_key", "IPC_PRIVATE")]
 ShmGetFlags = Annotated[int, Arg("u32", "ipc_get", "SHM_get")]
 ShmAtFlags = Annotated[int, Arg("u32", "bits", "SHM_at")]
 ShmCommand = Annotated[int, Arg("u32", "ipc_command", "SHM_")]
+SemGetFlags = Annotated[int, Arg("u32", "ipc_get", "SEM_get")]
+SemCommand = Annotated[int, Arg("u32", "ipc_command", "SEM_")]
+SemOperations = Annotated[In[bytes], Shown("sembufs"), Count("nsops")]
 
 # Files, directories, descriptors
 Whence = Annotated[int, Arg("u32", "value", "SEEK_")]

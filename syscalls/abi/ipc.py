@@ -51,3 +51,35 @@ class ShmInfo(Struct, layout="<i4x5Q"):
     shm_swp: int = 0
     swap_attempts: int = 0
     swap_successes: int = 0
+
+
+class Sembuf(Struct, layout="<HhH"):
+    """semop(2): what is done to one semaphore."""
+
+    sem_num: int
+    sem_op: int
+    sem_flg: int
+
+
+class SemidDs(Struct, layout="<" + _PERM + "q8xq8xQ16x"):
+    """semctl(2): a set of semaphores."""
+
+    sem_perm: IpcPerm
+    sem_otime: int
+    sem_ctime: int
+    sem_nsems: int
+
+
+class Seminfo(Struct, layout="<10i"):
+    """semctl(2), IPC_INFO and SEM_INFO: limits, and what all sets take."""
+
+    semmap: int
+    semmni: int
+    semmns: int
+    semmnu: int
+    semmsl: int
+    semopm: int
+    semume: int
+    semusz: int
+    semvmx: int
+    semaem: int

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 FAMILIES = (
     "directory", "epoll", "eventfd", "exec", "fcntl", "file", "futex", "identity", "ioctl", "memfd", "memory",
-    "mount", "pipe", "poll", "prctl", "process", "resource", "rseq", "shm", "signal", "splice", "stat", "system",
-    "thread", "time", "xattr",
+    "mount", "pipe", "poll", "prctl", "process", "resource", "rseq", "sem", "shm", "signal", "splice", "stat",
+    "system", "thread", "time", "xattr",
 )  # fmt: skip
 
 

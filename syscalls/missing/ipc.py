@@ -15,35 +15,10 @@ from syscalls.missing.types import (
     MsgCommand,
     MsgFlags,
     MsgGetFlags,
-    SemCommand,
-    SemGetFlags,
-    SemOperations,
     Timeout,
 )
 from syscalls.signatures import missing
 from syscalls.types import Count, Fd, In, Int, Out, Shown, Size, UInt, UserStr
-
-
-@missing
-def semget(key: IpcKey, nsems: Int, semflg: SemGetFlags) -> int:
-    """Find or make semaphores: man 2 semget."""
-
-
-@missing
-def semop(semid: Int, sops: SemOperations, nsops: UInt) -> int:
-    """Change semaphores: man 2 semop."""
-
-
-@missing
-def semtimedop(semid: Int, sops: SemOperations, nsops: UInt, timeout: Timeout) -> int:
-    """Change semaphores, for a limited time: man 2 semtimedop."""
-
-
-@missing
-def semctl(
-    semid: Int, semnum: Int, cmd: SemCommand, arg: Annotated[Out[bytes], Shown("sem_control")]
-) -> int:
-    """Control semaphores: man 2 semctl."""
 
 
 @missing

@@ -46,12 +46,9 @@ Timeout = In[Timespec]
 
 # System V and POSIX inter-process communication
 IpcKey = Annotated[int, Arg("u32", "ipc_key", "IPC_PRIVATE")]
-SemGetFlags = Annotated[int, Arg("u32", "ipc_get", "SEM_get")]
 MsgGetFlags = Annotated[int, Arg("u32", "ipc_get", "MSG_get")]
 MsgFlags = Annotated[int, _bits("MSG_receive")]
-SemCommand = Annotated[int, Arg("u32", "ipc_command", "SEM_")]
 MsgCommand = Annotated[int, Arg("u32", "ipc_command", "MSG_control")]
-SemOperations = Annotated[In[bytes], Shown("sembufs"), Count("nsops")]
 MqFlags = OpenFlags
 MqMode = Annotated[int, Arg("u16", "mq_mode")]
 MqAttributes = Annotated[In[bytes], Shown("mq_attr")]

@@ -49,6 +49,8 @@ async def exit_task(t: Task, status: int) -> None:
     await t.mm.release()
     if not process.live:
         process.finish_vfork()
+    if t.sem_undo is not None:
+        t.sem_undo.leave(t)
     await t.files.drop()
     _orphan_children(t)
     if t.tracer is not None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from syscalls.objects.sem import SemTable
 from syscalls.objects.shm import SegmentTable
 
 
 class IpcNamespace:
     """Shared memory, semaphores and message queues; there is one for all processes."""
 
-    __slots__ = ("shm",)
+    __slots__ = ("sem", "shm")
 
     def __init__(self) -> None:
         self.shm = SegmentTable()
+        self.sem = SemTable()

@@ -46,10 +46,13 @@ PROGRAMS = {
     "threads": [],
     "rseq": [],
     "memfd": [],
+    "sysvsem": [],
     "sysvshm": [],
 }
 # The C library makes no difference to these beyond what the others show.
-ONE_FLAVOUR = {"memfd", "preempt", "efault", "forks", "crowd", "compute", "stack", "timers", "limits", "sysvshm"}
+ONE_FLAVOUR = {
+    "memfd", "preempt", "efault", "forks", "crowd", "compute", "stack", "timers", "limits", "sysvsem", "sysvshm",
+}  # fmt: skip
 FLAVOURS = ("glibc", "glibc-pie", "musl")
 
 CASES = [

@@ -178,11 +178,14 @@ _KERNEL_C_TYPES: dict[str, tuple[str, dict[str, str]]] = {
     "ShmidDs": ("struct shmid64_ds", {}),
     "Shminfo": ("struct shminfo64", {}),
     "ShmInfo": ("struct shm_info", {}),
+    "Sembuf": ("struct sembuf", {}),
+    "SemidDs": ("struct semid64_ds", {}),
+    "Seminfo": ("struct seminfo", {}),
 }
 _STRUCTS = {**vars(structs), **vars(ipc)}
 _KERNEL_C_HEADERS = """
 linux/openat2.h asm/signal.h asm/termbits.h asm/termios.h linux/capability.h linux/sched.h linux/futex.h
-linux/sched/types.h linux/rseq.h linux/ipc.h linux/shm.h
+linux/sched/types.h linux/rseq.h linux/ipc.h linux/shm.h linux/sem.h
 """
 
 

@@ -78,6 +78,7 @@ RPCS: dict[str, str] = {
     "mlock2": "fs.read vmx.alloc_frames",
     "mmap": "clock.gettime fs.read fs.write fsx.getattr fsx.open fsx.setattr vmx.stats",
     "mount": "clock.gettime discovery.serve fsx.getattr fsx.lookup fsx.mkdir fsx.mknod fsx.readlink fsx.root fsx.setattr fsx.symlink",
+    "msgctl": "clock.gettime",
     "msync": "fs.write fsx.fsync",
     "munmap": "fs.close fs.write",
     "newfstatat": "clock.gettime fs.stat fsx.getattr fsx.lookup fsx.readlink",

@@ -83,3 +83,30 @@ class Seminfo(Struct, layout="<10i"):
     semusz: int
     semvmx: int
     semaem: int
+
+
+class MsqidDs(Struct, layout="<" + _PERM + "qqqQQQii16x"):
+    """msgctl(2): a message queue."""
+
+    msg_perm: IpcPerm
+    msg_stime: int
+    msg_rtime: int
+    msg_ctime: int
+    msg_cbytes: int
+    msg_qnum: int
+    msg_qbytes: int
+    msg_lspid: int
+    msg_lrpid: int
+
+
+class Msginfo(Struct, layout="<7iH2x"):
+    """msgctl(2), IPC_INFO and MSG_INFO: limits, and what all queues take."""
+
+    msgpool: int
+    msgmap: int
+    msgmax: int
+    msgmnb: int
+    msgmni: int
+    msgssz: int
+    msgtql: int
+    msgseg: int

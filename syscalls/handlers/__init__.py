@@ -4,7 +4,7 @@ from __future__ import annotations
 
 FAMILIES = (
     "directory", "epoll", "eventfd", "exec", "fcntl", "file", "futex", "identity", "ioctl", "memfd", "memory",
-    "mount", "pipe", "poll", "prctl", "process", "resource", "rseq", "sem", "shm", "signal", "splice", "stat",
+    "mount", "msg", "pipe", "poll", "prctl", "process", "resource", "rseq", "sem", "shm", "signal", "splice", "stat",
     "system", "thread", "time", "xattr",
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""System V and POSIX inter-process communication."""
+"""POSIX message queues."""
 
 # mypy: disable-error-code="empty-body"
 
@@ -7,46 +7,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from syscalls.missing.types import (
-    IpcKey,
-    Long,
     MqAttributes,
     MqFlags,
     MqMode,
-    MsgCommand,
-    MsgFlags,
-    MsgGetFlags,
     Timeout,
 )
 from syscalls.signatures import missing
-from syscalls.types import Count, Fd, In, Int, Out, Shown, Size, UInt, UserStr
-
-
-@missing
-def msgget(key: IpcKey, msgflg: MsgGetFlags) -> int:
-    """Find or make a message queue: man 2 msgget."""
-
-
-@missing
-def msgsnd(
-    msqid: Int, msgp: Annotated[In[bytes], Shown("msgbuf"), Count("msgsz")], msgsz: Size, msgflg: MsgFlags
-) -> int:
-    """Send a message: man 2 msgsnd."""
-
-
-@missing
-def msgrcv(
-    msqid: Int,
-    msgp: Annotated[Out[bytes], Shown("msgbuf"), Count("result")],
-    msgsz: Size,
-    msgtyp: Long,
-    msgflg: MsgFlags,
-) -> int:
-    """Receive a message: man 2 msgrcv."""
-
-
-@missing
-def msgctl(msqid: Int, cmd: MsgCommand, buf: Annotated[Out[bytes], Shown("msg_control")]) -> int:
-    """Control a message queue: man 2 msgctl."""
+from syscalls.types import Fd, In, Out, Shown, Size, UInt, UserStr
 
 
 @missing

@@ -44,11 +44,7 @@ ReceivedMessages = Annotated[Out[bytes], Shown("received_messages"), Count("vlen
 FdPair = Annotated[Out[int], Shown("fd_pair")]
 Timeout = In[Timespec]
 
-# System V and POSIX inter-process communication
-IpcKey = Annotated[int, Arg("u32", "ipc_key", "IPC_PRIVATE")]
-MsgGetFlags = Annotated[int, Arg("u32", "ipc_get", "MSG_get")]
-MsgFlags = Annotated[int, _bits("MSG_receive")]
-MsgCommand = Annotated[int, Arg("u32", "ipc_command", "MSG_control")]
+# POSIX message queues
 MqFlags = OpenFlags
 MqMode = Annotated[int, Arg("u16", "mq_mode")]
 MqAttributes = Annotated[In[bytes], Shown("mq_attr")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from syscalls.objects.msg import MsgTable
 from syscalls.objects.sem import SemTable
 from syscalls.objects.shm import SegmentTable
 
@@ -9,8 +10,9 @@ from syscalls.objects.shm import SegmentTable
 class IpcNamespace:
     """Shared memory, semaphores and message queues; there is one for all processes."""
 
-    __slots__ = ("sem", "shm")
+    __slots__ = ("msg", "sem", "shm")
 
     def __init__(self) -> None:
         self.shm = SegmentTable()
         self.sem = SemTable()
+        self.msg = MsgTable()

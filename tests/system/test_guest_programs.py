@@ -46,12 +46,14 @@ PROGRAMS = {
     "threads": [],
     "rseq": [],
     "memfd": [],
+    "sysvmsg": [],
     "sysvsem": [],
     "sysvshm": [],
 }
 # The C library makes no difference to these beyond what the others show.
 ONE_FLAVOUR = {
-    "memfd", "preempt", "efault", "forks", "crowd", "compute", "stack", "timers", "limits", "sysvsem", "sysvshm",
+    "memfd", "preempt", "efault", "forks", "crowd", "compute", "stack", "timers", "limits", "sysvmsg", "sysvsem",
+    "sysvshm",
 }  # fmt: skip
 FLAVOURS = ("glibc", "glibc-pie", "musl")
 

@@ -181,11 +181,13 @@ _KERNEL_C_TYPES: dict[str, tuple[str, dict[str, str]]] = {
     "Sembuf": ("struct sembuf", {}),
     "SemidDs": ("struct semid64_ds", {}),
     "Seminfo": ("struct seminfo", {}),
+    "MsqidDs": ("struct msqid64_ds", {}),
+    "Msginfo": ("struct msginfo", {}),
 }
 _STRUCTS = {**vars(structs), **vars(ipc)}
 _KERNEL_C_HEADERS = """
 linux/openat2.h asm/signal.h asm/termbits.h asm/termios.h linux/capability.h linux/sched.h linux/futex.h
-linux/sched/types.h linux/rseq.h linux/ipc.h linux/shm.h linux/sem.h
+linux/sched/types.h linux/rseq.h linux/ipc.h linux/shm.h linux/sem.h linux/msg.h
 """
 
 

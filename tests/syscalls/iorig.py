@@ -16,6 +16,7 @@ from syscalls.errors import SysError
 from syscalls.objects.credentials import Credentials
 from syscalls.objects.device import DeviceTable
 from syscalls.objects.fdtable import FdTable
+from syscalls.objects.ipcns import IpcNamespace
 from syscalls.objects.process import ProcessTable
 from syscalls.registry import TABLE
 from syscalls.vfs.context import FsContext
@@ -148,6 +149,7 @@ class Server:
         self.namespace = MountNamespace()
         self.hostname = b"rig"
         self.domainname = b"(none)"
+        self.ipc = IpcNamespace()
         self._rig = rig
 
     async def clock_ns(self, clock: int) -> int:

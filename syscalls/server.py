@@ -80,6 +80,8 @@ _MASK = 0xFFFF_FFFF_FFFF_FFFF
 _MASK_31 = 0x7FFF_FFFF
 _POOL_PAGES = 64
 _KEPT_INODES = 128
+_IPC_ROOM = 1024
+"""Bytes that semaphores and messages may take for each page of the machine's memory."""
 MOST_KINDS = 1000
 """Kinds of requests that are recorded as not supported."""
 _FAULT_DONE = PageFaultReply()
@@ -406,7 +408,7 @@ class LinuxServer(Server):
         if self._ipc is None:
             from syscalls.objects.ipcns import IpcNamespace
 
-            self._ipc = IpcNamespace()
+            self._ipc = IpcNamespace(self.port.frames.total * _IPC_ROOM)
         return self._ipc
 
     def process(self, pid: int) -> Process | None:

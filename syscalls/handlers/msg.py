@@ -51,17 +51,15 @@ _MSGPOOL, _MSGSSZ, _MSGSEG = 512_000, 16, 0xFFFF
 @syscall("msgget", errors="EACCES EEXIST ENOENT ENOSPC")
 async def msgget(t: Task, key: IpcKey, msgflg: MsgGetFlags) -> int:
     """Find or make a message queue (man 2 msgget)."""
-    from syscalls.objects.msg import MsgQueue
-
     table, name = t.server.ipc.msg, s32(key)
 
     def make() -> MsgQueue:
-        return MsgQueue(t, name, msgflg, table.msgmnb)
+        return table.make(t, name, msgflg)
 
     return table.get(t, name, msgflg, lambda found: True, make, table.msgmni)
 
 
-@syscall("msgsnd", errors="EACCES EAGAIN EFAULT EIDRM EINTR EINVAL")
+@syscall("msgsnd", errors="EACCES EAGAIN EFAULT EIDRM EINTR EINVAL ENOMEM")
 async def msgsnd(
     t: Task,
     msqid: Int,

@@ -38,7 +38,7 @@ _SEMUSZ = 20
 _ONE = (GETVAL, GETPID, GETNCNT, GETZCNT)
 
 
-@syscall("semget", errors="EACCES EEXIST EINVAL ENOENT ENOSPC")
+@syscall("semget", errors="EACCES EEXIST EINVAL ENOENT ENOMEM ENOSPC")
 async def semget(t: Task, key: IpcKey, nsems: Int, semflg: SemGetFlags) -> int:
     """Find or make a set of semaphores (man 2 semget)."""
     table, name = t.server.ipc.sem, s32(key)
@@ -51,7 +51,7 @@ async def semget(t: Task, key: IpcKey, nsems: Int, semflg: SemGetFlags) -> int:
     return table.get(t, name, semflg, lambda found: len(found.values) >= nsems, make, table.semmni)
 
 
-_OPERATES = "E2BIG EACCES EAGAIN EFAULT EFBIG EIDRM EINTR EINVAL ERANGE"
+_OPERATES = "E2BIG EACCES EAGAIN EFAULT EFBIG EIDRM EINTR EINVAL ENOMEM ERANGE"
 
 
 @syscall("semop", errors=_OPERATES)
@@ -126,7 +126,7 @@ async def semctl(
     if cmd == GETALL:
         array = table.find(semid)
         array.ipc.check(t.creds, _READ)
-        await t.mem.write(arg, Struct(f"<{len(array.values)}H").pack(*array.values))
+        await t.mem.write(arg, array.values.tobytes())
     elif cmd == SETALL:
         await _set_all(t, table.find(semid), arg)
     elif cmd == SETVAL:

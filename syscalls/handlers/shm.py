@@ -111,6 +111,7 @@ async def shmat(t: Task, shmid: Int, shmaddr: Address, shmflg: ShmAtFlags) -> He
         prot, wanted = prot | PROT_EXEC, wanted | _EXEC
     segment.ipc.check(t.creds, wanted)
     segment.nattch += 1  # it must not end while this waits
+    t.mm.pid = t.process.pid  # which differs where processes share their memory
     try:
         return await _attach(t, segment, start, prot, shmflg)
     finally:
@@ -165,6 +166,7 @@ async def shmdt(t: Task, shmaddr: Address) -> int:
                 found.append((vma.start, vma.end))
     if not found:
         raise SysError(EINVAL)
+    mm.pid = t.process.pid
     for start, end in found:
         await mm.unmap(start, end)
     return 0

@@ -118,6 +118,7 @@ async def _share_and_copy(t: Task, child: Task, flags: int) -> None:
             child.sigaltstack = NO_ALTSTACK
     else:
         child.rseq = t.rseq  # at the same address of memory that is its own
+        t.mm.pid = t.process.pid
         child.mm = t.mm.clone(child.process.rlimits)
         child.mm.pid = child.process.pid
         child.mem = UserMemory(child.mm)

@@ -6,9 +6,10 @@ does not name a new object.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from syscalls.abi.errno import EACCES, EEXIST, EINVAL, ENOENT, ENOSPC, EPERM
+from syscalls.abi.errno import EACCES, EEXIST, EINVAL, ENOENT, ENOMEM, ENOSPC, EPERM
 from syscalls.abi.flags import CAP_IPC_OWNER, CAP_SYS_ADMIN, CLOCK_REALTIME, IPC_CREAT, IPC_EXCL, IPC_PRIVATE
 from syscalls.abi.ipc import IpcPerm
 from syscalls.errors import SysError
@@ -92,6 +93,30 @@ class IpcObject:
         self.mode = self.mode & ~_ACCESS | new.mode & _ACCESS
 
 
+class Room:
+    """Memory for semaphores and messages, which Linux takes from that of the kernel; beyond it ENOMEM.
+
+    Args:
+        most: bytes.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self, most: int) -> None:
+        self.left = most
+        """Bytes that are not in use."""
+
+    def take(self, size: int) -> None:
+        """Use so many bytes; ENOMEM if there are less."""
+        if size > self.left:
+            raise SysError(ENOMEM)
+        self.left -= size
+
+    def give(self, size: int) -> None:
+        """So many bytes are not needed any more."""
+        self.left += size
+
+
 class HasIpc(Protocol):
     """Something with an identifier."""
 
@@ -106,11 +131,13 @@ _T = TypeVar("_T", bound=HasIpc)
 class IpcTable(Generic[_T]):
     """The objects of one kind."""
 
-    __slots__ = ("_last", "_next", "_objects", "_seq")
+    __slots__ = ("_keys", "_last", "_next", "_objects", "_seq")
 
     def __init__(self) -> None:
         self._objects: dict[int, _T] = {}
         """By index."""
+        self._keys: dict[int, _T] = {}
+        """By key, those that have one."""
         self._seq = 0
         self._last = -1
         self._next = 0
@@ -132,13 +159,14 @@ class IpcTable(Generic[_T]):
         if len(self._objects) >= min(limit, IPCMNI):
             raise SysError(ENOSPC)
         end = min(max(len(self._objects) * 3 // 2, _MIN_CYCLE), IPCMNI)
-        free = (index for index in (*range(self._next, end), *range(end)) if index not in self._objects)
-        index = next(free)
+        index = next(index for index in chain(range(self._next, end), range(end)) if index not in self._objects)
         self._next = index + 1
         if index <= self._last:
             self._seq = (self._seq + 1) % _SEQ_MAX
         self._last = index
         self._objects[index] = new
+        if new.ipc.key != IPC_PRIVATE:
+            self._keys[new.ipc.key] = new
         new.ipc.seq = self._seq
         new.ipc.id = self._seq * IPCMNI + index
         return new.ipc.id
@@ -146,7 +174,13 @@ class IpcTable(Generic[_T]):
     def remove(self, old: _T) -> None:
         """An object ends: nobody finds it any more."""
         old.ipc.removed = True
+        self.hide(old)
         del self._objects[old.ipc.id % IPCMNI]
+
+    def hide(self, found: _T) -> None:
+        """Take an object's key away, so that another one can have it."""
+        self._keys.pop(found.ipc.key, None)
+        found.ipc.key = IPC_PRIVATE
 
     def find(self, number: int) -> _T:
         """The object with an identifier; EINVAL if there is none."""
@@ -181,7 +215,7 @@ class IpcTable(Generic[_T]):
             make: makes a new object.
             limit: how many there can be.
         """
-        found = None if key == IPC_PRIVATE else next((it for it in self._objects.values() if it.ipc.key == key), None)
+        found = self._keys.get(key)
         if found is None:
             if key != IPC_PRIVATE and not flags & IPC_CREAT:
                 raise SysError(ENOENT)

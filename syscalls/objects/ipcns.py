@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from syscalls.objects.ipc import Room
 from syscalls.objects.msg import MsgTable
 from syscalls.objects.sem import SemTable
 from syscalls.objects.shm import SegmentTable
 
 
 class IpcNamespace:
-    """Shared memory, semaphores and message queues; there is one for all processes."""
+    """Shared memory, semaphores and message queues; there is one for all processes.
 
-    __slots__ = ("msg", "sem", "shm")
+    Args:
+        room: bytes that semaphores and messages can take.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("msg", "room", "sem", "shm")
+
+    def __init__(self, room: int) -> None:
+        self.room = Room(room)
         self.shm = SegmentTable()
-        self.sem = SemTable()
-        self.msg = MsgTable()
+        self.sem = SemTable(self.room)
+        self.msg = MsgTable(self.room)

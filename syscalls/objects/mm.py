@@ -92,7 +92,7 @@ class MemoryMap(Faults):
         self.rlimits = rlimits
         self.users = 1
         self.pid = 0
-        """The process it was made for: what shared memory notes of who attached and detached it."""
+        """The process that attached or detached shared memory last, at first the one it was made for."""
         self.vmas: list[Vma] = []
         self.starts: list[int] = []
         """`start` of each area, for bisection."""

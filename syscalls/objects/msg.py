@@ -12,9 +12,12 @@ from syscalls.errors import Restart, SysError
 from syscalls.objects.ipc import IpcObject, IpcTable, dates
 
 if TYPE_CHECKING:
+    from syscalls.objects.ipc import Room
     from syscalls.objects.task import Task
 
 _READ, _WRITE = 0o444, 0o222
+_MESSAGE = 128
+"""Bytes that a message without text takes."""
 
 
 class Message(NamedTuple):
@@ -22,6 +25,11 @@ class Message(NamedTuple):
 
     type: int
     text: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes of room that it takes."""
+        return _MESSAGE + len(self.text)
 
 
 class Wanted(NamedTuple):
@@ -87,14 +95,16 @@ class MsgQueue:
         key: its key.
         mode: permission bits.
         qbytes: bytes that its messages can have together, and how many messages there can be.
+        room: where messages are kept.
     """
 
     __slots__ = (
-        "cbytes", "ctime_ns", "ipc", "lrpid", "lspid", "messages", "qbytes", "receivers", "rtime_ns", "senders",
-        "stime_ns",
+        "_room", "cbytes", "ctime_ns", "ipc", "lrpid", "lspid", "messages", "qbytes", "receivers", "rtime_ns",
+        "senders", "stime_ns",
     )  # fmt: skip
 
-    def __init__(self, t: Task, key: int, mode: int, qbytes: int) -> None:
+    def __init__(self, t: Task, key: int, mode: int, qbytes: int, room: Room) -> None:
+        self._room = room
         self.ipc = IpcObject(key, mode, t.creds)
         self.qbytes = qbytes
         self.messages: list[Message] = []
@@ -133,10 +143,17 @@ class MsgQueue:
                 return None
             return True
 
-        await t.wait([self.senders], attempt, restart=Restart.NOHAND)
+        self._room.take(message.size)
+        try:
+            await t.wait([self.senders], attempt, restart=Restart.NOHAND)
+        except BaseException:
+            self._room.give(message.size)
+            raise
         self.lspid = t.process.pid
         self.stime_ns = t.server.port.now_ns()
-        if not self._hand_over(message, self.stime_ns):
+        if self._hand_over(message, self.stime_ns):
+            self._room.give(message.size)
+        else:
             self.messages.append(message)
             self.cbytes += len(message.text)
 
@@ -190,6 +207,7 @@ class MsgQueue:
             raise SysError(EINVAL)  # copies are not cut
         if not wanted.flags & MSG_COPY:
             del self.messages[at]
+            self._room.give(message.size)
             self.cbytes -= len(message.text)
             self.lrpid = t.process.pid
             self.rtime_ns = t.server.port.now_ns()
@@ -211,6 +229,13 @@ class MsgQueue:
         self.ctime_ns = t.server.port.now_ns()
         self.wake_all()
 
+    def clear(self) -> None:
+        """Give up the messages: the queue is gone."""
+        for message in self.messages:
+            self._room.give(message.size)
+        self.messages.clear()
+        self.wake_all()
+
     def wake_all(self) -> None:
         """Let all that wait look again."""
         for receiver in self.receivers:
@@ -221,10 +246,11 @@ class MsgQueue:
 class MsgTable(IpcTable[MsgQueue]):
     """All message queues, and their limits (man 5 proc_sys_kernel)."""
 
-    __slots__ = ("msgmax", "msgmnb", "msgmni")
+    __slots__ = ("_room", "msgmax", "msgmnb", "msgmni")
 
-    def __init__(self) -> None:
+    def __init__(self, room: Room) -> None:
         super().__init__()
+        self._room = room
         self.msgmax = 8192
         """Bytes that a message can have."""
         self.msgmnb = 16384
@@ -232,7 +258,11 @@ class MsgTable(IpcTable[MsgQueue]):
         self.msgmni = 32000
         """How many queues there can be."""
 
+    def make(self, t: Task, key: int, mode: int) -> MsgQueue:
+        """A new queue that is in no table yet."""
+        return MsgQueue(t, key, mode, self.msgmnb, self._room)
+
     def destroy(self, queue: MsgQueue) -> None:
         """A queue ends; whoever waits is told (EIDRM)."""
         self.remove(queue)
-        queue.wake_all()
+        queue.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array as numbers
 from typing import TYPE_CHECKING
 
 from linuxemu.kernel import WaitQueue
@@ -15,12 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from syscalls.abi.ipc import Sembuf
+    from syscalls.objects.ipc import Room
     from syscalls.objects.task import Task
 
 SEMVMX = 32767
 """The highest value of a semaphore."""
 SEMAEM = 32767
 """The highest adjustment for SEM_UNDO; the lowest is one further down."""
+_SEMAPHORE, _ADJUSTMENT = 64, 2
+"""Bytes that Linux needs for a semaphore, and for what one process would undo of it."""
 _DONE = 0
 
 
@@ -88,21 +92,23 @@ class SemArray:
         key: its key.
         mode: permission bits.
         nsems: how many there are.
+        room: where adjustments are kept.
     """
 
-    __slots__ = ("adjustments", "ctime_ns", "ipc", "otime_ns", "pending", "pids", "values")
+    __slots__ = ("_room", "adjustments", "ctime_ns", "ipc", "otime_ns", "pending", "pids", "values")
 
-    def __init__(self, t: Task, key: int, mode: int, nsems: int) -> None:
+    def __init__(self, t: Task, key: int, mode: int, nsems: int, room: Room) -> None:
+        self._room = room
         self.ipc = IpcObject(key, mode, t.creds)
-        self.values = [0] * nsems
-        self.pids = [0] * nsems
+        self.values = numbers("H", bytes(2 * nsems))
+        self.pids = numbers("i", bytes(4 * nsems))
         """Processes that operated on them last."""
         self.otime_ns: int | None = None
         """When semop last succeeded, by the port's clock."""
         self.ctime_ns = t.server.port.now_ns()
         self.pending: list[Operations] = []
         """Those that wait, the first one first."""
-        self.adjustments: dict[UndoList, list[int]] = {}
+        self.adjustments: dict[UndoList, numbers[int]] = {}
         """What each list would add to the values."""
 
     async def status(self, t: Task) -> SemidDs:
@@ -111,10 +117,14 @@ class SemArray:
         return SemidDs(self.ipc.perm(), otime, ctime, len(self.values))
 
     def attempt(self, todo: Operations) -> int | None:
-        """Do all changes or none; returns 0, an error number, or None if they have to wait."""
+        """Do all changes or none; returns 0, an error number, or None if they have to wait.
+
+        Raises:
+            SysError: ENOMEM, at the first attempt: there is no room for what is to be undone.
+        """
         values: dict[int, int] = {}
         adjusted: dict[int, int] = {}
-        undo = self._adjustments_of(todo.undo) if todo.undo is not None else []
+        undo = self._adjustments_of(todo.undo) if todo.undo is not None else numbers("h")
         for op in todo.ops:
             number, change = op.sem_num, op.sem_op
             value = values.get(number, self.values[number])
@@ -151,10 +161,12 @@ class SemArray:
                 self.pending.remove(todo)
         return EAGAIN if status is None else status
 
-    def _adjustments_of(self, owner: UndoList) -> list[int]:
+    def _adjustments_of(self, owner: UndoList) -> numbers[int]:
         found = self.adjustments.get(owner)
         if found is None:
-            found = self.adjustments[owner] = [0] * len(self.values)
+            size = _ADJUSTMENT * len(self.values)
+            self._room.take(size)
+            found = self.adjustments[owner] = numbers("h", bytes(size))
             owner.arrays[self] = None
         return found
 
@@ -195,6 +207,7 @@ class SemArray:
 
     def undo(self, owner: UndoList, pid: int) -> None:
         """Add what a list has noted, within the bounds of values; the list is not used any more."""
+        self._room.give(_ADJUSTMENT * len(self.values))
         for number, change in enumerate(self.adjustments.pop(owner)):
             if change:
                 self.values[number] = min(max(self.values[number] + change, 0), SEMVMX)
@@ -204,10 +217,11 @@ class SemArray:
 class SemTable(IpcTable[SemArray]):
     """All sets of semaphores, and their limits (man 5 proc_sys_kernel)."""
 
-    __slots__ = ("semmni", "semmns", "semmsl", "semopm", "used")
+    __slots__ = ("_room", "semmni", "semmns", "semmsl", "semopm", "used")
 
-    def __init__(self) -> None:
+    def __init__(self, room: Room) -> None:
         super().__init__()
+        self._room = room
         self.semmsl = 32000
         """Semaphores that a set can have."""
         self.semmns = 1_024_000_000
@@ -225,11 +239,17 @@ class SemTable(IpcTable[SemArray]):
             raise SysError(EINVAL)
         if self.used + nsems > self.semmns:
             raise SysError(ENOSPC)
-        return SemArray(t, key, mode, nsems)
+        return SemArray(t, key, mode, nsems, self._room)
 
     def add(self, new: SemArray, limit: int) -> int:
-        """See `IpcTable.add`."""
-        number = super().add(new, limit)
+        """See `IpcTable.add`; ENOMEM, too."""
+        size = _SEMAPHORE * len(new.values)
+        self._room.take(size)
+        try:
+            number = super().add(new, limit)
+        except SysError:
+            self._room.give(size)
+            raise
         self.used += len(new.values)
         return number
 
@@ -237,6 +257,7 @@ class SemTable(IpcTable[SemArray]):
         """A set ends; whoever waits for it is told (EIDRM)."""
         self.remove(array)
         self.used -= len(array.values)
+        self._room.give((_SEMAPHORE + _ADJUSTMENT * len(array.adjustments)) * len(array.values))
         for owner in array.adjustments:
             del owner.arrays[array]
         array.adjustments.clear()

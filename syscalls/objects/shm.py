@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syscalls.abi.errno import EINVAL, ENOSPC
-from syscalls.abi.flags import IPC_PRIVATE
 from syscalls.abi.ipc import ShmidDs
 from syscalls.errors import SysError
 from syscalls.objects.ipc import IpcObject, IpcTable, dates
@@ -129,7 +128,7 @@ class SegmentTable(IpcTable[Segment]):
             self.destroy(segment)
             return
         segment.ipc.mode |= SHM_DEST
-        segment.ipc.key = IPC_PRIVATE
+        self.hide(segment)
 
     def destroy(self, segment: Segment) -> None:
         """A segment ends."""

@@ -18,6 +18,7 @@ from syscalls.abi.errno import (
     EINTR,
     EINVAL,
     ENOENT,
+    ENOMEM,
     ENOMSG,
     ENOSPC,
     EPERM,
@@ -93,6 +94,11 @@ def anothers(mode: int = 0o600) -> Callable[[Guest], None]:
 def left(guest: Guest) -> list[tuple[int, bytes]]:
     """The messages of queue 0."""
     return [tuple(each) for each in guest.linux.ipc.msg.find(0).messages]
+
+
+def _no_room(guest: Guest) -> None:
+    queue()(guest)
+    guest.linux.ipc.room.left = 130
 
 
 def _few(guest: Guest) -> None:
@@ -178,6 +184,8 @@ CASES = [
     fails("msgsnd", EACCES, 0, ONE, 5, 0, setup=anothers(0o604), user=USER, rpcs=[]),
     fails("msgsnd", EAGAIN, 0, ONE, 5, IPC_NOWAIT, setup=FULL, rpcs=[]),
     fails("msgsnd", EAGAIN, 0, ONE, 0, IPC_NOWAIT, setup=MANY, rpcs=[], label="too many"),
+
+    fails("msgsnd", ENOMEM, 0, ONE, 5, 0, setup=_no_room, rpcs=[]),
 
     _receives(0, 0, 0, (1, 2, 3)),
     _receives(0, MSG_EXCEPT, 0, (1, 2, 3)),
@@ -330,3 +338,20 @@ def test_times(guest: Guest) -> None:
     guest.syscall.msgctl(0, IPC_STAT, STATUS)
     now, found = guest.clock.realtime_ns // SECOND, STATUS.value
     assert (found.msg_stime, found.msg_rtime, found.msg_ctime) == (now - 5, now, now - 10)
+
+
+def test_room_is_given_back(guest: Guest, others: list[GuestThread]) -> None:
+    left = guest.linux.ipc.room.left
+    receiving = others[0].start.msgrcv(0, Out(24), 16, 0, 0)
+    guest.syscall.msgsnd(0, ONE, 5, 0)
+    assert (receiving.finish(), guest.linux.ipc.room.left) == (5, left)
+    for _ in range(3):
+        guest.syscall.msgsnd(0, ONE, 5, 0)
+    guest.syscall.msgrcv(0, ROOM, 16, 0, 0)
+    guest.syscall.msgrcv(0, ROOM, 16, 0, IPC_NOWAIT | MSG_COPY)
+    assert guest.linux.ipc.room.left == left - 2 * 133
+    sending = others[1].start.msgsnd(0, message(1, bytes(100)), 100, 0)
+    assert guest.linux.ipc.room.left == left - 2 * 133 - 228
+    guest.syscall.msgctl(0, IPC_RMID, NULL)
+    assert guest.complete(sending).errno == EIDRM
+    assert guest.linux.ipc.room.left == left

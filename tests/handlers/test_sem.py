@@ -18,6 +18,7 @@ from syscalls.abi.errno import (
     EINTR,
     EINVAL,
     ENOENT,
+    ENOMEM,
     ENOSPC,
     EPERM,
     ERANGE,
@@ -77,7 +78,8 @@ def semaphores(*values: int, mode: int = 0o600) -> Callable[[Guest], None]:
 
     def setup(guest: Guest) -> None:
         assert guest.syscall.semget(KEY, 3, IPC_CREAT | mode) == 0
-        guest.linux.ipc.sem.find(0).values[:] = values or (1, 2, 3)
+        for number, value in enumerate(values or (1, 2, 3)):
+            guest.linux.ipc.sem.find(0).values[number] = value
 
     return setup
 
@@ -115,6 +117,11 @@ def _small(guest: Guest) -> None:
     semaphores()(guest)
 
 
+def _full(guest: Guest) -> None:
+    semaphores()(guest)
+    guest.linux.ipc.room.left = 3
+
+
 def _is_new(guest: Guest, call: Call) -> None:
     assert STATUS.value == SemidDs(IpcPerm(KEY, 0, 0, 0, 0, 0o600, 0), 0, guest.clock.realtime_ns // SECOND, 3)
 
@@ -137,7 +144,7 @@ def _shown(where: Out, *wanted: Any) -> Callable[[Guest, Call], None]:
 
 def _by_caller(guest: Guest, call: Call) -> None:
     pid = guest.main.pid
-    assert guest.linux.ipc.sem.find(0).pids == [pid, pid, 0]
+    assert list(guest.linux.ipc.sem.find(0).pids) == [pid, pid, 0]
 
 
 NEW = SemidDs(IpcPerm(99, 7, 8, 9, 10, 0o7755, 3), 1, 1, 1)
@@ -163,6 +170,7 @@ OPERATIONS: list[tuple[int, tuple[Any, ...], dict[str, Any]]] = [
     (EACCES, (0, *UP), {"setup": anothers(0o604), "user": USER, "label": "writing"}),
     (EAGAIN, (0, *ops((0, 1), (1, -3, IPC_NOWAIT))), {"check": _are(1, 2, 3)}),
     (EAGAIN, (0, *ops((1, 0, IPC_NOWAIT))), {"label": "zero"}),
+    (ENOMEM, (0, *ops((0, 1, SEM_UNDO))), {"setup": _full, "check": _are(1, 2, 3)}),
     (ERANGE, (0, *ops((0, 1), (1, 32766))), {"check": _are(1, 2, 3)}),
     (ERANGE, (0, *ops((1, 32760), (0, 20000, SEM_UNDO), (0, -20000), (0, 20000, SEM_UNDO))), {"label": "undoing"}),
 ]
@@ -189,6 +197,7 @@ CASES = [
     fails("semget", EINVAL, IPC_PRIVATE, -1, 0, rpcs=[], label="negative"),
     fails("semget", EINVAL, IPC_PRIVATE, 32001, 0, rpcs=[], label="many"),
     fails("semget", EACCES, KEY, 3, 0o600, setup=anothers(), user=USER, rpcs=[]),
+    fails("semget", ENOMEM, IPC_PRIVATE, 1, 0, setup=_full, rpcs=[]),
     fails("semget", ENOSPC, IPC_PRIVATE, 1, 0, setup=_few, rpcs=[]),
     fails("semget", ENOSPC, IPC_PRIVATE, 2, 0, setup=_small, rpcs=[], label="semaphores"),
 
@@ -382,3 +391,19 @@ def test_times(guest: Guest) -> None:
     guest.syscall.semctl(0, 0, IPC_STAT, STATUS)
     now = guest.clock.realtime_ns // SECOND
     assert (STATUS.value.sem_otime, STATUS.value.sem_ctime) == (now - 5, now)
+
+
+def test_room_is_given_back(guest: Guest, others: list[GuestThread]) -> None:
+    left = guest.linux.ipc.room.left
+    for other in others:
+        number = guest.syscall.semget(IPC_PRIVATE, 100, 0o600)
+        other.syscall.semop(number, *ops((5, 1, SEM_UNDO)))
+    assert guest.linux.ipc.room.left == left - 3 * 100 * (64 + 2)
+    others[0].start.exit_group(0)
+    assert guest.linux.ipc.room.left == left - 3 * 100 * 64 - 2 * 100 * 2
+    for number in (1, 2, 3):
+        guest.syscall.semctl(number, 0, IPC_RMID, 0)
+    assert guest.linux.ipc.room.left == left
+    guest.linux.ipc.sem.semmni = 1
+    assert guest.start.semget(IPC_PRIVATE, 100, 0).errno == ENOSPC
+    assert guest.linux.ipc.room.left == left

@@ -149,7 +149,7 @@ class Server:
         self.namespace = MountNamespace()
         self.hostname = b"rig"
         self.domainname = b"(none)"
-        self.ipc = IpcNamespace()
+        self.ipc = IpcNamespace(1 << 30)
         self._rig = rig
 
     async def clock_ns(self, clock: int) -> int:

@@ -36,7 +36,6 @@ from syscalls.abi.ipc import ShmidDs, ShmInfo, Shminfo
 from syscalls.errors import SysError
 from syscalls.handlers.memory import check_lock, populate
 from syscalls.objects.mm import MMAP_MIN, PAGE, page_up
-from syscalls.objects.shm import SHM_LOCKED, SHMMIN, Segment
 from syscalls.registry import PARTIAL, syscall
 from syscalls.types import (
     Address,
@@ -53,6 +52,7 @@ from syscalls.types import (
 )
 
 if TYPE_CHECKING:
+    from syscalls.objects.shm import Segment, SegmentTable
     from syscalls.objects.task import Task
 
 _READ, _WRITE, _EXEC = 0o444, 0o222, 0o111
@@ -155,6 +155,8 @@ async def _attach(t: Task, segment: Segment, address: int | None, prot: int, shm
 @syscall("shmdt", errors="EINVAL")
 async def shmdt(t: Task, shmaddr: Address) -> int:
     """Unmap shared memory: all that is left of what was attached at an address (man 2 shmdt)."""
+    from syscalls.objects.shm import Segment
+
     mm = t.mm
     if shmaddr & (PAGE - 1):
         raise SysError(EINVAL)
@@ -181,8 +183,7 @@ async def shmctl(
     if shmid < 0:
         raise SysError(EINVAL)
     if cmd == IPC_INFO:
-        limits = Shminfo(table.shmmax, SHMMIN, table.shmmni, table.shmmni, table.shmall)
-        await t.mem.put(buf, limits)
+        await t.mem.put(buf, _limits(table))
         return table.max_index
     if cmd == SHM_INFO:
         await t.mem.put(buf, ShmInfo(len(table), table.total_pages, table.resident_pages()))
@@ -207,8 +208,16 @@ async def shmctl(
     return 0
 
 
+def _limits(table: SegmentTable) -> Shminfo:
+    from syscalls.objects.shm import SHMMIN
+
+    return Shminfo(table.shmmax, SHMMIN, table.shmmni, table.shmmni, table.shmall)
+
+
 def _lock(t: Task, segment: Segment, locked: bool) -> None:
     """Keep a segment in memory, where everything stays anyway, or do not any more."""
+    from syscalls.objects.shm import SHM_LOCKED
+
     creds, limit = t.creds, t.process.rlimits[RLIMIT_MEMLOCK][0]
     privileged = creds.capable(CAP_IPC_LOCK)
     if not privileged and (not segment.ipc.owned_by(creds) or (locked and not limit)):

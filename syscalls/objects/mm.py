@@ -313,6 +313,8 @@ class MemoryMap(Faults):
 
     def protect(self, start: int, end: int, prot: int) -> None:
         """Change the protection of mapped areas (man 2 mprotect); every page of the range belongs to one."""
+        if all(vma.prot == prot for vma in self.overlapping(start, end)):
+            return  # nothing is cut in two either, which shared memory would count
         for vma in self.take(start, end):
             vma.prot = prot
             keep_writable = vma.entry_bits(writable=True)
@@ -322,9 +324,12 @@ class MemoryMap(Faults):
 
     def lock(self, start: int, end: int, locked: bool) -> None:
         """Mark mapped areas as locked, or not (man 2 mlock); what is not mapped is passed over."""
-        for vma in self.take(start, end):
-            vma.flags = vma.flags | MAP_LOCKED if locked else vma.flags & ~MAP_LOCKED
-            self.insert(vma)
+        for area in list(self.overlapping(start, end)):
+            if bool(area.flags & MAP_LOCKED) == locked:
+                continue
+            for vma in self.take(max(area.start, start), min(area.end, end)):
+                vma.flags ^= MAP_LOCKED
+                self.insert(vma)
 
     def lock_to_hole(self, start: int, end: int, locked: bool) -> None:
         """The same up to what is not mapped, which is ENOMEM."""

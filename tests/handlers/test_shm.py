@@ -332,3 +332,15 @@ def test_with_mlockall_pages_are_there_at_once(guest: Guest) -> None:
     guest.main.t.mm.lock_future = bool(MCL_FUTURE)
     guest.syscall.shmat(0, HIGH, 0)
     assert guest.linux.ipc.shm.resident_pages() == 2
+
+
+def test_what_changes_nothing_cuts_nothing(guest: Guest) -> None:
+    _attached(guest)
+    guest.syscall.mprotect(HIGH, PAGE, PROT_READ | PROT_WRITE)
+    guest.syscall.munlock(HIGH, PAGE)
+    _mapped(1)(guest, None)  # type: ignore[arg-type]
+    guest.syscall.mlock(HIGH, 2 * PAGE)
+    guest.syscall.mlock(HIGH + PAGE, PAGE)
+    _mapped(1)(guest, None)  # type: ignore[arg-type]
+    guest.syscall.munlock(HIGH + PAGE, PAGE)
+    _mapped(2)(guest, None)  # type: ignore[arg-type]

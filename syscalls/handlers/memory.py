@@ -154,7 +154,7 @@ async def mmap(
     elif mm.lock_future:
         flags |= MAP_LOCKED
     if flags & MAP_LOCKED:
-        check_lock(t, length, EAGAIN)
+        _check_lock(t, length, EAGAIN)
     if file is not None and offset + length >= 1 << 63:
         raise SysError(EOVERFLOW)
     shared = _is_shared(flags)
@@ -350,7 +350,7 @@ async def mremap(
     if end > vma.end:
         raise SysError(EFAULT)
     if new_size > old_size and vma.flags & MAP_LOCKED:
-        check_lock(t, new_size - old_size, EAGAIN)
+        _check_lock(t, new_size - old_size, EAGAIN)
     if target is None:
         fits = end == vma.end and old_address + new_size <= USER_END
         if fits and not any(True for _ in mm.overlapping(end, old_address + new_size)):
@@ -516,7 +516,7 @@ def _may_lock(t: Task) -> None:
         raise SysError(EPERM)
 
 
-def check_lock(t: Task, more: int, errno: int) -> None:
+def _check_lock(t: Task, more: int, errno: int) -> None:
     """Fail if so many more bytes may not be locked (RLIMIT_MEMLOCK)."""
     if not t.mm.lock_allowed(more, t.creds.capable(CAP_IPC_LOCK)):
         raise SysError(errno)
@@ -536,7 +536,7 @@ async def _lock(t: Task, addr: int, length: int, populate: bool) -> int:
     _may_lock(t)
     mm, size = t.mm, page_up(length + (addr & PAGE - 1)) & _MASK
     start = addr & -PAGE
-    check_lock(t, size - (mm.locked() - mm.locked(start, start + size)), ENOMEM)
+    _check_lock(t, size - (mm.locked() - mm.locked(start, start + size)), ENOMEM)
     start, end = _lock_range(addr, length)
     mm.lock_to_hole(start, end, True)
     if populate:
@@ -584,7 +584,7 @@ async def mlockall(t: Task, flags: MlockallFlags) -> int:
     _may_lock(t)
     mm = t.mm
     if flags & MCL_CURRENT:
-        check_lock(t, (mm.total_vm << 12) - mm.locked(), ENOMEM)
+        _check_lock(t, (mm.total_vm << 12) - mm.locked(), ENOMEM)
         mm.lock(0, USER_END, True)
     mm.lock_future = bool(flags & MCL_FUTURE)
     return 0

@@ -34,7 +34,7 @@ from syscalls.abi.flags import (
 )
 from syscalls.abi.ipc import ShmidDs, ShmInfo, Shminfo
 from syscalls.errors import SysError
-from syscalls.handlers.memory import check_lock, populate
+from syscalls.handlers.memory import populate
 from syscalls.objects.mm import MMAP_MIN, PAGE, page_up
 from syscalls.registry import PARTIAL, syscall
 from syscalls.types import (
@@ -144,7 +144,8 @@ async def _attach(t: Task, segment: Segment, address: int | None, prot: int, shm
         raise SysError(EPERM)
     flags = MAP_SHARED if prot & PROT_WRITE else MAP_SHARED | MAP_DENYWRITE
     if mm.lock_future:
-        check_lock(t, length, EAGAIN)
+        if not mm.lock_allowed(length, t.creds.capable(CAP_IPC_LOCK)):
+            raise SysError(EAGAIN)
         flags |= MAP_LOCKED
     vma = await mm.map(address, length, prot, flags, pages=segment)
     if mm.lock_future:

@@ -95,6 +95,7 @@ DECODERS: dict[str, Callable[[int], int]] = {"s32": s32, "u32": u32, "s64": s64,
 Fd = Annotated[int, Arg("s32", "fd")]
 DirFd = Annotated[int, Arg("s32", "dirfd")]
 Int = Annotated[int, Arg("s32", "int")]
+Long = Annotated[int, Arg("s64", "int")]
 UInt = Annotated[int, Arg("u32", "uint")]
 ULong = Annotated[int, Arg(None, "uint")]
 Size = Annotated[int, Arg(None, "size")]
@@ -161,6 +162,18 @@ MembarrierCpu = Annotated[int, Arg("s32", "membarrier_cpu")]
 MembarrierResult = Annotated[int, Arg("s64", "membarrier_result")]
 MqMode = Annotated[int, Arg("u16", "mq_mode")]
 MemfdFlags = Annotated[int, Arg("u32", "memfd_flags", "MFD_")]
+
+# System V inter-process communication
+IpcKey = Annotated[int, Arg("u32", "ipc_key", "IPC_PRIVATE")]
+ShmGetFlags = Annotated[int, Arg("u32", "ipc_get", "SHM_get")]
+ShmAtFlags = Annotated[int, Arg("u32", "bits", "SHM_at")]
+ShmCommand = Annotated[int, Arg("u32", "ipc_command", "SHM_")]
+SemGetFlags = Annotated[int, Arg("u32", "ipc_get", "SEM_get")]
+SemCommand = Annotated[int, Arg("u32", "ipc_command", "SEM_")]
+SemOperations = Annotated[In[bytes], Shown("sembufs"), Count("nsops")]
+MsgGetFlags = Annotated[int, Arg("u32", "ipc_get", "MSG_get")]
+MsgFlags = Annotated[int, Arg("u32", "bits", "MSG_receive")]
+MsgCommand = Annotated[int, Arg("u32", "ipc_command", "MSG_control")]
 
 # Files, directories, descriptors
 Whence = Annotated[int, Arg("u32", "value", "SEEK_")]

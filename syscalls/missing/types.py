@@ -31,17 +31,6 @@ Protocol = Annotated[int, Arg(None, "protocol")]
 FdPair = Annotated[Out[int], Shown("fd_pair")]
 Timeout = In[Timespec]
 
-# System V inter-process communication
-IpcKey = Annotated[int, Arg("u32", "ipc_key", "IPC_PRIVATE")]
-ShmGetFlags = Annotated[int, Arg("u32", "ipc_get", "SHM_get")]
-SemGetFlags = Annotated[int, Arg("u32", "ipc_get", "SEM_get")]
-MsgGetFlags = Annotated[int, Arg("u32", "ipc_get", "MSG_get")]
-ShmAtFlags = Annotated[int, _bits("SHM_at")]
-MsgFlags = Annotated[int, _bits("MSG_receive")]
-ShmCommand = Annotated[int, Arg("u32", "ipc_command", "SHM_")]
-SemCommand = Annotated[int, Arg("u32", "ipc_command", "SEM_")]
-MsgCommand = Annotated[int, Arg("u32", "ipc_command", "MSG_control")]
-SemOperations = Annotated[In[bytes], Shown("sembufs"), Count("nsops")]
 
 # Events and asynchronous work
 TimerFlags = Annotated[int, _bits("TFD_")]

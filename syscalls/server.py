@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from syscalls.fs.mqueuefs import MqueueFs
+    from syscalls.objects.ipcns import IpcNamespace
     from syscalls.objects.process import Process
     from syscalls.objects.tracing import Tracer
     from syscalls.vfs.filesystem import FileSystem
@@ -81,6 +82,8 @@ _MASK = 0xFFFF_FFFF_FFFF_FFFF
 _MASK_31 = 0x7FFF_FFFF
 _POOL_PAGES = 64
 _KEPT_INODES = 128
+_IPC_ROOM = 1024
+"""Bytes that semaphores and messages may take for each page of the machine's memory."""
 MOST_KINDS = 1000
 """Kinds of requests that are recorded as not supported."""
 _FAULT_DONE = PageFaultReply()
@@ -168,6 +171,7 @@ class LinuxServer(Server):
         """What holds for all POSIX message queues."""
         self.message_queues: MqueueFs | None = None
         """Where they are (`syscalls.fs.mqueuefs.message_queues`); made when it is first asked for."""
+        self._ipc: IpcNamespace | None = None
         self._invoke: dict[int, registry.Invoke] = {}
         self._kept: dict[Inode, None] = {}
         self._refills = 0
@@ -405,6 +409,15 @@ class LinuxServer(Server):
     def cached_frames(self) -> int:
         """Frames that hold file contents for later."""
         return sum(len(inode.pages.frames) for inode in self._kept if inode.pages is not None)
+
+    @property
+    def ipc(self) -> IpcNamespace:
+        """System V shared memory, semaphores and message queues; made when first asked for."""
+        if self._ipc is None:
+            from syscalls.objects.ipcns import IpcNamespace
+
+            self._ipc = IpcNamespace(self.port.frames.total * _IPC_ROOM)
+        return self._ipc
 
     def process(self, pid: int) -> Process | None:
         """A process by pid, zombies included."""

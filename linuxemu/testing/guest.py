@@ -215,6 +215,7 @@ class Guest:
         t.fs = FsContext(self._root, self._root)
         t.start_ns = linux.port.now_ns()
         t.mm = MemoryMap(linux, linux.port.new_space(), t.process.rlimits)
+        t.mm.pid = t.process.pid
         t.mem = UserMemory(t.mm)
         self.equip(t)
         stack = _STACK + _STACK_SIZE - PAGE

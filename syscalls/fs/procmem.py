@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from syscalls.abi.flags import PROT_EXEC, PROT_READ, PROT_WRITE
 from syscalls.errors import SysError
 from syscalls.objects.device import dev_major, dev_minor
+from syscalls.objects.shm import Segment
 from syscalls.vfs.walk import path_bytes
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from syscalls.objects.vma import Vma
 
 _NAME_COLUMN = 73
+_SHM_DEVICE = 1
+"""Device number of the file system in which Linux keeps System V shared memory."""
 _ARG_MAX = 1 << 21
 
 
@@ -26,13 +29,15 @@ async def maps(t: Task, task: Task, whole: bool) -> bytes:
 
 
 async def _map_line(t: Task, vma: Vma) -> bytes:
-    dev = ino = 0
+    dev = ino = offset = 0
     name = vma.name
     if vma.file is not None:
-        dev, ino = vma.file.inode.fs.dev, vma.file.inode.ino
+        dev, ino, offset = vma.file.inode.fs.dev, vma.file.inode.ino, vma.offset
         if not name:
             path = vma.file.path
             name = vma.file.proc_name() if path is None else await path_bytes(path, t.fs.root)
+    elif isinstance(vma.pages, Segment):
+        dev, ino, offset, name = _SHM_DEVICE, vma.pages.ipc.id, vma.offset, vma.pages.name
     line = b"%08x-%08x %s%s%s%s %08x %02x:%02x %d " % (
         vma.start,
         vma.end,
@@ -40,7 +45,7 @@ async def _map_line(t: Task, vma: Vma) -> bytes:
         b"w" if vma.prot & PROT_WRITE else b"-",
         b"x" if vma.prot & PROT_EXEC else b"-",
         b"s" if vma.shared else b"p",
-        vma.offset if vma.file is not None else 0,
+        offset,
         dev_major(dev),
         dev_minor(dev),
         ino,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from syscalls.abi.errno import EINVAL
 from syscalls.errors import SysError
+from syscalls.fs.procipc import LIMITS, limit_text, set_limit
 from syscalls.fs.procsystem import constant
 from syscalls.objects.device import random_bytes
 from syscalls.objects.mqueue import HARD_MSGMAX, HARD_MSGSIZEMAX
@@ -73,9 +74,6 @@ _NUMBERS: dict[bytes, bytes] = {
     b"kernel/ctrl-alt-del": b"0",
     b"kernel/dmesg_restrict": b"0",
     b"kernel/kptr_restrict": b"0",
-    b"kernel/msgmax": b"8192",
-    b"kernel/msgmnb": b"16384",
-    b"kernel/msgmni": b"32000",
     b"kernel/overflowgid": b"65534",
     b"kernel/overflowuid": b"65534",
     b"kernel/panic": b"0",
@@ -88,10 +86,6 @@ _NUMBERS: dict[bytes, bytes] = {
     b"kernel/random/write_wakeup_threshold": b"256",
     b"kernel/randomize_va_space": b"0",
     b"kernel/sched_rr_timeslice_ms": b"100",
-    b"kernel/sem": b"32000\t1024000000\t500\t32000",
-    b"kernel/shmall": b"18446744073692774399",
-    b"kernel/shmmax": b"18446744073692774399",
-    b"kernel/shmmni": b"4096",
     b"kernel/sysctl_writes_strict": b"1",
     b"kernel/tainted": b"0",
     b"kernel/unprivileged_bpf_disabled": b"2",
@@ -153,6 +147,8 @@ class _Settings:
             self.files[name] = VirtualFile(fs, constant(text + b"\n"))
         for name, text in _NUMBERS.items():
             self._number(name, text)
+        for name in LIMITS:
+            self._limit(name)
         self._live()
 
     def _add(self, name: bytes, make: Callable[[Task], Awaitable[bytes]], set_value: Set | None) -> None:
@@ -196,6 +192,14 @@ class _Settings:
             table.threads_max = _one(new, _THREADS_MIN, most)
 
         self._text(b"kernel/threads-max", lambda: b"%d" % table.threads_max, set_threads_max)
+
+    def _limit(self, name: bytes) -> None:
+        server = self._fs.server
+
+        def set_text(t: Task, new: bytes) -> None:
+            set_limit(server.ipc, name, parse_numbers(new))
+
+        self._text(name, lambda: limit_text(server.ipc, name), set_text)
 
     def _live(self) -> None:
         """Settings that belong to something that is there."""

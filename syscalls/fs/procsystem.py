@@ -195,17 +195,6 @@ _FILES: dict[bytes, Content] = {
     b"vmstat": _vmstat,
 }
 
-_SYSVIPC = {
-    b"msg": (
-        b"       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid"
-        b"      stime      rtime      ctime\n"
-    ),
-    b"sem": b"       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n",
-    b"shm": (
-        b"       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid"
-        b"      atime      dtime      ctime                   rss                  swap\n"
-    ),
-}
 _TTY_DRIVERS = (
     b"/dev/tty             /dev/tty        5       0 system:/dev/tty\n"
     b"/dev/console         /dev/console    5       1 system:console\n"
@@ -219,14 +208,14 @@ async def _nothing_to_say(t: Task) -> bytes:
 
 def system_entries(fs: ProcFs) -> dict[bytes, Inode]:
     """Everything in the root of /proc but processes and the links to oneself."""
+    from syscalls.fs.procipc import sysvipc_directory
     from syscalls.fs.procsys import sys_directory
 
     entries: dict[bytes, Inode] = {name: VirtualFile(fs, make) for name, make in _FILES.items()}
     entries[b"kmsg"] = VirtualFile(fs, _nothing_to_say, 0o400, can_splice=False)
     entries[b"mounts"] = VirtualLink(fs, constant(b"self/mounts"))
     entries[b"net"] = VirtualLink(fs, constant(b"self/net"))
-    sysvipc: dict[bytes, Inode] = {name: VirtualFile(fs, constant(text)) for name, text in _SYSVIPC.items()}
-    entries[b"sysvipc"] = VirtualDirectory(fs, sysvipc)
+    entries[b"sysvipc"] = sysvipc_directory(fs)
     drivers: dict[bytes, Inode] = {b"drivers": VirtualFile(fs, constant(_TTY_DRIVERS))}
     entries[b"tty"] = VirtualDirectory(fs, drivers)
     for name in (b"bus", b"driver", b"fs", b"irq"):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 FAMILIES = (
     "directory", "epoll", "eventfd", "exec", "fcntl", "file", "futex", "identity", "ioctl", "memfd", "memory",
-    "mount", "mqueue", "mremap", "pipe", "poll", "prctl", "process", "resource", "rseq", "signal", "splice", "stat",
-    "system", "thread", "time", "xattr",
+    "mount", "mqueue", "mremap", "msg", "pipe", "poll", "prctl", "process", "resource", "rseq", "sem", "shm", "signal",
+    "socket", "splice", "stat", "system", "thread", "time", "xattr",
 )  # fmt: skip
 
 

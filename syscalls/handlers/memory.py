@@ -272,7 +272,7 @@ async def mprotect(t: Task, addr: Address, length: Size, prot: ProtFlags) -> int
     for vma in list(mm.overlapping(addr, end)):
         if vma.start > at:
             break
-        if prot & PROT_WRITE and vma.shared and vma.file is not None and not vma.file.writable:
+        if prot & PROT_WRITE and not vma.may_write:
             raise SysError(EACCES)
         start, stop = max(vma.start, addr), min(vma.end, end)
         if prot & PROT_WRITE:

@@ -284,7 +284,7 @@ async def sched_getscheduler(t: Task, pid: Pid) -> PolicyResult:
     "sched_setscheduler",
     errors="EFAULT EINVAL EPERM ESRCH",
     support=PARTIAL,
-    notes="kept and reported, but every task is scheduled alike",
+    notes="kept and reported, but tasks are scheduled alike, except right after a change",
 )
 async def sched_setscheduler(t: Task, pid: Pid, policy: Policy, param: In[int]) -> None:
     """Set scheduling policy and priority of a task (man 2 sched_setscheduler)."""
@@ -293,13 +293,14 @@ async def sched_setscheduler(t: Task, pid: Pid, policy: Policy, param: In[int]) 
     priority = await t.mem.s32(param)
     task = _task(t, pid)
     _set_policy(t, task, policy & ~SCHED_RESET_ON_FORK, priority, bool(policy & SCHED_RESET_ON_FORK))
+    await _let_higher_run(t)
 
 
 @syscall(
     "sched_setparam",
     errors="EFAULT EINVAL EPERM ESRCH",
     support=PARTIAL,
-    notes="kept and reported, but every task is scheduled alike",
+    notes="kept and reported, but tasks are scheduled alike, except right after a change",
 )
 async def sched_setparam(t: Task, pid: Pid, param: In[int]) -> None:
     """Set the priority of a task under its policy (man 2 sched_setparam)."""
@@ -308,6 +309,7 @@ async def sched_setparam(t: Task, pid: Pid, param: In[int]) -> None:
     priority = await t.mem.s32(param)
     task = _task(t, pid)
     _set_policy(t, task, task.sched_policy, priority, task.sched_reset_on_fork)
+    await _let_higher_run(t)
 
 
 @syscall("sched_getparam", errors="EFAULT EINVAL ESRCH")
@@ -322,6 +324,13 @@ def _set_policy(t: Task, task: Task, policy: int, priority: int, reset_on_fork: 
     _check_policy(t, task, policy, priority, reset_on_fork, task.nice)
     task.set_policy(policy, priority)
     task.sched_reset_on_fork = reset_on_fork
+
+
+async def _let_higher_run(t: Task) -> None:
+    """Priorities were changed: a ready task with a higher one than the caller's runs before the caller goes on."""
+    tasks = t.process.table.tasks.values()
+    if any(task.sched_priority > t.sched_priority and task.state() == "R" for task in tasks):
+        await t.yield_()
 
 
 def _check_policy(t: Task, task: Task, policy: int, priority: int, reset_on_fork: bool, nice: int) -> None:
@@ -361,7 +370,7 @@ def _check_unprivileged(
     "sched_setattr",
     errors="E2BIG EFAULT EINVAL EPERM ESRCH",
     support=PARTIAL,
-    notes="kept and reported, but every task is scheduled alike",
+    notes="kept and reported, but tasks are scheduled alike, except right after a change",
 )
 async def sched_setattr(
     t: Task, pid: Pid, attr: Annotated[InOut[SchedAttr], Shown("sched_attr")], flags: UInt
@@ -389,6 +398,7 @@ async def sched_setattr(
         task.set_policy(policy, priority)
         if policy in _FAIR:
             task.nice = nice
+        await _let_higher_run(t)
 
 
 async def _read_attr(t: Task, address: int) -> SchedAttr:

@@ -26,6 +26,7 @@ from syscalls.abi.flags import (
     CLONE_PIDFD,
     CLONE_SETTLS,
     CLONE_SIGHAND,
+    CLONE_SYSVSEM,
     CLONE_THREAD,
     CLONE_VFORK,
     CLONE_VM,
@@ -118,10 +119,17 @@ async def _share_and_copy(t: Task, child: Task, flags: int) -> None:
             child.sigaltstack = NO_ALTSTACK
     else:
         child.rseq = t.rseq  # at the same address of memory that is its own
+        t.mm.pid = t.process.pid
         child.mm = t.mm.clone(child.process.rlimits)
+        child.mm.pid = child.process.pid
         child.mem = UserMemory(child.mm)
     child.files = t.files.share() if flags & CLONE_FILES else t.files.clone(child.process.rlimits)
     child.fs = t.fs if flags & CLONE_FS else t.fs.clone()
+    if flags & CLONE_SYSVSEM:
+        from syscalls.objects.sem import undo_list
+
+        child.sem_undo = undo_list(t)
+        child.sem_undo.users += 1
 
 
 def _check(t: Task, flags: int, exit_signal: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 
 _MODULES = (
-    "events", "ipc", "keys", "memory", "modules", "mounts", "network", "obsolete", "recent", "tracing",
+    "events", "keys", "memory", "modules", "mounts", "network", "obsolete", "recent", "tracing",
 )  # fmt: skip
 
 

@@ -253,6 +253,7 @@ async def _point_of_no_return(t: Task, program: Program, creds: Credentials, sho
     old = getattr(t, "mm", None)
     space = t.server.port.new_space()
     t.mm = MemoryMap(t.server, space, process.rlimits)
+    t.mm.pid = process.pid
     t.mem = UserMemory(t.mm)
     t.mm.set_exe(program.file)
     if old is not None:

@@ -46,9 +46,12 @@ async def exit_task(t: Task, status: int) -> None:
         _stop_timers(process)
         usage = process.dead_usage
         usage.maxrss_kb = max(usage.maxrss_kb, t.mm.rss_pages() * 4)
+    t.mm.pid = process.pid
     await t.mm.release()
     if not process.live:
         process.finish_vfork()
+    if t.sem_undo is not None:
+        t.sem_undo.leave(t)
     await t.files.drop()
     _orphan_children(t)
     if t.tracer is not None:

@@ -80,6 +80,7 @@ class MemoryMap(Faults):
         "lock_future",
         "membarrier",
         "paid",
+        "pid",
         "rlimits",
         "space",
         "start_code",
@@ -95,6 +96,8 @@ class MemoryMap(Faults):
         self.space = space
         self.rlimits = rlimits
         self.users = 1
+        self.pid = 0
+        """The process that attached or detached shared memory last, at first the one it was made for."""
         self.vmas: list[Vma] = []
         self.starts: list[int] = []
         """`start` of each area, for bisection."""
@@ -347,6 +350,8 @@ class MemoryMap(Faults):
 
     def protect(self, start: int, end: int, prot: int) -> None:
         """Change the protection of mapped areas (man 2 mprotect); every page of the range belongs to one."""
+        if all(vma.prot == prot for vma in self.overlapping(start, end)):
+            return  # nothing is cut in two either, which shared memory would count
         for vma in self.take(start, end):
             vma.prot = prot
             keep_writable = vma.entry_bits(writable=True)
@@ -356,9 +361,12 @@ class MemoryMap(Faults):
 
     def lock(self, start: int, end: int, locked: bool) -> None:
         """Mark mapped areas as locked, or not (man 2 mlock); what is not mapped is passed over."""
-        for vma in self.take(start, end):
-            vma.flags = vma.flags | MAP_LOCKED if locked else vma.flags & ~MAP_LOCKED
-            self.insert(vma)
+        for area in list(self.overlapping(start, end)):
+            if bool(area.flags & MAP_LOCKED) == locked:
+                continue
+            for vma in self.take(max(area.start, start), min(area.end, end)):
+                vma.flags ^= MAP_LOCKED
+                self.insert(vma)
 
     def lock_to_hole(self, start: int, end: int, locked: bool) -> None:
         """The same up to what is not mapped, which is ENOMEM."""
@@ -444,6 +452,7 @@ class MemoryMap(Faults):
             space = self.space.clone()
         space.users = 0
         other = MemoryMap(self.server, space, rlimits)
+        other.pid = self.pid  # what attaches the copies is the caller
         other.vmas = [vma.copy(vma.start, vma.end) for vma in self.vmas]
         other.starts = list(self.starts)
         other._pay()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from syscalls.objects.mm import MemoryMap
     from syscalls.objects.process import Process
     from syscalls.objects.rseq import Registration
+    from syscalls.objects.sem import UndoList
     from syscalls.objects.tracing import Tracer
     from syscalls.server import LinuxServer
     from syscalls.vfs.context import FsContext
@@ -106,6 +107,7 @@ class Task:
         "sched_policy",
         "sched_priority",
         "sched_reset_on_fork",
+        "sem_undo",
         "server",
         "sigaltstack",
         "sleeping",
@@ -152,6 +154,8 @@ class Task:
         self.no_new_privs = False
         self.mce_kill = PR_MCE_KILL_DEFAULT
         """What to do about broken memory, PR_MCE_KILL_*; kept for whoever asks."""
+        self.sem_undo: UndoList | None = None
+        """What System V semaphores get back at its end (SEM_UNDO)."""
         self.tracer: Tracer | None = None
         self._init_signals()
         self._init_scheduling()

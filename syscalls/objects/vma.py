@@ -13,7 +13,7 @@ from linuxemu.arch.x86_64 import (
     PTE_USER,
     PTE_WRITABLE,
 )
-from syscalls.abi.flags import MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE
+from syscalls.abi.flags import MAP_DENYWRITE, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE
 
 if TYPE_CHECKING:
     from syscalls.vfs.pagecache import PageCache
@@ -29,7 +29,8 @@ class Vma:
         start: first address, page aligned.
         end: one past the last.
         prot: PROT_* bits.
-        flags: MAP_* bits that matter later (MAP_SHARED, MAP_GROWSDOWN, MAP_NORESERVE, MAP_STACK, MAP_LOCKED).
+        flags: MAP_* bits that matter later (MAP_SHARED, MAP_GROWSDOWN, MAP_NORESERVE, MAP_STACK, MAP_LOCKED), and
+            MAP_DENYWRITE for shared memory that was attached for reading.
         file: backing file, which the area keeps open; None for anonymous memory.
         offset: file offset of `start`, bytes.
         pages: cached pages of the file, or the pages of shared anonymous memory.
@@ -62,6 +63,13 @@ class Vma:
     def shared(self) -> bool:
         """Stores reach the backing object and every other mapping of it."""
         return bool(self.flags & MAP_SHARED)
+
+    @property
+    def may_write(self) -> bool:
+        """Whether mprotect(2) may make it writable: not what is shared with something opened for reading only."""
+        if not self.shared:
+            return True
+        return not self.flags & MAP_DENYWRITE and (self.file is None or self.file.writable)
 
     def copy(self, start: int, end: int) -> Vma:
         """The part [start, end) of this area as one of its own; the file counts one more user."""
@@ -107,5 +115,8 @@ class Vma:
             and self.name == after.name
             and self.pages is after.pages
             and self.file is after.file
-            and (self.pages is None or self.offset + (self.end - self.start) == after.offset)
+            and (
+                self.pages is None
+                or (self.pages.JOINS and self.offset + (self.end - self.start) == after.offset)
+            )
         )

@@ -53,6 +53,8 @@ class PageCache:
     """
 
     __slots__ = ("_extent", "_frames", "error", "frames", "mappings", "shared", "size", "version")
+    JOINS = True
+    """Areas of these pages that continue each other become one."""
 
     def __init__(self, frames: FrameAllocator, size: int | None, version: int = 0, extent: int = 0) -> None:
         self._extent = extent

@@ -13,6 +13,7 @@ import pytest
 from syscalls.abi import errno as errnos
 from syscalls.abi.errno import errno_name
 from syscalls.registry import PARTIAL, TABLE, Syscall
+from tests.handlers import test_socket
 from tests.handlers.cases import pointers_of
 from tests.handlers.modules import cases, names_of, never, pointer_cases, proofs, unfaulted
 
@@ -65,6 +66,7 @@ SILENT = {
     "llistxattr": "as flistxattr",
     "mlockall": "nothing is ever swapped out, so that memory is locked anyway",
 }
+SILENT |= dict.fromkeys(test_socket.NEVER, "that a socket was wanted is recorded when one was to be made")
 """Partial calls that record nothing, with the reason."""
 
 

@@ -28,6 +28,7 @@ from syscalls.abi.flags import (
     SCHED_RR,
 )
 from syscalls.abi.structs import CapUserData, CapUserHeader, Rlimit, SchedAttr, Timespec
+from syscalls.objects.task import Task
 from tests.handlers.cases import SUCCESS, Out, fails, ok, proves
 
 if TYPE_CHECKING:
@@ -415,3 +416,24 @@ def test_what_is_missing_is_recorded(guest: Guest) -> None:
     guest.syscall.sched_setattr(0, attr(flags=SCHED_FLAG_UTIL_CLAMP_MIN), 0)
     wanted = ["SCHED_DEADLINE", "sched_setattr: utilization clamps"]
     assert [missing.what for missing in guest.unsupported] == wanted
+
+
+@proves("sched_setparam", SUCCESS, rpcs=[])
+@proves("sched_setscheduler", SUCCESS, rpcs=[])
+@proves("sched_setattr", SUCCESS, rpcs=[])
+def test_whoever_has_a_higher_priority_now_runs_first(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
+    gave_way = []
+
+    async def yield_(t: Task) -> None:
+        gave_way.append(t.tid)
+
+    monkeypatch.setattr(Task, "yield_", yield_)
+    other = guest.process().pid
+    guest.syscall.sched_setscheduler(0, SCHED_FIFO, priority(5))
+    guest.syscall.sched_setscheduler(other, SCHED_FIFO, priority(5))
+    assert gave_way == []
+    guest.syscall.sched_setparam(other, priority(6))
+    guest.syscall.sched_setparam(0, priority(6))
+    guest.syscall.sched_setattr(0, attr(SCHED_FIFO, priority=5), 0)
+    guest.syscall.sched_setscheduler(0, SCHED_NORMAL, priority(0))
+    assert gave_way == [guest.main.tid] * 3

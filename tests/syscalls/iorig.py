@@ -19,6 +19,7 @@ from syscalls.errors import SysError
 from syscalls.objects.credentials import Credentials
 from syscalls.objects.device import DeviceTable
 from syscalls.objects.fdtable import FdTable
+from syscalls.objects.ipcns import IpcNamespace
 from syscalls.objects.mqueue import QueueLimits
 from syscalls.objects.process import ProcessTable
 from syscalls.registry import TABLE
@@ -155,6 +156,7 @@ class Server:
         self.hostname = b"rig"
         self.domainname = b"(none)"
         self.protected_hardlinks = False
+        self.ipc = IpcNamespace(1 << 30)
         self._rig = rig
 
     async def clock_ns(self, clock: int) -> int:

@@ -47,9 +47,15 @@ PROGRAMS = {
     "rseq": [],
     "memfd": [],
     "mqueue": [],
+    "sysvmsg": [],
+    "sysvsem": [],
+    "sysvshm": [],
 }
 # The C library makes no difference to these beyond what the others show.
-ONE_FLAVOUR = {"memfd", "preempt", "efault", "forks", "crowd", "compute", "stack", "timers", "limits"}
+ONE_FLAVOUR = {
+    "memfd", "preempt", "efault", "forks", "crowd", "compute", "stack", "timers", "limits", "sysvmsg", "sysvsem",
+    "sysvshm",
+}  # fmt: skip
 FLAVOURS = ("glibc", "glibc-pie", "musl")
 
 CASES = [

@@ -5,6 +5,7 @@
 - An address inside of a mapping, of the heap or of the stack is said relative to it: `map2+0x10`, in the order in which
   mappings were made. Addresses inside of the program itself are the same everywhere and stay. What malloc(3) gives is
   `heap`: it depends on all that was allocated before (the C library notes the vDSO, if there is one).
+- An identifier of shared memory, semaphores or messages is `<ipc1>`, in the order in which they were made.
 - What the kernel tells of the day (times, inodes, devices, random bytes) is `N`; zero stays zero. So are the size of a
   directory (with its blocks), and what a machine is called.
 - The names of a directory are in order.
@@ -31,13 +32,19 @@ PID_ARGUMENTS = {
     "sched_rr_get_interval": (0,), "get_robust_list": (0,), "kcmp": (0, 1), "pidfd_open": (0,),
     "process_vm_readv": (0,), "process_vm_writev": (0,), "ptrace": (1,), "move_pages": (0,), "migrate_pages": (0,),
 }  # fmt: skip
+IPC_CALLS = frozenset({
+    "shmget", "shmat", "shmctl", "semget", "semop", "semtimedop", "semctl", "msgget", "msgsnd", "msgrcv", "msgctl",
+})  # fmt: skip
+IPC_MAKERS = frozenset({"shmget", "semget", "msgget"})
 CREATORS = frozenset({"fork", "vfork", "clone", "clone3"})
 PID_RESULTS = CREATORS | {
     "wait4", "getpid", "gettid", "getppid", "getpgrp", "getpgid", "getsid", "setsid", "set_tid_address",
 }  # fmt: skip
 REAPERS = frozenset({"wait4", "waitid"})
 _PID = re.compile(r"(-?)(0x[0-9a-f]+|0|[1-9]\d*)(<[^>]*>)?")
-_PID_FIELD = re.compile(r"\b((?:si_|l_)?pid|sigev_notify_thread_id|parent_tid|child_tid)=(\[?)(\d+)\b")
+_PID_FIELD = re.compile(
+    r"\b((?:si_|l_|shm_[cl]|msg_l[sr])?pid|sigev_notify_thread_id|parent_tid|child_tid)=(\[?)(\d+)\b"
+)
 _PID_COMMANDS = {"F_SETOWN", "F_GETOWN", "TIOCGPGRP", "TIOCSPGRP", "TIOCGSID"}
 
 # Arguments in which the kernel says what was used, and those in which it says a time or what it has counted.
@@ -63,6 +70,7 @@ _FIELDS = (
     (re.compile(r"\|STATX_BTIME\b|\bstx_btime=\{[^}]*\}(?: /\*[^*]*\*/)?, "), ""),
     (re.compile(r"(\bsched_policy=SCHED_OTHER, .*\bsched_runtime)=\d+"), r"\1=N"),
     (re.compile(r"\b(sched_util_min|sched_util_max)=\d+"), r"\1=N"),
+    (re.compile(r"\b((?:shm|sem|msg)_[adcosr]time)=[1-9]\d*"), r"\1=N"),
     # Times before 2002 were set by the program.
     (re.compile(r"\b(st_[amc]time)=\d{10} /\*[^*]*\*/, st_[amc]time_nsec=\d+"), r"\1=N"),
     (re.compile(r"\b(stx_[abcm]time)=\{tv_sec=\d{10}, tv_nsec=\d+\}(?: /\*[^*]*\*/)?"), r"\1=N"),
@@ -106,6 +114,7 @@ class _Normaliser:
         self.found = found
         self.names: dict[int, str] = {}
         self.inodes: dict[str, int] = {}
+        self.identifiers: dict[str, str] = {}
 
     def tree(self) -> dict[str, list[str]]:
         """All processes; those that nobody is seen to make (their calls are not traced) count from the first on."""
@@ -134,6 +143,17 @@ class _Normaliser:
         name = self.names.get(int(found[2], 0)) if found else None
         return f"{found[1]}<{name}>{found[3] or ''}" if found and name else text
 
+    def ipc(self, call: Call) -> Call:
+        """A call about System V objects, with their names."""
+        if call.name in IPC_MAKERS and call.result.isdecimal():
+            self.identifiers[call.name[:3] + call.result] = f"<ipc{len(self.identifiers) + 1}>"
+        named = [self.identifiers.get(call.name[:3] + text, text) for text in (call.arguments[0], call.result)]
+        if call.name in IPC_MAKERS:
+            return Call(call.name, call.arguments, named[1])
+        by_index = any(re.match("(?:SHM|SEM|MSG)_STAT", text) for text in call.arguments[1:3])
+        result = named[1] if by_index else call.result
+        return Call(call.name, [named[0], *call.arguments[1:]], result)
+
     def inode(self, match: re.Match[str]) -> str:
         """The inode of a pipe by its order of appearance."""
         number = self.inodes.setdefault(match[2], len(self.inodes) + 1)
@@ -153,6 +173,8 @@ class _Process:
         call = parse(text)
         if call is None:
             return self._common(text)
+        if call.name in IPC_CALLS:
+            call = self.trace.ipc(call)
         self._note_regions(call)
         if child := _made(call):
             self.made.append((child, list(self.regions)))

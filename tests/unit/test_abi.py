@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from syscalls.abi import errno, flags, numbers, structs
+from syscalls.abi import errno, flags, ipc, numbers, structs
 from syscalls.abi.layout import Struct
 
 _UNISTD = [
@@ -175,10 +175,20 @@ _KERNEL_C_TYPES: dict[str, tuple[str, dict[str, str]]] = {
     "RobustListHead": ("struct robust_list_head", {}),
     "SchedAttr": ("struct sched_attr", {}),
     "RseqCs": ("struct rseq_cs", {}),
+    "IpcPerm": ("struct ipc64_perm", {}),
+    "ShmidDs": ("struct shmid64_ds", {}),
+    "Shminfo": ("struct shminfo64", {}),
+    "ShmInfo": ("struct shm_info", {}),
+    "Sembuf": ("struct sembuf", {}),
+    "SemidDs": ("struct semid64_ds", {}),
+    "Seminfo": ("struct seminfo", {}),
+    "MsqidDs": ("struct msqid64_ds", {}),
+    "Msginfo": ("struct msginfo", {}),
 }
+_STRUCTS = {**vars(structs), **vars(ipc)}
 _KERNEL_C_HEADERS = """
 linux/openat2.h asm/signal.h asm/termbits.h asm/termios.h linux/capability.h linux/sched.h linux/futex.h
-linux/sched/types.h linux/rseq.h
+linux/sched/types.h linux/rseq.h linux/ipc.h linux/shm.h linux/sem.h linux/msg.h
 """
 
 
@@ -187,7 +197,7 @@ def _offsets(types: dict[str, tuple[str, dict[str, str]]], headers: str) -> str:
     lines.append("int main(void) {")
     for name, (c_type, renamed) in types.items():
         lines.append(f'printf("{name} %zu\\n", sizeof({c_type}));')
-        made: type[Struct] = getattr(structs, name)
+        made: type[Struct] = _STRUCTS[name]
         for field in made.FIELDS:
             c_field = renamed.get(field, field)
             lines.append(f'printf("{name}.{field} %zu\\n", offsetof({c_type}, {c_field}));')
@@ -246,12 +256,12 @@ def test_layouts_agree_with_the_compiler(
     theirs = _compile_and_run(_offsets(types, headers), tmp_path)
     ours: dict[str, int] = {}
     for name in types:
-        ours.update(_our_layout(getattr(structs, name)))
+        ours.update(_our_layout(_STRUCTS[name]))
     assert ours == theirs
 
 
 def test_every_structure_is_checked() -> None:
-    classes = {n: v for n, v in vars(structs).items() if isinstance(v, type) and issubclass(v, Struct)}
+    classes = {n: v for n, v in _STRUCTS.items() if isinstance(v, type) and issubclass(v, Struct)}
     made = {n for n, v in classes.items() if v is not Struct}
     # pselect6's argument has no name in any header; struct rseq has a size of its own there, and grows.
     assert made - set(_C_TYPES) - set(_KERNEL_C_TYPES) == {"SigsetArg", "Rseq"}

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from linuxemu.trace.formats import shows
 from linuxemu.trace.formats.basic import address, array, flag_names, hexadecimal, octal, worded
 from linuxemu.trace.formats.choices import bits, choice, fields, pointed
 from linuxemu.trace.formats.strings import bytes_at
-from syscalls.abi import tables
+from syscalls.abi import ipc, tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from linuxemu.trace.call import Call
+    from syscalls.abi.layout import Struct
     from syscalls.types import Arg
 
-_RMID, _SET, _STAT = 0, 1, 2
+_SET, _STAT, _INFO = 1, 2, 3
 _IPC_64 = 0x100
 _CREAT = 0o100
 _HUGE_SHIFT, _HUGE_MASK = 26, 63
@@ -70,17 +71,47 @@ def _perm(data: bytes) -> str:
     return f"{_set_perm(data)}, key={number}, cuid={_id(cuid)}, cgid={_id(cgid)}"
 
 
-def _control(
-    call: Call, addr: int, arg: Arg, name: str, size: int, more: Callable[[bytes, bool], str]
-) -> str:
-    """The structure of IPC_SET and of IPC_STAT."""
-    what = call.argument("cmd") & ~_IPC_64
-    if what == _SET and call.plan.verbose and addr:
-        data = call.read(addr, size)
-        return f"{{{name}={{{_set_perm(data)}}}{more(data, True)}}}" if data is not None else address(call, addr)
-    if what == _STAT:
-        return pointed(call, addr, arg, size, lambda data: f"{{{name}={{{_perm(data)}}}{more(data, False)}}}")
-    return address(call, addr)
+class _Control(NamedTuple):
+    """What the commands of a kind of objects carry.
+
+    Args:
+        name: of the field with the owner.
+        kind: the structure that tells of an object.
+        stats: commands with it, beside IPC_STAT.
+        infos: commands that tell of all objects, and their structures.
+    """
+
+    name: str
+    kind: type[Struct]
+    stats: tuple[int, ...]
+    infos: dict[int, type[Struct]]
+
+    def show(self, call: Call, addr: int, arg: Arg, more: Callable[[bytes, bool], str]) -> str:
+        """The structure that a command has; `more` are its fields behind the owner."""
+        what, size = call.argument("cmd") & ~_IPC_64, self.kind.SIZE
+        if what == _SET and call.plan.verbose and addr:
+            data = call.read(addr, size)
+            if data is None:
+                return address(call, addr)
+            return f"{{{self.name}={{{_set_perm(data)}}}{more(data, True)}}}"
+        if what == _STAT or what in self.stats:
+            return pointed(
+                call, addr, arg, size, lambda data: f"{{{self.name}={{{_perm(data)}}}{more(data, False)}}}"
+            )
+        info = self.infos.get(what)
+        if info is None:
+            return address(call, addr)
+        return pointed(call, addr, arg, info.SIZE, lambda data: _named(info.unpack(data)))
+
+
+def _named(told: Struct) -> str:
+    parts = ", ".join(f"{name}={value}" for name, value in zip(told.FIELDS, told, strict=True))
+    return f"{{{parts}}}"
+
+
+_SHM = _Control("shm_perm", ipc.ShmidDs, (13, 15), {_INFO: ipc.Shminfo, 14: ipc.ShmInfo})
+_MSG = _Control("msg_perm", ipc.MsqidDs, (11, 13), {_INFO: ipc.Msginfo, 12: ipc.Msginfo})
+_SEM = _Control("sem_perm", ipc.SemidDs, (18, 20), {_INFO: ipc.Seminfo, 19: ipc.Seminfo})
 
 
 @shows("shm_control")
@@ -96,7 +127,7 @@ def shm_control(call: Call, addr: int, arg: Arg) -> str:
             f"shm_dtime={dtime}, shm_ctime={ctime}"
         )
 
-    return _control(call, addr, arg, "shm_perm", 112, more)
+    return _SHM.show(call, addr, arg, more)
 
 
 @shows("msg_control")
@@ -112,7 +143,7 @@ def msg_control(call: Call, addr: int, arg: Arg) -> str:
             f"msg_lspid={lspid}, msg_lrpid={lrpid}"
         )
 
-    return _control(call, addr, arg, "msg_perm", 120, more)
+    return _MSG.show(call, addr, arg, more)
 
 
 @shows("sem_control")
@@ -125,7 +156,7 @@ def sem_control(call: Call, addr: int, arg: Arg) -> str:
         otime, ctime, nsems = struct.unpack_from("<q8xq8xQ", data, 48)
         return f", sem_otime={otime}, sem_ctime={ctime}, sem_nsems={nsems}"
 
-    return _control(call, addr, arg, "sem_perm", 104, more)
+    return _SEM.show(call, addr, arg, more)
 
 
 @shows("sembufs")

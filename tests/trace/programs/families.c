@@ -1,4 +1,4 @@
-/* Calls of families that a small program seldom has: message queues, semaphores, keys, events, namespaces, modules. */
+/* Calls of families that a small program seldom has: message queues, keys, events, namespaces, modules. */
 #include "calls.h"
 #include <linux/aio_abi.h>
 #include <linux/bpf.h>
@@ -9,10 +9,6 @@
 #include <linux/seccomp.h>
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
-#include <sys/ipc.h>
-#include <sys/msg.h>
-#include <sys/sem.h>
-#include <sys/shm.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 
@@ -20,26 +16,7 @@ int main(void) {
     uint64_t mask = BIT(SIGINT) | BIT(SIGTERM), zero = 0;
     struct timespec time = {1, 2}, wrong = {0, -1};
     struct itimerspec timer = {{1, 2}, {3, 4}};
-    struct sembuf operations[2] = {{0, 1, SEM_UNDO}, {1, -1, IPC_NOWAIT}};
-    struct { long type; char text[8]; } message = {5, "text"};
     struct iovec local = {&mask, 8}, remote = {BAD, 8};
-    sys(shmget, 0x1234, 4096, 0600);
-    sys(shmget, 0x1234, 0, IPC_EXCL | SHM_HUGETLB | 0777);
-    sys(shmat, -1, NULL, SHM_RDONLY | SHM_RND);
-    sys(shmat, -1, BAD, SHM_EXEC | SHM_REMAP);
-    sys(shmdt, BAD);
-    sys(shmctl, -1, IPC_RMID, NULL);
-    sys(shmctl, -1, IPC_STAT, BAD);
-    sys(semget, 0x1234, 0, 0600);
-    sys(semget, 0x1234, -1, IPC_CREAT | IPC_EXCL | 0600);
-    sys(semop, -1, operations, 2);
-    sys(semtimedop, -1, operations, 2, &time);
-    sys(semctl, -1, 0, SETVAL, 5);
-    sys(semctl, -1, 0, IPC_RMID, 0);
-    sys(msgget, 0x1234, 0600);
-    sys(msgsnd, -1, &message, 5, IPC_NOWAIT);
-    sys(msgrcv, -1, &message, 8, -5, MSG_NOERROR | IPC_NOWAIT);
-    sys(msgctl, -1, IPC_RMID, NULL);
     sys(signalfd, -5, &mask, 8);
     sys(signalfd4, -5, &mask, 8, SFD_CLOEXEC | SFD_NONBLOCK);
     sys(timerfd_create, 99, TFD_CLOEXEC | TFD_NONBLOCK);

@@ -57,7 +57,8 @@ class Machine:
         timeout_s: kill everything after this many seconds.
         strict_ipc: pack and unpack every message.
         inject: faults to inject, each a rule or its text (docs/faults.md).
-        memory_mib: guest-physical memory, MiB; the host commits it only as it is used.
+        memory_mib: guest-physical memory, MiB; the host commits it only as it is used. What the guest's files in
+            memory take, the contents of the root that it changes among them, takes it too, and output that is captured.
         stdin: "inherit", or bytes to read.
         stdout: "inherit" or "capture"; `run` of the Python API captures by default.
         stderr: the same for standard error.
@@ -204,7 +205,9 @@ class Machine:
         task = session.add(server, "/" if self._rw else "lower")
         if self._rw:
             return task, "hostfs"
-        return session.add(MemFs(lower=task, now_ns=session.realtime_ns), "/"), "overlay"
+        room = session.kernel.room
+        overlay = MemFs(lower=task, now_ns=session.realtime_ns, room=room, max_bytes=room.size)
+        return session.add(overlay, "/"), "overlay"
 
     def _bind(self, session: Session, bind: Bind) -> BindMount:
         from linuxemu.servers.fs.hostfs import HostFs

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from linuxemu.inject import Injector
     from linuxemu.kernel import Server
     from linuxemu.kernel.interpose import Wrap
+    from linuxemu.kernel.room import Room
     from linuxemu.servers.console import Stream
     from linuxemu.servers.time import ClockSource
     from linuxemu.servers.virtualloop import VirtualLoop
@@ -95,7 +96,12 @@ class Console:
     def captured(self, stream: int) -> bytes:
         """What was written to a stream that is captured; empty for any other."""
         found = self._captured.get(stream)
-        return bytes(found.data) if found is not None else b""
+        return found.data if found is not None else b""
+
+    def take_room(self, room: Room) -> None:
+        """Count what is captured as memory of the machine."""
+        for stream in self._captured.values():
+            stream.room = room
 
 
 class Session:
@@ -173,6 +179,8 @@ class Session:
         linux = self._linux = LinuxServer()
         linux.peers = Peers(self._vm, self._task, self._time, self.add(console.server), self._random)
         linux.new_memfs = self._new_memfs
+        self.kernel.room.shrink = linux.shrink_caches
+        console.take_room(self.kernel.room)
         if trace is not None:
             linux.tracer = trace(self)
         self.kernel.add_server(linux)
@@ -180,7 +188,7 @@ class Session:
     def _new_memfs(self) -> int:
         from linuxemu.servers.fs.memfs import MemFs
 
-        return self.add(MemFs(now_ns=self.realtime_ns), "tmpfs")
+        return self.add(MemFs(now_ns=self.realtime_ns, room=self.kernel.room), "tmpfs")
 
     def _clock(self) -> ClockSource | None:
         """Where the time server gets its time; None for the host."""
@@ -300,7 +308,7 @@ class Session:
         """What must not grow: frames in use apart from cached pages, kernel tasks, processes, coroutines."""
         linux, frames = self._linux, self.kernel.frames
         return {
-            "frames_used": frames.total - frames.available - len(linux.pool),
+            "frames_used": frames.total - frames.available - len(linux.pool) - self.kernel.room.frames,
             "frames_cached": linux.cached_frames(),
             "tasks": len(self.kernel.tasks),
             "processes": len(linux.processes),

@@ -96,12 +96,13 @@ async def boot(server: LinuxServer, plan: BootPlan) -> None:
         StartError: the program, or its directory, is not there or cannot be used.
     """
     server.boot_ns = server.port.now_ns()
+    server.table_of_processes.limit_to(server.port.room.size)
     root_fs = await file_system_of(server.port, plan.root, plan.root_kind, server.namespace.new_dev())
     root = await server.namespace.mount_root(root_fs)
     t = server.table_of_processes.spawn(plan.creds)
     server.main = t.process
     t.start_ns = server.boot_ns
-    t.files = FdTable(t.process.rlimits)
+    t.files = FdTable(t.process.rlimits, server.port.room)
     t.fs = FsContext(root, root)
     await mount_system(t, plan.make_mount_points)
     for bind in plan.binds:

@@ -25,6 +25,7 @@ MACHINE_OPTIONS = (
     Option("--cwd", "DIR", "the guest's directory to start in"),
     Option("--user", "UID[:GID]", "run as this user and group (GID is UID unless given); root if not given"),
     Option("--engine", "unicorn", "the CPU"),
+    Option("--memory", "MIB", "memory of the machine, for programs and for what they write (1024)"),
     Option("--timeout", "SECONDS", "end everything after this time, with exit status 124"),
     Option("--strict-ipc", "", "pack and unpack every message, as if servers were elsewhere"),
     Option("--inject", "SPEC|@FILE", "inject faults between the kernel's servers, such as\n"
@@ -34,6 +35,7 @@ MACHINE_OPTIONS = (
 """What `run` and `trace` have in common; `--env` and `--user` are strace's as well, with the same meaning."""
 
 _ENGINES = ("unicorn",)
+_LONGEST_NUMBER = 10
 _MAX_ID = 0xFFFF_FFFE  # Linux keeps the id -1 for "no change"
 
 
@@ -57,6 +59,7 @@ class MachineOptions(NamedTuple):
     cwd: str | None
     user: tuple[int, int] | None
     engine: str
+    memory_mib: int | None
     timeout_s: float | None
     strict_ipc: bool
     inject: list[Rule]
@@ -90,6 +93,7 @@ def machine_options(values: Values, argv: list[str], usage: str) -> MachineOptio
         cwd=_parse_cwd(_last(values, "--cwd")),
         user=_parse_user(_last(values, "--user")),
         engine=_parse_engine(_last(values, "--engine")),
+        memory_mib=_parse_memory(_last(values, "--memory")),
         timeout_s=_parse_timeout(_last(values, "--timeout")),
         strict_ipc="--strict-ipc" in values,
         inject=[rule for text in values.get("--inject", []) for rule in _parse_inject(text)],
@@ -108,7 +112,7 @@ def new_machine(options: MachineOptions, **more: Any) -> Machine:
     Raises:
         LinuxEmuError: the machine cannot be.
     """
-    from linuxemu.machine import Bind, Machine
+    from linuxemu.machine import DEFAULT_MEMORY_MIB, Bind, Machine
 
     return Machine(
         root=options.root,
@@ -119,6 +123,7 @@ def new_machine(options: MachineOptions, **more: Any) -> Machine:
         cwd=options.cwd,
         user=options.user,
         engine=options.engine,
+        memory_mib=DEFAULT_MEMORY_MIB if options.memory_mib is None else options.memory_mib,
         timeout_s=options.timeout_s,
         strict_ipc=options.strict_ipc or None,
         inject=options.inject,
@@ -229,6 +234,14 @@ def _parse_engine(text: str | None) -> str:
     if text not in _ENGINES:
         raise UsageError(f"--engine: no engine {text!r}; there is {', '.join(_ENGINES)}")
     return text
+
+
+def _parse_memory(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < _LONGEST_NUMBER):
+        raise UsageError(f"--memory: {text!r} is not a number of MiB")
+    return int(text)
 
 
 def _parse_timeout(text: str | None) -> float | None:

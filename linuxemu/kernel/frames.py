@@ -159,6 +159,29 @@ class FrameAllocator:
         for each in frames:
             self.release(each)
 
+    def set_aside(self, count: int) -> list[int]:
+        """Take frames that nobody is to use, so that the host need not keep anything of them.
+
+        Args:
+            count: how many; at most `available`.
+        Returns:
+            The frames, for `put_back`.
+        """
+        fresh = min(count, self._limit - self._next)
+        taken = list(range(self._next, self._next + fresh))
+        self._next += fresh
+        if len(taken) < count and len(self._free) < count - fresh:
+            self._flush_stale()
+        while len(taken) < count:
+            frame = self._free.pop()
+            self.ram.discard(frame * _PAGE, _PAGE)
+            taken.append(frame)
+        return taken
+
+    def put_back(self, taken: list[int]) -> None:
+        """Give back frames that were set aside."""
+        self._free += taken
+
     def hold(self, frame: int) -> None:
         """Add a reference."""
         self.refs[frame] += 1

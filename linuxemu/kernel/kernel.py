@@ -19,6 +19,7 @@ from linuxemu.kernel.frames import FrameAllocator
 from linuxemu.kernel.ipc import MAX_TASKS, Rendezvous
 from linuxemu.kernel.paging import AddressSpace
 from linuxemu.kernel.port import CallAborted, Port
+from linuxemu.kernel.room import Room
 from linuxemu.kernel.server import NOTIFY_ASYNC, NOTIFY_TIMER
 from linuxemu.kernel.task import DEAD, RUNNABLE, TASK_ABI_EMU, TASK_ALL_CAPS, TASK_HV, Task
 from linuxemu.kernel.timer import TimerQueue
@@ -85,6 +86,7 @@ class Kernel(Rendezvous, Traps):
         self.host = host
         self.ticker = ticker
         self.frames = FrameAllocator(ram, reserved_frames, cpu.flush)
+        self.room = Room(self.frames)
         self.task_ids = TaskIds()
         self.tasks: dict[int, Task] = {}
         self.ready: deque[Waiter] = deque()

@@ -278,7 +278,10 @@ class NativeCalls:
         if target.server is not None:
             message = await self._for_server(task, raw)
             if src == dst:
-                return dst, await self._ask_server(task, target, message)
+                reply = await self._ask_server(task, target, message)
+                if reply is not None:
+                    return dst, reply
+                return await kernel.ipc_receive(task, src, block=block)  # it never answers such a message
         if src is None:
             await kernel.ipc_send(task, dst, message, block=block)
             return None
@@ -297,11 +300,14 @@ class NativeCalls:
             raise RpcError(ERR_NOT_ACCEPTABLE)
         return message
 
-    async def _ask_server(self, task: Task, target: Task, message: Message) -> Message:
-        """Call a server; its error word arrives as a message of that type, as the seed's servers send it."""
+    async def _ask_server(self, task: Task, target: Task, message: Message) -> Message | None:
+        """Call a server; its error word arrives as a message of that type, as the seed's servers send it.
+
+        None for a message that gets no reply.
+        """
         assert task.port is not None
         try:
-            reply: Message = await task.port.call(target.tid, message)
+            reply: Message | None = await task.port.call(target.tid, message)
         except RpcError as error:
             if error.code == ERR_ABORTED and target.status is DEAD:
                 raise

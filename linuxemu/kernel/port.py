@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from linuxemu.kernel.frames import FrameAllocator
     from linuxemu.kernel.kernel import Kernel
     from linuxemu.kernel.paging import AddressSpace
+    from linuxemu.kernel.room import Room
     from linuxemu.kernel.server import Server
     from linuxemu.kernel.task import Task
     from linuxemu.kernel.timer import Timer
@@ -218,6 +219,11 @@ class Port:
     def frames(self) -> FrameAllocator:
         """Guest-physical frames (CAP_MAP)."""
         return self._require().frames
+
+    @property
+    def room(self) -> Room:
+        """Room for what is kept outside of the frames (CAP_MAP)."""
+        return self._require().room
 
     @property
     def task_ids(self) -> Any:

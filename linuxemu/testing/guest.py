@@ -211,7 +211,7 @@ class Guest:
     def _spawn(self, creds: Credentials, install: bool) -> GuestThread:
         linux = self.linux
         t = linux.table_of_processes.spawn(creds, b"guest")
-        t.files = FdTable(t.process.rlimits)
+        t.files = FdTable(t.process.rlimits, self.system.kernel.room)
         t.fs = FsContext(self._root, self._root)
         t.start_ns = linux.port.now_ns()
         t.mm = MemoryMap(linux, linux.port.new_space(), t.process.rlimits)
@@ -455,12 +455,12 @@ class Guest:
     @property
     def stdout(self) -> bytes:
         """What was written to descriptor 1 as it was at the start."""
-        return bytes(self.system.streams[0].data)
+        return self.system.streams[0].data
 
     @property
     def stderr(self) -> bytes:
         """The same for descriptor 2."""
-        return bytes(self.system.streams[1].data)
+        return self.system.streams[1].data
 
     @property
     def injected(self) -> list[Injected]:

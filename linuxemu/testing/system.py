@@ -140,7 +140,7 @@ class System:
     def _new_memfs(self) -> int:
         from linuxemu.servers.fs.memfs import MemFs
 
-        return self.kernel.add_server(MemFs(now_ns=lambda: self.host.now + EPOCH_NS))
+        return self.kernel.add_server(MemFs(now_ns=lambda: self.host.now + EPOCH_NS, room=self.kernel.room))
 
     # -- running --------------------------------------------------------------------------------------------------
 

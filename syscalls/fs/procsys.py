@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Set = Callable[[Task, bytes], None]
 
 _PID_MAX_MIN = 301
+_THREADS_MIN = 20
 _INT_MAX = 0x7FFF_FFFF
 _HOST_NAME_MAX = 64
 _CORE_PATTERN_MAX = 127
@@ -87,7 +88,6 @@ _NUMBERS: dict[bytes, bytes] = {
     b"kernel/sched_rr_timeslice_ms": b"100",
     b"kernel/sysctl_writes_strict": b"1",
     b"kernel/tainted": b"0",
-    b"kernel/threads-max": b"15646",
     b"kernel/unprivileged_bpf_disabled": b"2",
     b"net/core/rmem_default": b"212992",
     b"net/core/rmem_max": b"212992",
@@ -184,6 +184,15 @@ class _Settings:
 
         self._text(name, lambda: b"\t".join(b"%d" % value for value in values), set_text)
 
+    def _task_limit(self) -> None:
+        table = self._fs.table
+        most = table.threads_max
+
+        def set_threads_max(t: Task, new: bytes) -> None:
+            table.threads_max = _one(new, _THREADS_MIN, most)
+
+        self._text(b"kernel/threads-max", lambda: b"%d" % table.threads_max, set_threads_max)
+
     def _limit(self, name: bytes) -> None:
         server = self._fs.server
 
@@ -221,6 +230,7 @@ class _Settings:
         self._text(b"kernel/core_pattern", lambda: self._core_pattern, set_core_pattern)
         self._text(b"kernel/domainname", lambda: server.domainname, set_domainname)
         self._text(b"kernel/pid_max", lambda: b"%d" % table.pid_max, set_pid_max)
+        self._task_limit()
         self._text(b"kernel/ns_last_pid", lambda: b"%d" % table.last_pid, set_last_pid)
         for name, low, high in _QUEUE_LIMITS:
             self._queue_limit(name, low, high)

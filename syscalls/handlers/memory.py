@@ -277,6 +277,8 @@ async def mprotect(t: Task, addr: Address, length: Size, prot: ProtFlags) -> int
         start, stop = max(vma.start, addr), min(vma.end, end)
         if prot & PROT_WRITE:
             mm.check_writable(stop - start, vma)
+        if (start, stop) != (vma.start, vma.end):
+            mm.check_count()
         mm.protect(start, stop, prot & PROT_BITS)
         at = stop
     if at < end:

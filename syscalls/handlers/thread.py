@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from linuxemu.arch.x86_64 import USER_END
-from syscalls.abi.errno import E2BIG, EAGAIN, EINVAL, EPERM
+from syscalls.abi.errno import E2BIG, EAGAIN, EINVAL, ENOMEM, EPERM
 from syscalls.abi.flags import (
     CAP_SYS_ADMIN,
     CAP_SYS_RESOURCE,
@@ -35,6 +35,7 @@ from syscalls.abi.flags import (
     SIGCHLD,
 )
 from syscalls.errors import OutOfMemory, SysError
+from syscalls.objects.fdtable import FILE_SIZE
 from syscalls.objects.memory import UserMemory
 from syscalls.objects.siginfo import NSIG
 from syscalls.objects.task import NO_ALTSTACK
@@ -158,6 +159,8 @@ def _check(t: Task, flags: int, exit_signal: int) -> None:
     exempt = not creds.uid or creds.capable(CAP_SYS_RESOURCE) or creds.capable(CAP_SYS_ADMIN)
     if limit != RLIM_INFINITY and not exempt and t.server.table_of_processes.of_user(creds.uid) >= limit:
         raise SysError(EAGAIN)
+    if not flags & CLONE_FILES and not t.server.port.room.fits(len(t.files) * FILE_SIZE):
+        raise SysError(ENOMEM)
 
 
 def _child_frame(frame: TrapFrame, stack: int, tls: int | None) -> TrapFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
-from syscalls.abi.errno import EINVAL, EOPNOTSUPP, EPERM, ESRCH
+from syscalls.abi.errno import EAGAIN, EINVAL, EOPNOTSUPP, EPERM, ESRCH
 from syscalls.abi.flags import (
     ADJ_OFFSET,
     ADJ_OFFSET_SINGLESHOT,
@@ -24,6 +24,7 @@ from syscalls.abi.flags import (
     CLOCK_THREAD_CPUTIME_ID,
     ITIMER_PROF,
     ITIMER_REAL,
+    RLIMIT_SIGPENDING,
     SIGALRM,
     SIGEV_NONE,
     SIGEV_SIGNAL,
@@ -405,14 +406,14 @@ async def setitimer(
 # -- POSIX timers ---------------------------------------------------------------------------------------
 
 
-@syscall("timer_create", errors="EFAULT EINVAL EOPNOTSUPP")
+@syscall("timer_create", errors="EAGAIN EFAULT EINVAL EOPNOTSUPP")
 async def timer_create(
     t: Task, clockid: ClockId, sevp: Annotated[In[Sigevent], Shown("sigevent")], timerid: Out[int]
 ) -> None:
     """Make a timer that sends a signal to the process or to one of its threads (man 2 timer_create).
 
-    Room for the signal (RLIMIT_SIGPENDING) is not set aside here, where Linux fails with EAGAIN: a signal that
-    finds none is lost.
+    A process may have RLIMIT_SIGPENDING of them. Linux sets room for their signals aside, and counts what other
+    processes of the user have, too; here a signal that finds no room is lost.
     """
     event = await t.mem.struct(sevp, Sigevent) if sevp else None
     if clockid in _READ_ONLY or _is_clock_file(clockid):
@@ -421,6 +422,8 @@ async def timer_create(
     if cpu_id is None and clockid not in _SLEEPABLE and clockid not in _NO_RTC:
         raise SysError(EINVAL)
     process = t.process
+    if len(process.posix_timers) >= process.rlimits[RLIMIT_SIGPENDING][0]:
+        raise SysError(EAGAIN)
     number = _new_id(process)
     if event is None:
         event = Sigevent(number, SIGALRM, SIGEV_SIGNAL, 0)

@@ -12,6 +12,12 @@ from syscalls.objects.file import ANY, File
 if TYPE_CHECKING:
     from collections.abc import ItemsView, Mapping, ValuesView
 
+    from linuxemu.kernel.room import Room
+
+FILE_SIZE = 1024
+"""What a descriptor and its file take in memory, bytes."""
+_BATCH = 16
+
 
 class FdTable:
     """Descriptors of one or more tasks: number -> open file description.
@@ -20,13 +26,17 @@ class FdTable:
 
     Args:
         rlimits: the process's resource limits, number -> (soft, hard); RLIMIT_NOFILE is read each time.
+        room: of the machine; None for any.
     """
 
-    __slots__ = ("_cloexec", "_files", "_lowest", "refs", "rlimits")
+    __slots__ = ("_cloexec", "_files", "_lowest", "_paid", "_room", "refs", "rlimits")
 
-    def __init__(self, rlimits: Mapping[int, tuple[int, int]]) -> None:
+    def __init__(self, rlimits: Mapping[int, tuple[int, int]], room: Room | None = None) -> None:
         self.rlimits = rlimits
         self.refs = 1
+        self._room = room
+        self._paid = 0
+        # For so many descriptors room is taken.
         self._files: dict[int, File] = {}
         self._cloexec: set[int] = set()
         # Every number below is in use.
@@ -62,8 +72,10 @@ class FdTable:
         return fd
 
     def lowest_free(self, minimum: int = 0) -> int:
-        """The number that `alloc` would give; EMFILE if there is none below the limit."""
+        """The number that `alloc` would give; EMFILE if there is none below the limit, or no memory for its file."""
         files = self._files
+        if len(files) >= self._paid:
+            self._pay(len(files) + _BATCH)
         start = self._lowest
         fd = minimum if minimum > start else start
         while fd in files:
@@ -74,15 +86,26 @@ class FdTable:
             raise SysError(EMFILE)
         return fd
 
+    def _pay(self, count: int) -> None:
+        """Take room for so many descriptors and their files; EMFILE if there is none."""
+        more = (count - self._paid) * FILE_SIZE
+        if self._room is not None and more > 0:
+            if not self._room.fits(more):
+                raise SysError(EMFILE)
+            self._room.add(more)
+        self._paid = count
+
     async def install(self, fd: int, file: File, cloexec: bool = False) -> None:
         """Put the file at a given number and close what was there (man 2 dup2).
 
         The table takes over the caller's reference, except when it fails: EBADF for a negative number or one
-        not below RLIMIT_NOFILE.
+        not below RLIMIT_NOFILE, EMFILE without memory.
         """
         if not 0 <= fd < self.rlimits[RLIMIT_NOFILE][0]:
             raise SysError(EBADF)
         old = self._files.get(fd)
+        if old is None and len(self._files) >= self._paid:
+            self._pay(len(self._files) + _BATCH)
         self._files[fd] = file
         self.set_cloexec(fd, cloexec)
         if old is not None:
@@ -128,7 +151,10 @@ class FdTable:
 
     def clone(self, rlimits: Mapping[int, tuple[int, int]] | None = None) -> FdTable:
         """A copy for a forked process: the same open file descriptions (man 2 fork)."""
-        copy = FdTable(self.rlimits if rlimits is None else rlimits)
+        copy = FdTable(self.rlimits if rlimits is None else rlimits, self._room)
+        copy._paid = len(self._files)
+        if self._room is not None:
+            self._room.add(copy._paid * FILE_SIZE)
         copy._files = dict(self._files)
         copy._cloexec = set(self._cloexec)
         copy._lowest = self._lowest
@@ -151,6 +177,9 @@ class FdTable:
         """Close every descriptor, lowest first, whatever fails."""
         for fd in sorted(self._files):
             await self._close_quietly(fd)
+        if self._room is not None:
+            self._room.add(-self._paid * FILE_SIZE)
+        self._paid = 0
 
     async def close_on_exec(self) -> None:
         """Close what has FD_CLOEXEC (man 2 execve)."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from linuxemu.arch.x86_64 import PTE_ADDRESS, USER_END
 from linuxemu.errors import RpcError
+from linuxemu.idl.codes import ERR_NO_MEMORY
 from syscalls.abi.errno import EINVAL, ENOMEM
 from syscalls.abi.flags import (
     MAP_ANONYMOUS,
@@ -43,6 +44,9 @@ MMAP_TOP = 0x7FFF_F7FF_F000
 MMAP_MIN = 0x1_0000
 """vm.mmap_min_addr"""
 MAX_MAP_COUNT = 65530
+_AREA_SIZE = 256
+"""What an area takes in memory, bytes."""
+_AREAS = 16
 STACK_GUARD = 256 * PAGE
 _MOST_LENGTHS = 64
 
@@ -75,6 +79,7 @@ class MemoryMap(Faults):
         "full_above",
         "lock_future",
         "membarrier",
+        "paid",
         "pid",
         "rlimits",
         "space",
@@ -106,6 +111,8 @@ class MemoryMap(Faults):
         """What is mapped from now on is locked (mlockall)."""
         self.membarrier = 0
         """Commands of membarrier(2) that it has registered for, MEMBARRIER_CMD_* bits."""
+        self.paid = 0
+        """For so many areas room is taken."""
         self.exe_file: File | None = None
         """The program file, which cannot be written while it runs."""
 
@@ -228,6 +235,7 @@ class MemoryMap(Faults):
         else:
             self.vmas.insert(index, vma)
             self.starts.insert(index, vma.start)
+            self._pay()
         if index + 1 < len(self.vmas) and vma.joins(self.vmas[index + 1]):
             after = self.vmas.pop(index + 1)
             del self.starts[index + 1]
@@ -253,6 +261,20 @@ class MemoryMap(Faults):
         index = bisect_right(self.starts, address)
         self.vmas.insert(index, after)
         self.starts.insert(index, address)
+        self._pay()
+
+    def _pay(self) -> None:
+        """Take room for the areas; whether there is any was looked at before."""
+        more = len(self.vmas) - self.paid
+        if more > 0:
+            more += _AREAS
+            self.paid += more
+            self.server.port.room.add(more * _AREA_SIZE)
+
+    def check_count(self) -> None:
+        """ENOMEM when there are as many areas as may be, or no memory for more."""
+        if len(self.vmas) >= MAX_MAP_COUNT or not self.server.port.room.fits(_AREA_SIZE):
+            raise SysError(ENOMEM)
 
     def take(self, start: int, end: int) -> list[Vma]:
         """Remove the areas of [start, end) from the list, splitting those at its ends; pages stay mapped."""
@@ -316,8 +338,7 @@ class MemoryMap(Faults):
         """
         if not checked:
             self._check_limits(length, bool(prot & PROT_WRITE) and bool(flags & MAP_PRIVATE))
-        if len(self.vmas) >= MAX_MAP_COUNT:
-            raise SysError(ENOMEM)
+        self.check_count()
         await self.unmap(address, address + length)
         if file is not None:
             file.get()
@@ -421,6 +442,8 @@ class MemoryMap(Faults):
         Raises:
             RpcError: ERR_NO_MEMORY; nothing has changed then.
         """
+        if not self.server.port.room.fits(len(self.vmas) * _AREA_SIZE):
+            raise RpcError(ERR_NO_MEMORY)
         try:
             space = self.space.clone()
         except RpcError:
@@ -432,6 +455,7 @@ class MemoryMap(Faults):
         other.pid = self.pid  # what attaches the copies is the caller
         other.vmas = [vma.copy(vma.start, vma.end) for vma in self.vmas]
         other.starts = list(self.starts)
+        other._pay()
         for vma in other.vmas:
             vma.flags &= ~MAP_LOCKED  # locks are not inherited
             if vma.pages is not None:
@@ -465,6 +489,8 @@ class MemoryMap(Faults):
         if self.users:
             return
         areas, self.vmas, self.starts = self.vmas, [], []
+        self.server.port.room.add(-self.paid * _AREA_SIZE)
+        self.paid = 0
         await _give_up(areas, self._take_dirty(areas))
         if self.exe_file is not None:
             self.exe_file.inode.deny_write -= 1

@@ -11,7 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from linuxemu.kernel import WaitQueue
-from syscalls.abi.errno import EAGAIN, EBUSY, EINVAL, ENOTTY, ENXIO, EPERM, EPIPE
+from syscalls.abi.errno import EAGAIN, EBUSY, EINVAL, ENOMEM, ENOTTY, ENXIO, EPERM, EPIPE
 from syscalls.abi.flags import (
     CAP_SYS_RESOURCE,
     FIONREAD,
@@ -31,7 +31,7 @@ from syscalls.abi.flags import (
     SI_USER,
     SIGPIPE,
 )
-from syscalls.errors import Interrupted, SysError
+from syscalls.errors import Interrupted, OutOfMemory, SysError
 from syscalls.objects.file import File
 from syscalls.objects.siginfo import SigInfo
 from syscalls.objects.signal import send_signal
@@ -40,6 +40,7 @@ from syscalls.vfs.virtual import StreamNode
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from linuxemu.kernel.room import Room
     from syscalls.objects.task import Task
     from syscalls.vfs.inode import Inode
     from syscalls.vfs.mount import Path
@@ -48,6 +49,8 @@ _PAGE = 4096
 _DEFAULT_SLOTS = 16
 PIPE_MAX_SIZE = 1 << 20
 """What an unprivileged process may ask for: /proc/sys/fs/pipe-max-size."""
+_MOST_SLOTS = 1 << 16
+"""Linux gets no more descriptors of slots (40 bytes each) in one piece of memory (4 MiB)."""
 
 
 class Pipe:
@@ -55,12 +58,15 @@ class Pipe:
 
     Args:
         anonymous: made by pipe(2); opening it again through /proc never waits for a partner.
+        room: where the contents are.
     """
 
     __slots__ = (
+        "_charged",
         "_chunks",
         "_end",
         "_head",
+        "_room",
         "anonymous",
         "read_queue",
         "reader_opens",
@@ -72,8 +78,10 @@ class Pipe:
         "writers",
     )
 
-    def __init__(self, anonymous: bool) -> None:
+    def __init__(self, anonymous: bool, room: Room) -> None:
         self.anonymous = anonymous
+        self._room = room
+        self._charged = 0
         self.readers = 0
         self.writers = 0
         self.reader_opens = 0
@@ -131,9 +139,20 @@ class Pipe:
         return result
 
     def _drop_first(self, left: int) -> None:
-        self._chunks.popleft()
+        chunks = self._chunks
+        chunks.popleft()
         self._head = 0
         self.size -= left
+        if not chunks:
+            self._room.add(-self._charged)
+            self._charged = 0
+
+    def _charge(self) -> None:
+        """Count what the contents take, until the pipe is empty."""
+        span = self._end - self._chunks[0][0]
+        if span > self._charged:
+            self._room.add(span - self._charged)
+            self._charged = span
 
     def _gather(self, first: bytes, count: int) -> bytes:
         """Join what follows the first chunk, up to `count` further bytes or the next packet."""
@@ -158,22 +177,27 @@ class Pipe:
             data: what to write.
             start: where in `data` to begin; the tail of the pipe is shared only at 0, as on Linux.
             packets: O_DIRECT: each page of data is a message of its own.
+
+        Raises:
+            OutOfMemory: there is no memory for it.
         """
         begin = start
         chunks = self._chunks
+        if not self._room.fits(min(len(data) - start, self.slots * _PAGE)):
+            raise OutOfMemory
         if not chunks:
             self._end = 0
             if not start and not packets and len(data) <= self.slots * _PAGE:
                 chunks.append((0, data, False))
                 self._end = self.size = len(data)
+                self._charge()
                 self.read_queue.wake_all()
                 return self.size
         elif start == 0:
             odd = len(data) & (_PAGE - 1)
             room = -self._end & (_PAGE - 1)
             if odd and odd <= room and not chunks[-1][2]:
-                chunks.append((self._end, data[:odd] if odd < len(data) else data, False))
-                self._end += odd
+                self._share(data[:odd] if odd < len(data) else data)
                 begin = odd
         rest = min(len(data) - begin, (self.slots - self.used_slots()) * _PAGE)
         if rest > 0:
@@ -182,15 +206,32 @@ class Pipe:
         written = begin - start
         if written:
             self.size += written
+            self._charge()
             self.read_queue.wake_all()
         return written
 
+    def _share(self, data: bytes) -> None:
+        """Put data behind the last byte, into its slot. Small pieces are joined: each by itself takes more memory."""
+        at, last, _ = self._chunks[-1]
+        if len(last) + len(data) <= _PAGE:
+            self._chunks[-1] = (at, last + data, False)
+        else:
+            self._chunks.append((self._end, data, False))
+        self._end += len(data)
+
     def put_page(self, data: bytes) -> None:
-        """Put up to a page into a slot of its own; there is one."""
+        """Put up to a page into a slot of its own; there is one.
+
+        Raises:
+            OutOfMemory: there is no memory for it.
+        """
+        if not self._room.fits(_PAGE):
+            raise OutOfMemory
         if not self._chunks:
             self._end = 0
         self._append(data, False)
         self.size += len(data)
+        self._charge()
         self.read_queue.wake_all()
 
     def _append(self, data: bytes, packets: bool) -> None:
@@ -218,6 +259,7 @@ class Pipe:
                 at += self._shift(-at)
         chunks.appendleft((at, data, False))
         self.size += len(data)
+        self._charge()
         self.read_queue.wake_all()
 
     def _shift(self, room: int) -> int:
@@ -231,13 +273,15 @@ class Pipe:
         """F_SETPIPE_SZ (man 2 fcntl): a power of two of pages, not below what is in use.
 
         Raises:
-            SysError: EINVAL above 2 GiB, EPERM above the limit without CAP_SYS_RESOURCE, EBUSY.
+            SysError: EINVAL above 2 GiB, EPERM above the limit without CAP_SYS_RESOURCE, ENOMEM, EBUSY.
         """
         if size > 1 << 31:
             raise SysError(EINVAL)
         slots = 1 << max((size + _PAGE - 1) // _PAGE - 1, 0).bit_length()
         if slots > self.slots and slots * _PAGE > PIPE_MAX_SIZE and not t.creds.capable(CAP_SYS_RESOURCE):
             raise SysError(EPERM)
+        if slots > _MOST_SLOTS:
+            raise SysError(ENOMEM)
         if slots < self.used_slots():
             raise SysError(EBUSY)
         self.slots = slots
@@ -261,6 +305,8 @@ class Pipe:
         self.writers -= writer
         if not self.readers and not self.writers:
             self._chunks.clear()
+            self._room.add(-self._charged)
+            self._charged = 0
             self._head = self._end = self.size = 0
             self.slots = _DEFAULT_SLOTS
             return
@@ -422,7 +468,7 @@ def make_pipe(t: Task, flags: int) -> tuple[PipeEnd, PipeEnd]:
         flags: O_NONBLOCK and O_DIRECT.
     """
     inode = StreamNode(t, S_IFIFO | 0o600)
-    pipe = inode.pipe = Pipe(anonymous=True)
+    pipe = inode.pipe = Pipe(True, t.server.port.room)
     reader = PipeEnd(pipe, inode, O_RDONLY | flags & O_NONBLOCK)
     return reader, PipeEnd(pipe, inode, O_WRONLY | flags)
 
@@ -435,7 +481,7 @@ async def open_fifo(t: Task, inode: Inode, flags: int, path: Path | None) -> Fil
     """
     pipe = inode.pipe
     if pipe is None:
-        pipe = inode.pipe = Pipe(anonymous=False)
+        pipe = inode.pipe = Pipe(False, t.server.port.room)
     access = flags & O_ACCMODE
     if access == O_WRONLY and flags & O_NONBLOCK and not pipe.readers and not pipe.anonymous:
         if not pipe.writers:

@@ -362,6 +362,11 @@ def _let_signals_come_first(t: Task) -> None:
         if t.attention:
             raise Interrupted(Restart.ALWAYS)
 
+_THREADS_MAX = 15646
+_LEAST_TASKS = 20
+_MEMORY_PER_TASK = 1 << 17
+"""Eight times the size of a kernel stack."""
+
 
 class ProcessTable:
     """Every process, task, group and session of a machine, and the numbers they have.
@@ -372,11 +377,13 @@ class ProcessTable:
         pid_max: /proc/sys/kernel/pid_max: pids are below it.
     """
 
-    __slots__ = ("groups", "init", "last_pid", "pid_max", "processes", "server", "sessions", "tasks")
+    __slots__ = ("groups", "init", "last_pid", "pid_max", "processes", "server", "sessions", "tasks", "threads_max")
 
     def __init__(self, server: LinuxServer, root: Credentials, pid_max: int = PID_MAX_LIMIT) -> None:
         self.server = server
         self.pid_max = pid_max
+        self.threads_max = _THREADS_MAX
+        """/proc/sys/kernel/threads-max: how many tasks, or processes with zombies among them, there may be."""
         self.last_pid = 0
         self.processes: dict[int, Process] = {}
         """By pid, zombies included."""
@@ -403,8 +410,18 @@ class ProcessTable:
         self.processes[pid] = init
         return init
 
+    def limit_to(self, memory: int) -> None:
+        """Allow as many tasks as Linux does on a machine, whose memory they must not fill.
+
+        Args:
+            memory: bytes.
+        """
+        self.threads_max = min(max(memory // _MEMORY_PER_TASK, _LEAST_TASKS), _THREADS_MAX)
+
     def alloc_pid(self) -> int:
-        """The next unused pid or tid, in ascending order; EAGAIN when all are in use."""
+        """The next unused pid or tid, in ascending order; EAGAIN when all are in use, or there are too many tasks."""
+        if max(len(self.tasks), len(self.processes)) >= self.threads_max:
+            raise SysError(EAGAIN)
         low = 1
         pid = self.last_pid
         for _ in range(self.pid_max):

@@ -175,7 +175,7 @@ class Tty:
             self.check_job(t, SIGTTIN)
             data = await self._take(count)
             if data is not None:
-                return data
+                return data if nonblock else await self._following(t, data, count)
             if nonblock:
                 raise SysError(EAGAIN)
             if deadline is None:
@@ -194,6 +194,25 @@ class Tty:
             self._ended = False
             return b""
         return await self._console.try_read(self.input_stream, count)
+
+    async def _following(self, t: Task, data: bytes, count: int) -> bytes:
+        """What was read and, up to VMIN bytes, what follows before VTIME has passed between two of them."""
+        termios = self._termios
+        if termios is None or termios.c_lflag & ICANON or not termios.c_cc[VTIME]:
+            return data
+        least = min(termios.c_cc[VMIN], count)
+        while 0 < len(data) < least:
+            deadline = t.server.port.now_ns() + termios.c_cc[VTIME] * _TENTH
+            try:
+                if not await self._console.wait(t, self.input_stream, POLLIN, deadline):
+                    break
+            except Interrupted:
+                break
+            more = await self._take(count - len(data))
+            if not more:
+                break
+            data += more
+        return data
 
     async def _patience(self) -> int | None:
         """How long a read waits for the first byte: tenths of a second, None for ever."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from linuxemu.arch.x86_64 import USER_END
 from syscalls.abi.errno import EAGAIN, EBADF, EFAULT, EINVAL, EISDIR
 from syscalls.abi.flags import O_APPEND, O_NONBLOCK, S_IFDIR, S_IFIFO, S_IFREG
-from syscalls.errors import Interrupted, SysError
+from syscalls.errors import Interrupted, Restart, SysError
 from syscalls.objects.file import MAX_RW, READ, WRITE
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 STEP = 1 << 20
 """Most bytes that are held at once, where a transfer can be cut."""
 _SPLICE_STEP = 64 * 1024
+_TURN = 16 * STEP
+"""After so many bytes of one call others have their turn."""
 
 Vector = list[tuple[int, int]]
 """Address and length of each buffer."""
@@ -55,6 +57,23 @@ def check_buffer(address: int, count: int) -> None:
     """EFAULT for a buffer that does not lie in user space, whatever is mapped there."""
     if address + count > USER_END:
         raise SysError(EFAULT)
+
+
+async def _others(t: Task, before: int, done: int) -> None:
+    """Let others run now and then during a large transfer.
+
+    Args:
+        t: the caller.
+        before: bytes that were moved before the last step.
+        done: and with it.
+
+    Raises:
+        Interrupted: the caller was killed meanwhile.
+    """
+    if before // _TURN != done // _TURN:
+        await t.yield_()
+        if t.fatal_signal_pending():
+            raise Interrupted(Restart.NEVER)
 
 
 async def _get(t: Task, file: File, count: int, offset: int | None) -> bytes:
@@ -120,6 +139,7 @@ async def read_user(t: Task, file: File, address: int, count: int, offset: int |
             done += written
             if done == count or written < some:
                 break
+            await _others(t, done - written, done)
     except (SysError, Interrupted):
         if not done:
             raise
@@ -151,6 +171,7 @@ async def write_user(t: Task, file: File, address: int, count: int, offset: int 
             done += written
             if done == count or written < some:
                 break
+            await _others(t, done - written, done)
     except (SysError, Interrupted):
         if not done:
             raise
@@ -188,7 +209,7 @@ async def readv_user(t: Task, file: File, vector: Vector, offset: int | None) ->
 async def writev_user(t: Task, file: File, vector: Vector, offset: int | None) -> int:
     """Write several buffers as one."""
     total = sum(length for _, length in vector)
-    if file.writes_segments or (total > STEP and file.can_stream_large):
+    if file.writes_segments or total > STEP:
         return await _each(t, file, vector, offset, write_user)
     file.check_write(t, total)
     if offset is not None and offset + total >= 1 << 63:
@@ -216,10 +237,18 @@ async def _each(t: Task, file: File, vector: Vector, offset: int | None, move: M
     return done
 
 
-async def gather(t: Task, vector: Vector) -> bytes:
-    """The bytes of several buffers up to the first that cannot be read; EFAULT if that is the very first."""
+async def gather(t: Task, vector: Vector, most: int = MAX_RW) -> bytes:
+    """The bytes of several buffers up to the first that cannot be read; EFAULT if that is the very first.
+
+    Args:
+        t: the caller.
+        vector: the buffers.
+        most: bytes that are wanted.
+    """
     parts: list[bytes] = []
-    for address, length in vector:
+    for address, whole in vector:
+        length = min(whole, most)
+        most -= length
         try:
             data = await t.mem.read_some(address, length)
         except SysError:
@@ -270,6 +299,7 @@ async def send_file(t: Task, out: File, source: File, offset: int | None, count:
             done += written
             if written < len(data):
                 break
+            await _others(t, done - written, done)
     except (SysError, Interrupted):
         if not done:
             raise
@@ -288,6 +318,7 @@ async def copy_range(t: Task, source: File, at: int, out: File, to: int, count: 
             done += written
             if written < len(data):
                 break
+            await _others(t, done - written, done)
     except (SysError, Interrupted):
         if not done:
             raise
@@ -328,7 +359,7 @@ async def _take_for(t: Task, source: PipeEnd, out: PipeEnd, count: int, nonblock
     while True:
         await wait_for_data(t, source, nonblock)
         room = await wait_for_room(t, out, nonblock)
-        data = source.pipe.take(min(count, room))
+        data = source.pipe.take(min(count, room, STEP))
         if data or not source.pipe.writers:
             return data
 
@@ -343,7 +374,7 @@ async def splice_to_pipe(
         data = await _take_for(t, source, out, count, nonblock)
     else:
         room = await wait_for_room(t, out, nonblock)
-        data = await _get_from(t, source, min(count, room), offset)
+        data = await _get_from(t, source, min(count, room, STEP), offset)
     if not data:
         return 0
     try:

@@ -11,7 +11,7 @@ from tools.fuzzing import store
 from tools.fuzzing.cli import TARGETS, Run
 
 FOUND = sorted(Path(__file__).with_name("found").glob("*.json"))
-COUNTS = {"syscalls": 32_000, "trace": 4800, "elf": 400, "tar": 2000, "idl": 1000, "messages": 6000}
+COUNTS = {"syscalls": 32_000, "trace": 4800, "elf": 400, "tar": 2000, "idl": 1000, "messages": 6000, "native": 6000}
 NEED_COMPILER = ("syscalls", "trace", "elf")
 
 

@@ -19,7 +19,7 @@ from tools.fuzzing.linux import SOURCE
 from tools.fuzzing.mutate import encoded, mutated, shorter
 from tools.fuzzing.sandbox import Sandbox
 from tools.fuzzing.target import Case, Failure, Target
-from tools.fuzzing.watch import Growth, Hang, limit
+from tools.fuzzing.watch import Growth, Hang, Peak, limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +60,7 @@ class Planted(Target):
 def planted(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Planted]]:
     monkeypatch.setitem(cli.TARGETS, "planted", Planted)
     monkeypatch.setattr(Planted, "kept", [])
+    gc.collect()  # what earlier tests left would make up for what is planted
     yield Planted
     for thing in Planted.kept:
         if isinstance(thing, int):
@@ -153,6 +154,18 @@ def test_memory_is_told_once_for_each_growth() -> None:
     assert [failure.kind for failure in growth.after_case()] == ["memory"]
     assert list(growth.after_case()) == []
     del kept
+
+
+def test_memory_at_once() -> None:
+    peak = Peak(40.0)
+    peak.before_case()
+    bytearray(os.urandom(1 << 20)) * 10
+    assert list(peak.after_case()) == []
+    bytearray(os.urandom(1 << 20)) * 100
+    assert [failure.kind for failure in peak.after_case()] == ["peak"]
+    assert 80 < peak.highest_mib < 200
+    peak.before_case()
+    assert list(peak.after_case()) == []
 
 
 def test_changes_outside_of_the_sandbox(tmp_path: Path) -> None:

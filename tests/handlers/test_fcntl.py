@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from linuxemu.testing import BAD, NULL, Call, Guest
-from syscalls.abi.errno import EBADF, EBUSY, EFAULT, EINVAL, EMFILE, EPERM, ESRCH
+from syscalls.abi.errno import EBADF, EBUSY, EFAULT, EINVAL, EMFILE, ENOMEM, EPERM, ESRCH
 from syscalls.abi.flags import (
     F_ADD_SEALS,
     F_DUPFD,
@@ -209,6 +209,7 @@ CASES = [
     ok("fcntl", lambda guest: (pipe(guest)[1], F_SETPIPE_SZ, 1 << 20), returns=1 << 20, rpcs=[], user=USER),
     fails("fcntl", EPERM, lambda guest: (pipe(guest)[1], F_SETPIPE_SZ, (1 << 20) + 1), user=USER, rpcs=[]),
     fails("fcntl", EBUSY, lambda guest: (_full_pipe(guest), F_SETPIPE_SZ, 4096), rpcs=[]),
+    fails("fcntl", ENOMEM, lambda guest: (pipe(guest)[1], F_SETPIPE_SZ, 1 << 31), rpcs=[]),
     fails("fcntl", EINVAL, lambda guest: (pipe(guest)[1], F_SETPIPE_SZ, (1 << 31) + 1), rpcs=[], label="pipe size"),
     fails("fcntl", EBADF, lambda guest: (open_file(guest), F_GETPIPE_SZ), rpcs=[], label="no pipe to ask"),
     fails("fcntl", EBADF, lambda guest: (open_file(guest), F_SETPIPE_SZ, 4096), rpcs=[], label="no pipe to change"),

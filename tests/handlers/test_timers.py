@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from linuxemu.testing import BAD, NULL, Call, Guest
-from syscalls.abi.errno import EFAULT, EINVAL, EOPNOTSUPP, ESRCH
+from syscalls.abi.errno import EAGAIN, EFAULT, EINVAL, EOPNOTSUPP, ESRCH
 from syscalls.abi.flags import (
     CLOCK_BOOTTIME_ALARM,
     CLOCK_MONOTONIC,
@@ -14,6 +14,7 @@ from syscalls.abi.flags import (
     ITIMER_PROF,
     ITIMER_REAL,
     ITIMER_VIRTUAL,
+    RLIMIT_SIGPENDING,
     SI_TIMER,
     SIGALRM,
     SIGEV_NONE,
@@ -23,7 +24,7 @@ from syscalls.abi.flags import (
     SIGUSR1,
     TIMER_ABSTIME,
 )
-from syscalls.abi.structs import Itimerspec, Itimerval, Sigevent, Timespec, Timeval
+from syscalls.abi.structs import Itimerspec, Itimerval, Rlimit, Sigevent, Timespec, Timeval
 from tests.handlers.cases import SUCCESS, Out, fails, ok, proves
 from tests.handlers.interrupting import SECOND
 from tests.handlers.test_time import CLOCK_FILE, NO_THREAD, NOBODY, cpu_clock
@@ -35,6 +36,10 @@ IN_5_S, IN_5_S_SPEC = Itimerval(ZERO, Timeval(5, 0)), Itimerspec(ZERO_SPEC, Time
 EVERY_S_SPEC = Itimerspec(Timespec(1, 0), Timespec(5, 0))
 QUIET = Sigevent(0, 0, SIGEV_NONE, 0)
 TO_NOBODY = Sigevent(0, SIGUSR1, SIGEV_THREAD_ID, 0xFFF_FFFF)
+
+
+def _no_room_for_signals(guest: Guest) -> None:
+    guest.syscall.setrlimit(RLIMIT_SIGPENDING, Rlimit(0, 0))
 
 
 def _timer(guest: Guest, clock_id: int = CLOCK_MONOTONIC, event: Sigevent | int = QUIET) -> int:
@@ -121,6 +126,7 @@ CASES = [
        check=_is_number_0),
     ok("timer_create", CLOCK_MONOTONIC, NULL, NUMBER, returns=0, rpcs=[], label="SIGALRM by default"),
     ok("timer_create", CLOCK_PROCESS_CPUTIME_ID, QUIET, NUMBER, returns=0, rpcs=[], label="CPU time"),
+    fails("timer_create", EAGAIN, CLOCK_MONOTONIC, QUIET, NUMBER, setup=_no_room_for_signals, rpcs=[]),
     fails("timer_create", EFAULT, CLOCK_MONOTONIC, QUIET, BAD, rpcs=[], check=_is_not_there, label="no timer"),
     fails("timer_create", EFAULT, 12, BAD, NUMBER, rpcs=[], label="the pointer before the clock"),
     fails("timer_create", EINVAL, 12, NULL, NUMBER, rpcs=[], label="unknown clock"),

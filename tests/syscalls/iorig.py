@@ -9,7 +9,10 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
+from linuxemu.cpu.memory import HostRam
 from linuxemu.kernel import Waiter
+from linuxemu.kernel.frames import FrameAllocator
+from linuxemu.kernel.room import Room
 from syscalls.abi.errno import EFAULT
 from syscalls.abi.flags import AT_FDCWD, O_DIRECTORY
 from syscalls.errors import SysError
@@ -106,6 +109,7 @@ class Port:
 
     def __init__(self, rig: Rig) -> None:
         self._rig = rig
+        self.room = Room(FrameAllocator(HostRam(64 << 20), 1, lambda frames: None))
 
     def now_ns(self) -> int:
         return self._rig.now
@@ -151,6 +155,7 @@ class Server:
         self.queue_limits = QueueLimits()
         self.hostname = b"rig"
         self.domainname = b"(none)"
+        self.protected_hardlinks = False
         self.ipc = IpcNamespace(1 << 30)
         self._rig = rig
 

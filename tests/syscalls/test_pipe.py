@@ -39,7 +39,7 @@ from syscalls.abi.flags import (
     SIGPIPE,
     SIGUSR1,
 )
-from syscalls.errors import Interrupted, Restart, SysError
+from syscalls.errors import Interrupted, OutOfMemory, Restart, SysError
 from syscalls.objects.credentials import Credentials
 from syscalls.objects.pipe import PipeEnd, make_pipe, open_fifo
 from syscalls.objects.siginfo import SigAction, SigInfo, bit
@@ -372,6 +372,55 @@ def test_pipe_size_errors(rig: Rig) -> None:
     root = rig.task()
     reader, _ = make(rig, root)
     assert rig.call(root, "fcntl", reader, F_SETPIPE_SZ, 1 << 21) == 1 << 21
+
+
+def test_a_pipe_has_at_most_so_many_slots(rig: Rig) -> None:
+    root = rig.task()
+    reader, _ = make(rig, root)
+    resize = rig.handler("fcntl")
+    assert rig.call(root, "fcntl", reader, F_SETPIPE_SZ, 1 << 28) == 1 << 28
+    for size in ((1 << 28) + 1, 1 << 31):
+        assert fails(rig, resize(root, reader, F_SETPIPE_SZ, size)) == errno.ENOMEM
+
+
+def test_contents_take_the_machines_memory(rig: Rig, t: Any) -> None:
+    room = rig.server.port.room
+    reader, writer = ends(t)
+    rig.run(writer.write(t, bytes(40_000)))
+    assert room.used == 40_000
+    rig.run(reader.read(t, 39_000))
+    assert room.used == 40_000, "the piece is there until all of it is read"
+    rig.run(reader.unread(bytes(500)))
+    rig.run(reader.read(t, 1500))
+    assert room.used == 0
+    rig.run(writer.write(t, bytes(5000)))
+    rig.run(writer.put())
+    rig.run(reader.put())
+    assert room.used == 0
+
+
+def test_who_fills_the_machines_memory_by_pipes_is_killed(rig: Rig, t: Any) -> None:
+    room = rig.server.port.room
+    held = []
+    with pytest.raises(OutOfMemory):
+        for _ in range(2 * room.size >> 20):
+            reader, writer = ends(t)
+            reader.pipe.slots = 256
+            held.append(reader)
+            rig.run(writer.write(t, bytes(1 << 20)))
+    assert room.used < room.size
+
+
+def test_small_pieces_in_a_slot_are_one(rig: Rig, t: Any) -> None:
+    reader, writer = ends(t)
+    text = bytes(number % 251 for number in range(20_000))
+    rig.run(writer.write(t, text[:5000]))
+    for at in range(5000, 12_000):
+        rig.run(writer.write(t, text[at : at + 1]))
+    assert len(reader.pipe._chunks) < 5
+    rig.run(reader.read(t, 100))
+    rig.run(writer.write(t, text[12_000:]))
+    assert rig.run(reader.read(t, 65536)) == text[100:]
 
 
 def test_a_larger_pipe_lets_a_waiting_writer_go_on(rig: Rig, t: Any) -> None:

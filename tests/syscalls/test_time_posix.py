@@ -113,8 +113,8 @@ class TestPosixTimers:
     def test_no_room_for_the_signal(self) -> None:
         rig = Rig(Credentials.user(1000, 1000))
         rig.t.blocked = bit(SIGRTMIN)
-        rig.t.process.rlimits[11] = (0, 0)  # RLIMIT_SIGPENDING
         number = self.make(rig, sevp=event(0, SIGRTMIN))
+        rig.t.process.rlimits[11] = (0, 0)  # RLIMIT_SIGPENDING
         rig.ok("timer_settime", number, 0, timer(10 * MS, 10 * MS), 0)
         rig.advance(10 * MS)
         rig.t.process.rlimits[11] = (10, 10)

@@ -457,6 +457,29 @@ def test_reading_with_vmin_0_has_patience_of_vtime(term: Any, tenths: int) -> No
         assert job.value() == b"k"
 
 
+def test_reading_with_vmin_and_vtime_waits_between_bytes(term: Any) -> None:
+    rig, t, host = term
+    cc = bytearray(COOKED.c_cc)
+    cc[f.VMIN], cc[f.VTIME] = 4, 5
+    rig.call(t, "ioctl", 0, f.TCSETS, t.mem.alloc(COOKED.replace(c_lflag=0, c_cc=bytes(cc)).pack()))
+    job = rig.spawn(t.files.get(0).read(t, 10))
+    for key in (b"a", b"b", b"c"):
+        host.type(key)
+        rig.settle()
+        assert not job.done
+    host.type(b"de")
+    assert job.value() == b"abcde"
+    host.type(b"x")
+    start = rig.now
+    assert rig.run(t.files.get(0).read(t, 10)) == b"x"
+    assert rig.now - start == 500_000_000
+    host.type(b"yz")
+    assert rig.run(t.files.get(0).read(t, 2)) == b"yz"
+    host.type(b"y")
+    t.files.get(0).flags |= f.O_NONBLOCK
+    assert rig.run(t.files.get(0).read(t, 2)) == b"y"
+
+
 def test_termios_forms(term: Any) -> None:
     rig, t, host = term
     at = t.mem.alloc(64)

@@ -16,9 +16,12 @@ from pathlib import Path
 from struct import unpack_from
 from typing import Any, NamedTuple
 
+from linuxemu.cpu.memory import HostRam
 from linuxemu.errors import RpcError
 from linuxemu.idl.codes import ERR_INVALID_TASK
 from linuxemu.kernel import Waiter
+from linuxemu.kernel.frames import FrameAllocator
+from linuxemu.kernel.room import Room
 from linuxemu.messages import clock
 from linuxemu.servers.fs.memfs import MemFs
 from syscalls.abi.errno import EFAULT, EINVAL, ENAMETOOLONG
@@ -148,6 +151,7 @@ class Port:
 
     def __init__(self, rig: Rig) -> None:
         self._rig = rig
+        self.room = Room(FrameAllocator(HostRam(64 << 20), 1, lambda frames: None))
         self.task = 1
 
     async def call(self, dst: int, message: Any) -> Any:

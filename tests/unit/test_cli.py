@@ -69,7 +69,7 @@ def test_everything_of_run(tmp_path: Path) -> None:
     line = (
         f"--root {tmp_path} --rw --bind {tmp_path}:/a --bind {tmp_path}:/b:rw --env A=1 --env B=x=y --cwd /c"
     )
-    line += " --user 5:6 --engine unicorn --timeout 1.5 --strict-ipc prog --rw"
+    line += " --user 5:6 --engine unicorn --memory 2048 --timeout 1.5 --strict-ipc prog --rw"
     options = parse(line.split())
     assert options is not None
     assert options.root == str(tmp_path)
@@ -77,13 +77,14 @@ def test_everything_of_run(tmp_path: Path) -> None:
     assert options.binds == [BindOption(str(tmp_path), "/a", False), BindOption(str(tmp_path), "/b", True)]
     assert options.env == {"A": "1", "B": "x=y"}
     assert (options.cwd, options.user, options.engine, options.timeout_s) == ("/c", (5, 6), "unicorn", 1.5)
+    assert options.memory_mib == 2048
     assert options.strict_ipc
     assert options.argv == ["prog", "--rw"]
 
 
 def test_defaults_of_run() -> None:
     options = parse(["prog"])
-    assert options == (None, False, False, [], {}, None, None, "unicorn", None, False, [], False, ["prog"])
+    assert options == (None, False, False, [], {}, None, None, "unicorn", None, None, False, [], False, ["prog"])
 
 
 def test_quiet() -> None:
@@ -129,6 +130,9 @@ REFUSED = [
     (["--user", "4294967295", "x"], "is not UID"),
     (["--user", "1:2:3", "x"], "is not UID"),
     (["--engine", "magic", "x"], "no engine 'magic'"),
+    (["--memory", "much", "x"], "not a number of MiB"),
+    (["--memory", "-1", "x"], "not a number of MiB"),
+    (["--memory", "1" * 5000, "x"], "not a number of MiB"),
     (["--timeout", "0", "x"], "not a number of seconds"),
     (["--timeout", "-1", "x"], "not a number of seconds"),
     (["--timeout", "nan", "x"], "not a number of seconds"),

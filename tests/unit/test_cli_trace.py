@@ -29,7 +29,7 @@ def command(*words: str) -> TraceCommand:
 
 def test_defaults() -> None:
     found = command()
-    assert found.machine == (None, False, False, [], {}, None, None, "unicorn", None, False, [], False, ["prog"])
+    assert found.machine == (None, False, False, [], {}, None, None, "unicorn", None, None, False, [], False, ["prog"])
     assert found.options == type(found.options)()
     assert found.format == "text"
     assert not (found.rpc or found.unsupported or found.json)

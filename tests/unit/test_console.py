@@ -241,6 +241,43 @@ def test_writing_nothing_is_no_wait(pipe: list[int]) -> None:
     assert Console(NullStream(), HostStream(pipe[1])).write(b"", 1) == 0
 
 
+def test_writing_a_terminal_whose_screen_nobody_reads_never_waits() -> None:
+    for size in (7, 1000, 3000, 4096, 20_000):
+        for text in (b"x", b"\n"):
+            master, slave = pty.openpty()
+            client = Console(NullStream(), host_streams([None, slave, None])[1])
+            codes = set()
+            for _ in range(30_000):
+                try:
+                    assert client.write(text * size, 1) > 0
+                except RpcError as error:
+                    codes.add(error.code)
+                    break
+            assert codes == {ERR_WOULD_BLOCK}
+            assert not fcntl.fcntl(slave, fcntl.F_GETFL) & os.O_NONBLOCK
+            os.close(master)
+            os.close(slave)
+
+
+def test_reading_a_terminal_never_waits_for_more_bytes(tty: tuple[int, int]) -> None:
+    settings = termios.tcgetattr(tty[1])
+    settings[3] &= ~termios.ICANON
+    settings[6][termios.VMIN], settings[6][termios.VTIME] = 200, 255
+    termios.tcsetattr(tty[1], termios.TCSANOW, settings)
+    os.write(tty[0], b"abc")
+    assert Console(host_streams([tty[1], None, None])[0]).read() == b"abc"
+
+
+def test_terminals_are_closed_with_their_streams(tty: tuple[int, int]) -> None:
+    before = sorted(os.listdir("/proc/self/fd"))
+    client = Console(*host_streams([tty[1], tty[1], None]))
+    client.write(b"x", 1)
+    os.write(tty[0], b"y\n")
+    assert client.read() == b"y\n"
+    client.server.stop()
+    assert sorted(os.listdir("/proc/self/fd")) == before
+
+
 def test_writing_a_pipe_without_reader(pipe: list[int]) -> None:
     client = Console(NullStream(), HostStream(pipe[1]))
     os.close(pipe[0])

@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from linuxemu.cpu.memory import HostRam
 from linuxemu.errors import RpcError
 from linuxemu.idl.codes import ERR_NOT_ACCEPTABLE, ERR_NOT_FOUND
-from linuxemu.messages import blk, fsx
+from linuxemu.kernel.frames import FrameAllocator
+from linuxemu.kernel.room import Room
+from linuxemu.messages import blk, fs, fsx
 from linuxemu.servers.fs import memfs as memfs_module
 from linuxemu.servers.fs.memfs import OVERLAYFS_MAGIC, TMPFS_MAGIC, MemFs
 from linuxemu.servers.fs.pages import _HOLE as HOLE
@@ -603,3 +606,54 @@ def test_page_maps_are_byte_strings(changes: list[tuple[str, tuple[int, int]]], 
             start = max(index * PAGE + len(page), pages.floor)
             stop = min(start + len(page), (index + 1) * PAGE, len(model))
             assert start >= stop or pages.read(start, stop) == model[start:stop]
+
+
+# the machine's memory
+
+
+@pytest.fixture
+def room() -> Room:
+    return Room(FrameAllocator(HostRam(1024 * PAGE), 1, lambda frames: None))
+
+
+def test_contents_take_the_machines_memory(room: Room) -> None:
+    client = Client(MemFs(room=room))
+    assert client.call(fsx.Statfs()).blocks == 1023 // 2
+    ino = client.call(fsx.Mknod(1, 0o644, 0, 0, 0, b"f")).ino
+    name = room.used
+    assert name > 0
+    handle = client.call(fsx.Open(ino, 2)).handle
+    client.call(fs.Write(handle, 0, bytes(10 * PAGE)))
+    assert room.used == name + 10 * PAGE
+    client.call(fsx.Fallocate(handle, 0, 20 * PAGE, 5 * PAGE))
+    assert room.used == name + 15 * PAGE
+    fails(errno.ENOSPC, client.call, fsx.Fallocate(handle, 1, 0, 600 * PAGE))
+    client.call(fsx.Fallocate(handle, 3, 0, 4 * PAGE))
+    assert room.used == name + 11 * PAGE
+    client.call(fsx.Unlink(1, b"f"))
+    client.call(fs.Close(handle))
+    client.call(fsx.Forget(ino, 1))
+    assert room.used == 0
+
+
+def test_file_systems_share_the_machines_memory(room: Room) -> None:
+    clients = [Client(MemFs(room=room, max_bytes=room.size)) for _ in range(2)]
+    files = []
+    for client in clients:
+        ino = client.call(fsx.Mknod(1, 0o644, 0, 0, 0, b"f")).ino
+        files.append((client, client.call(fsx.Open(ino, 2)).handle))
+    for client, handle in files:
+        client.call(fs.Write(handle, 0, bytes(400 * PAGE)))
+    for client, handle in files:
+        fails(errno.ENOSPC, client.call, fs.Write(handle, 400 * PAGE, bytes(200 * PAGE)))
+        assert client.call(fsx.Statfs()).bfree < 200
+
+
+def test_names_take_the_machines_memory(room: Room) -> None:
+    client = Client(MemFs(room=room))
+    made = 0
+    with pytest.raises(OSError, match="No space left"):
+        for _ in range(10_000):
+            client.call(fsx.Mkdir(1, 0o755, 0, 0, b"%d" % made))
+            made += 1
+    assert 3000 < made < 4096

@@ -455,6 +455,25 @@ def test_unknown_message_to_a_server(rig: Rig, pager: Memory) -> None:
     assert struct.unpack_from("<i", data) == (ERR_NOT_ACCEPTABLE,)
 
 
+def test_a_message_without_a_reply_leaves_the_caller_waiting(rig: Rig, pager: Memory) -> None:
+    """As in the seed: who asks for an answer that never comes waits for whatever the server sends."""
+    program = Program(rig, pager)
+    told = Exception_(1, 0).pack()
+    program.poke(DATA, told)
+    server = pager.port.task
+    program.play(
+        native_call(IPC, server, server, DATA, CALL | NOBLOCK),
+        native_call(IPC, server, server, DATA, CALL),
+        native_call(SELF),
+    )
+    rig.settle()
+    assert program.results == [ERR_WOULD_BLOCK]
+    assert pager.exceptions == [(1, 0), (1, 0)]
+    rig.kernel.notify(program.tid, 1)
+    rig.settle()
+    assert program.results == [ERR_WOULD_BLOCK]
+
+
 def test_payload_is_read_from_the_sender(rig: Rig, pager: Memory) -> None:
     server = rig.add(Clock())
     program = Program(rig, pager)

@@ -26,9 +26,14 @@ from syscalls.abi.flags import (
     O_WRONLY,
     S_IFIFO,
     S_IFREG,
+    SIGKILL,
 )
 from syscalls.errors import SysError
+from syscalls.objects.device import NullDevice, ZeroDevice
+from syscalls.objects.siginfo import SigInfo
+from syscalls.objects.signal import send_signal
 from syscalls.vfs import open as vfs_open
+from syscalls.vfs import transfer
 from syscalls.vfs.regular import MAX_OFFSET
 from tests.syscalls.vfs_rig import BAD, In, Iov, Out, Rig, Words
 
@@ -318,6 +323,18 @@ def test_large_write_to_a_pipe_goes_on_as_it_drains(rig: Rig) -> None:
         rig.settle()
     assert waiting.value() == 300_000
     assert total >= 300_000 - 65536
+
+
+def test_a_large_transfer_gives_others_their_turn_and_ends_with_a_kill(rig: Rig) -> None:
+    t = rig.task
+    inode = rig.run(vfs_open.open_path(t, AT_FDCWD, b"/f", O_RDONLY)).inode
+    zeros, null = ZeroDevice(inode, O_RDONLY), NullDevice(inode, O_WRONLY)
+    whole = rig.spawn(transfer.send_file(t, null, zeros, None, 40 << 20))
+    assert not whole.done
+    rig.settle()
+    assert whole.value() == 40 << 20
+    send_signal(t, SigInfo(SIGKILL))
+    assert rig.run(transfer.send_file(t, null, zeros, None, 1 << 31)) == 16 << 20
 
 
 def test_open_by_direct_call(rig: Rig) -> None:

@@ -18,15 +18,16 @@ from tools.fuzzing.archives import Archives
 from tools.fuzzing.interfaces import Interfaces
 from tools.fuzzing.linux import Syscalls, Trace
 from tools.fuzzing.messages import Messages
+from tools.fuzzing.native import Native
 from tools.fuzzing.programs import Programs
 from tools.fuzzing.target import Case, Failure, FuzzError, Target, failure_of
-from tools.fuzzing.watch import Growth, Hang, limit
+from tools.fuzzing.watch import Growth, Hang, Peak, limit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TARGETS: dict[str, type[Target]] = {
-    target.name: target for target in (Syscalls, Programs, Archives, Interfaces, Messages, Trace)
+    target.name: target for target in (Syscalls, Programs, Archives, Interfaces, Messages, Native, Trace)
 }
 
 _FOREVER = 1 << 62
@@ -88,6 +89,7 @@ class Run:
         self._target = target
         self._folder = folder
         self._growth = Growth(most_mib)
+        self._peak = Peak(target.peak_mib)
         self._known: list[Failure] = []
         self.done = 0
 
@@ -118,7 +120,7 @@ class Run:
         spent = time.monotonic() - begin
         print(
             f"{target.name}: {self.done} {target.unit} in {spent:.0f} s, {len(self._known)} failures, "
-            f"memory +{self._growth.mib:.0f} MiB",
+            f"memory +{self._growth.mib:.0f} MiB, at most +{self._peak.highest_mib:.0f} MiB at once",
             flush=True,
         )
         return 1 if self._known else 0
@@ -127,13 +129,14 @@ class Run:
         """Run a case; what is wrong with it."""
         target = self._target
         found = []
+        self._peak.before_case()
         try:
             # What a machine reports of its defects at its end is reported by the target.
             with limit(target.limit_s), redirect_stderr(StringIO()):
                 self.done += target.run(case)
         except (Exception, Hang) as error:  # noqa: BLE001 (whatever comes is what is looked for)
             found.append(failure_of(error))
-        return found + list(target.check())
+        return found + list(self._peak.after_case()) + list(target.check())
 
     def _report(self, case: Case, failure: Failure) -> None:
         """Save a failure that is not like one before."""

@@ -22,6 +22,9 @@ enum {
     NR_kill = 62, NR_mkdir = 83, NR_chdir = 80, NR_symlink = 88, NR_pipe2 = 293, NR_setsid = 112, NR_setresuid = 117,
     NR_setresgid = 119, NR_gettid = 186, NR_exit_group = 231, NR_eventfd2 = 290, NR_epoll_create1 = 291,
     NR_memfd_create = 319, NR_clone3 = 435, NR_dup2 = 33, NR_ftruncate = 77, NR_prlimit64 = 302, NR_setgroups = 116,
+    NR_ioctl = 16, NR_rt_sigaction = 13, NR_rt_sigprocmask = 14, NR_fcntl = 72, NR_fallocate = 285, NR_membarrier = 324,
+    NR_rseq = 334,
+    NR_setpgid = 109, NR_getpgid = 121, NR_dup = 32, NR_poll = 7,
 };
 
 /* -- system calls ------------------------------------------------------------------------------------------------ */
@@ -309,6 +312,96 @@ static u64 argument(u64 *state, const struct call *call, int i, int root)
     }
 }
 
+/* -- calls that need several things to fit: terminals, sealed files, rseq ------------------------------------------ */
+
+enum { TERMINALS = 4, SIGNATURE = 0x53053053 };
+
+static s64 terminals[TERMINALS], sealed;
+static int has_terminal;
+
+static const struct call *call_of(int number)
+{
+    const struct call *call = calls;
+    while (call->number != number)
+        call++;
+    return call;
+}
+
+static void use_terminal(u64 *state)
+{
+    static const int others[] = {0, 1, 19, 20, 7, 5, 72, 217, 40, 275, 233, 8, 17, 18, 74};
+    u64 fd = PICK(state, terminals), a[6];
+    if (!below(state, 12)) {
+        int *group = (int *)(ARENA + below(state, 64) * 8);
+        *group = below(state, 2) ? C3(NR_getpgid, 0, 0, 0) : (s64)below(state, 40);
+        C3(NR_ioctl, fd, 0x5410, group); /* TIOCSPGRP */
+        return;
+    }
+    if (below(state, 3)) {
+        const struct call *call = call_of(NR_ioctl);
+        u64 request = below(state, 8) ? known(state, call, 1) : word(state);
+        call6(NR_ioctl, fd, request, below(state, 4) ? struct_pointer(state, 0) : word(state), 0, 0, 0);
+        return;
+    }
+    int number = PICK(state, others);
+    const struct call *call = call_of(number);
+    if (number == NR_poll) {
+        u64 *polled = (u64 *)(ARENA + below(state, 64) * 8);
+        polled[0] = (fd & 0xffffffff) | next(state) << 32;
+        polled[1] = (PICK(state, terminals) & 0xffffffff) | next(state) << 32;
+        call6(NR_poll, (s64)polled, below(state, 3), below(state, 20), 0, 0, 0);
+        return;
+    }
+    for (int i = 0; i < 6; i++)
+        a[i] = argument(state, call, i, 1);
+    call6(number, fd, a[1], a[2], a[3], a[4], a[5]);
+}
+
+static void use_sealed(u64 *state)
+{
+    u64 size = below(state, 4) ? below(state, 5 * PAGE) : word(state);
+    switch (below(state, 6)) {
+    case 0: C3(NR_fcntl, sealed, 1033, below(state, 8) ? 1ul << below(state, 6) & ~1ul : word(state)); break;
+    case 1: C3(NR_fcntl, sealed, 1034, word(state)); break;
+    case 2: C3(NR_ftruncate, sealed, size, 0); break;
+    case 3: C6(NR_fallocate, sealed, below(state, 4), below(state, 5 * PAGE), size, 0, 0); break;
+    case 4: C6(NR_mmap, 0, PAGE, below(state, 4), 1 + below(state, 2), sealed, below(state, 3) * PAGE); break;
+    default: C3(NR_write, sealed, pointer(state, 64), below(state, 3 * PAGE)); break;
+    }
+}
+
+/* A critical section that begins and ends anywhere near, and leads anywhere. */
+static void use_rseq(u64 *state)
+{
+    u64 *area = (u64 *)(ARENA + 7 * PAGE + below(state, 2) * 32), *section = area + 16;
+    u64 code = (u64)&call_of;
+    switch (below(state, 4)) {
+    case 0: C6(NR_rseq, area, below(state, 8) ? 32 : word(state), below(state, 2), SIGNATURE, 0, 0); break;
+    case 1:
+        section[0] = below(state, 8) ? 0 : word(state);
+        section[1] = below(state, 8) ? code - below(state, PAGE) : word(state);
+        section[2] = below(state, 8) ? below(state, 2 * PAGE) : word(state);
+        section[3] = below(state, 8) ? code : word(state);
+        area[1] = below(state, 8) ? (u64)section : word(state);
+        break;
+    case 2: C3(NR_membarrier, 1ul << below(state, 10), below(state, 3), below(state, 3)); break;
+    default: C3(NR_membarrier, word(state), word(state), word(state)); break;
+    }
+}
+
+static void make_fitting_call(u64 *state)
+{
+    u64 kind = below(state, 8);
+    if (kind < 4 && has_terminal)
+        use_terminal(state);
+    else if (kind < 6)
+        use_sealed(state);
+    else if (below(state, 2))
+        use_rseq(state);
+    else
+        C3(NR_setpgid, below(state, 2) ? 0 : 3 + below(state, 40), below(state, 2) ? 0 : 3 + below(state, 40), 0);
+}
+
 /* -- a process of the crowd --------------------------------------------------------------------------------------- */
 
 static void make_arena(void)
@@ -321,11 +414,19 @@ static void make_arena(void)
     C6(NR_mmap, PAST_FILE, 2 * PAGE, 3, 0x11, empty, 0);
 }
 
+/* Others may have put a FIFO there, or anything else that nobody is to wait for. */
+static s64 open_now(const char *path, s64 flags)
+{
+    s64 fd = C3(NR_open, path, flags | 04000, 0644);
+    C3(NR_fcntl, fd, 4, flags & 02004000); /* F_SETFL */
+    return fd;
+}
+
 static void open_files(void)
 {
     u64 size[2] = {32 << 20, 32 << 20}; /* files are kept in memory of the tool */
     C6(NR_prlimit64, 0, 1, size, 0, 0, 0);
-    s64 null = C3(NR_open, "/dev/null", 1, 0); /* what is written to the console is kept by the tool */
+    s64 null = open_now("/dev/null", 1); /* what is written to the console is kept by the tool */
     C3(NR_dup2, null, 1, 0);
     C3(NR_dup2, null, 2, 0);
     C3(NR_mkdir, "/tmp/w", 0777, 0);
@@ -334,15 +435,28 @@ static void open_files(void)
     C3(NR_symlink, "loop", "loop", 0);
     C3(NR_symlink, "/tmp/w/f", "link", 0);
     for (int i = 0; i < (int)(sizeof opened / sizeof *opened); i++)
-        C3(NR_open, opened[i].path, opened[i].flags, 0644);
+        open_now(opened[i].path, opened[i].flags);
     int *fds = (int *)ARENA;
     C3(NR_pipe2, fds, 04000, 0);
     C3(NR_pipe2, fds, 0, 0);
     C3(NR_eventfd2, 3, 04000, 0);
     C3(NR_epoll_create1, 0, 0, 0);
     C3(NR_memfd_create, "m", 3, 0);
-    s64 file = C3(NR_open, "f", 0102, 0644);
+    s64 file = open_now("f", 0102);
     C3(NR_ftruncate, file, 5000, 0);
+    sealed = C3(NR_memfd_create, "s", 2, 0);
+}
+
+/* Three of four take the terminal for a session of their own; one stays in the background of the first process. */
+static void open_terminals(u64 number)
+{
+    C3(NR_ioctl, 0, 0x540e, 1); /* TIOCSCTTY */
+    terminals[0] = C3(NR_dup, 0, 0, 0);
+    terminals[1] = open_now("/dev/tty", 2);
+    terminals[2] = open_now("/dev/console", 2 | 04000);
+    terminals[3] = number % 2 ? 0 : open_now("/dev/console", 2 | 0400);
+    s64 settings[8];
+    has_terminal = C3(NR_ioctl, 0, 0x5401, settings) >= 0; /* TCGETS */
 }
 
 static const struct call *choose(u64 *state, u64 *number)
@@ -364,11 +478,17 @@ static void make_call(u64 seed, u64 number_of_stream, u64 index)
 {
     u64 state = mix(seed) ^ mix(number_of_stream * 1000003 + 17) ^ mix(index), number, a[6];
     int root = (number_of_stream / 2) % 2 == 0;
+    if (!below(&state, has_terminal ? 4 : 12)) {
+        make_fitting_call(&state);
+        return;
+    }
     const struct call *call = choose(&state, &number);
     for (int i = 0; i < 6; i++)
         a[i] = argument(&state, call, i, root);
     int at = (int)number;
     if (root && (at == 169 || at == 48)) /* reboot */
+        return;
+    if (at == NR_fcntl && (int)a[1] == 10 && (a[2] == 9 || a[2] == 19)) /* F_SETSIG to what nobody can mask */
         return;
     if (at == NR_clone || at == NR_fork || at == NR_vfork || at == NR_clone3)
         forking6(number, a[0], a[1], a[2], a[3], a[4], a[5]);
@@ -409,11 +529,33 @@ static void start_thread(u64 number)
                      : "rcx", "r11", "memory");
 }
 
+/* What terminals send: signals that end a program which does nothing about them. */
+static void ignore_terminal(int ignore)
+{
+    static const int sent[] = {1, 2, 3, 18, 20, 21, 22, 28};
+    for (u64 i = 0; i < sizeof sent / sizeof *sent; i++) {
+        u64 action[4] = {ignore, 0, 0, 0};
+        C6(NR_rt_sigaction, sent[i], action, 0, 8, 0, 0);
+    }
+}
+
+/* The first process takes no signal: root may send it any through files whose owner it becomes (F_SETOWN, F_SETSIG). */
+static void mask_signals(u64 mask)
+{
+    C6(NR_rt_sigprocmask, 2, &mask, 0, 8, 0, 0);
+}
+
 static void crowd(u64 number)
 {
+    mask_signals(0);
     make_arena();
     open_files();
-    C3(NR_setsid, 0, 0, 0); /* out of reach: the group of the first process */
+    if (number % 4 == 2)
+        C3(NR_setpgid, 0, 0, 0); /* out of reach: the group of the first process */
+    else
+        C3(NR_setsid, 0, 0, 0);
+    open_terminals(number);
+    ignore_terminal(number % 2);
     if (number % 2) {
         C3(NR_setgroups, 0, 0, 0);
         C3(NR_setresgid, 1000, 1000, 1000);
@@ -550,6 +692,7 @@ __attribute__((used)) static void begin(s64 *stack)
         processes = value_of(words[4]);
         pause = value_of(words[5]);
         C6(NR_mmap, SHARED, PAGE, 3, 0x31, -1, 0);
+        mask_signals(-1ul);
         if (processes <= STREAMS / 2)
             watch();
     }

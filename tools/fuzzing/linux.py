@@ -14,6 +14,7 @@ from linuxemu.machine import Bind, Machine
 from tools.fuzzing.declared import header
 from tools.fuzzing.sandbox import Sandbox
 from tools.fuzzing.target import Case, Failure, FuzzError, Target, failure_of
+from tools.fuzzing.terminal import terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,6 +105,7 @@ class Syscalls(Target):
     name = "syscalls"
     unit = "system calls"
     limit_s = 120.0
+    peak_mib = _MEMORY_MIB + 64.0
     per_case = _PER_CASE
 
     def __init__(self) -> None:
@@ -122,11 +124,15 @@ class Syscalls(Target):
         self._sandbox.close()
 
     def cases(self, random: Random, count: int) -> Iterator[Case]:
-        """Runs of all processes, each with a seed of its own; some pack all messages, some have the host's time."""
+        """Runs of all processes, each with a seed of its own.
+
+        Some pack all messages, some have the host's time, some of these a terminal as standard input.
+        """
         while count > 0:
             calls = min(self.per_case, -(-count // (2 * _PROCESSES)))
             case = {"seed": random.getrandbits(32), "first": 0, "count": calls, "processes": _PROCESSES}
-            yield {**case, "strict": random.random() < 0.2, "real": random.random() < 0.2}
+            strict, real, typed = (random.random() < part for part in (0.2, 0.2, 0.3))
+            yield {**case, "strict": strict, "real": real or typed, "terminal": typed}
             count -= calls * 2 * _PROCESSES
 
     def run(self, case: Case) -> int:
@@ -137,7 +143,11 @@ class Syscalls(Target):
         if case["real"]:
             more["seed"] = None
         argv.append(str(_REAL_PAUSE_NS if case["real"] else _PAUSE_NS))
-        result = self._machine(argv, witness, **more)
+        if case.get("terminal"):
+            with terminal(case["seed"]):
+                result = self._machine(argv, witness, stdin="inherit", **more)
+        else:
+            result = self._machine(argv, witness, **more)
         self._failures += witness.failures()
         if result.exit_status == _CLOSED:
             self._failures.append(Failure("hang", f"no end within {self.limit_s / 2} s", ""))

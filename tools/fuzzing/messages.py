@@ -48,6 +48,7 @@ class Messages(Target):
 
     name = "messages"
     limit_s = 30.0
+    peak_mib = _MEMORY_MIB + 64.0
 
     def open(self) -> None:
         """Make the directories of the file servers."""
@@ -56,8 +57,9 @@ class Messages(Target):
         for name in ("read", "write"):
             (base / name / "dir").mkdir(parents=True)
             (base / name / "file").write_text("text\n" * 2000)
-        self._classes = _classes()
-        self._failures: list[Failure] = []
+        self.base = base
+        self.classes = _classes()
+        self.failures: list[Failure] = []
 
     def close(self) -> None:
         """Remove them."""
@@ -73,7 +75,7 @@ class Messages(Target):
                 count -= 1
 
     def _packed(self, random: Random) -> bytes:
-        message = _message(random, random.choice(self._classes), {})
+        message = any_message(random, random.choice(self.classes), {})
         data = message.pack(1, 0x1000)
         return mutated(random, data, [data], 32)
 
@@ -88,8 +90,7 @@ class Messages(Target):
         """Boot, send all of them, let everything settle, and shut down."""
         from random import Random
 
-        base = Path(self._folder.name)
-        session = _boot(base)
+        session = boot(self.base)
         kernel = session.kernel
         try:
             servers = [task for task in kernel.tasks.values() if task.server is not None]
@@ -107,19 +108,19 @@ class Messages(Target):
             kernel.run()
         finally:
             session.close()
-            self._failures += [failure_of(error, "in a server") for error in kernel.errors]
+            self.failures += [failure_of(error, "in a server") for error in kernel.errors]
         return int(case["count"])
 
     def _send_one(self, random: Random, sender: _Sender, task: Task) -> None:
         """Mostly what the server knows, now and then anything else."""
         assert task.server is not None
-        known = [kind for kind in self._classes if kind in task.server.table]
-        kind = random.choice(known if random.random() < 0.9 else self._classes)
-        sender.send(task.tid, _message(random, kind, sender.given(task.tid, kind)))
+        known = [kind for kind in self.classes if kind in task.server.table]
+        kind = random.choice(known if random.random() < 0.9 else self.classes)
+        sender.send(task.tid, any_message(random, kind, sender.given(task.tid, kind)))
 
     def check(self) -> Iterator[Failure]:
         """Defects that the kernel recorded."""
-        found, self._failures = self._failures, []
+        found, self.failures = self.failures, []
         yield from found
 
     def smaller(self, case: Case) -> Iterator[Case]:
@@ -166,7 +167,7 @@ class _Sender:
                 del kept[:-_KEPT]
 
 
-def _boot(base: Path) -> Session:
+def boot(base: Path) -> Session:
     """A session with a file server of every kind, and nobody who uses it."""
     from linuxemu.servers.fs.hostfs import HostFs
     from linuxemu.servers.fs.memfs import MemFs
@@ -198,7 +199,7 @@ def _classes() -> list[type[Message]]:
     return sorted(found, key=lambda message: message.ID)
 
 
-def _message(random: Random, kind: type[Message], given: Given) -> Message:
+def any_message(random: Random, kind: type[Message], given: Given) -> Message:
     """A message with fields of any value that their types can have."""
     return kind(*(_value(random, kind_of_field, given.get(name, [])) for name, kind_of_field in kind.FIELDS))
 

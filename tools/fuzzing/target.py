@@ -22,7 +22,7 @@ class Failure(NamedTuple):
     """What must not happen, and has.
 
     Args:
-        kind: exception, hang, memory, descriptors, counters, ended or outside.
+        kind: exception, hang, peak, memory, descriptors, counters, ended or outside.
         text: what a person wants to read.
         place: of an exception, where it was raised, so that a smaller case can be told from another defect.
     """
@@ -44,6 +44,8 @@ class Target:
     """What is counted."""
     limit_s = 30.0
     """A case that takes longer hangs, seconds."""
+    peak_mib = 100.0
+    """A case that needs more memory at once needs too much."""
 
     def open(self) -> None:
         """Make what cases need."""

@@ -1,4 +1,4 @@
-"""What must not happen while a case runs: a hang, growth of memory, descriptors left open."""
+"""What must not happen while a case runs: a hang, much memory, growth of memory, descriptors left open."""
 
 from __future__ import annotations
 
@@ -41,6 +41,36 @@ def limit(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old)
+
+
+class Peak:
+    """The most memory that this process has at once during a case.
+
+    Args:
+        most_mib: how much more than before it may be, MiB.
+    """
+
+    def __init__(self, most_mib: float) -> None:
+        self.most_mib = most_mib
+        self.highest_mib = 0.0
+        """Of all cases so far, beyond what was there before, MiB."""
+        self._before_mib = 0.0
+
+    def before_case(self) -> None:
+        """Forget earlier peaks (man 5 proc_pid_clear_refs)."""
+        try:
+            with open("/proc/self/clear_refs", "w") as file:
+                file.write("5")
+            self._before_mib = _resident_mib()
+        except OSError:  # not allowed to: only a peak that is higher than all before is seen
+            self._before_mib = _peak_mib()
+
+    def after_case(self) -> Iterator[Failure]:
+        """Too much."""
+        more = _peak_mib() - self._before_mib
+        self.highest_mib = max(self.highest_mib, more)
+        if more > self.most_mib:
+            yield Failure("peak", f"the case took {more:.0f} MiB at once, and may take {self.most_mib:.0f}")
 
 
 class Growth:
@@ -95,3 +125,8 @@ def _descriptors() -> frozenset[str]:
 def _resident_mib() -> float:
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * _PAGE / (1 << 20)
+
+
+def _peak_mib() -> float:
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM:")) / 1024

@@ -82,6 +82,8 @@ class HostStream(Stream):
     def __init__(self, fd: int, terminal: Terminal | None = None) -> None:
         self.fd = fd
         self._terminal = terminal
+        self._own = -1 if terminal is not None else fd
+        # What is read and written through; of a terminal one that never waits, opened with the first use.
         mode = os.fstat(fd).st_mode
         self._never_waits = stat.S_ISREG(mode) or stat.S_ISBLK(mode)
 
@@ -106,12 +108,30 @@ class HostStream(Stream):
         found = poller.poll(0)
         return found[0][1] if found else 0
 
+    def _unhurried(self) -> int:
+        """The descriptor to read from and write to.
+
+        A terminal that polls writable may wait all the same, for a long line or for the end of one, and one that polls
+        readable for more bytes (VMIN and VTIME, man 3 termios). So it is opened once more, where that is allowed.
+        """
+        if self._own < 0:
+            access = fcntl.fcntl(self.fd, fcntl.F_GETFL) & os.O_ACCMODE
+            flags = access | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+            self._own = self.fd
+            for path in (f"/proc/self/fd/{self.fd}", f"/dev/fd/{self.fd}"):
+                try:
+                    self._own = os.open(path, flags)
+                    break
+                except OSError:
+                    continue
+        return self._own
+
     def read(self, length: int) -> bytes:
         """Read what is there."""
         if not self._never_waits and not self.poll(POLLIN):
             raise RpcError(ERR_WOULD_BLOCK)
         try:
-            return os.read(self.fd, min(length, _MAX_READ))
+            return os.read(self._unhurried(), min(length, _MAX_READ))
         except BlockingIOError:  # the caller's descriptor is a non-blocking one, and somebody else was faster
             raise RpcError(ERR_WOULD_BLOCK) from None
         except OSError as error:
@@ -121,10 +141,11 @@ class HostStream(Stream):
         """Write as much as there is room for."""
         written = 0
         try:
+            fd = self._unhurried()
             if self._never_waits or not data:
-                return os.write(self.fd, data)
+                return os.write(fd, data)
             while self.poll(POLLOUT):
-                part = os.write(self.fd, data[written : written + _PIPE_BUF])
+                part = os.write(fd, data[written : written + _PIPE_BUF])
                 written += part
                 if written >= len(data):
                     return written
@@ -175,6 +196,9 @@ class HostStream(Stream):
         """Give the terminal the settings back that it had; the descriptor belongs to the caller."""
         if self._terminal is not None:
             self._terminal.restore()
+            if self._own not in (-1, self.fd):
+                os.close(self._own)
+            self._own = -1
 
 
 class Terminal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from linuxemu.messages import console
@@ -9,6 +10,8 @@ from linuxemu.servers.fs import errno as e
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from linuxemu.kernel.room import Room
 
 POLLIN = console.PollEvent.IN
 POLLOUT = console.PollEvent.OUT
@@ -123,17 +126,27 @@ class OutputStream(Stream):
     """
 
     def __init__(self, sink: Callable[[bytes], object] | None = None) -> None:
-        self.data = bytearray()
-        """All that was written."""
+        self._data = BytesIO()
         self._sink = sink
+        self.room: Room | None = None
+        """Where it takes room, until somebody else has the data."""
+
+    @property
+    def data(self) -> bytes:
+        """All that was written."""
+        return self._data.getvalue()
 
     def info(self) -> console.InfoReply:
         """The writing end of a pipe."""
         return console.InfoReply(_FIFO, 0, 3, 0, False, O_WRONLY)
 
     def write(self, data: bytes) -> int:
-        """Take all of it."""
-        self.data += data
+        """Take all of it; ENOSPC when there is no room for it."""
+        if self.room is not None:
+            if not self.room.fits(len(data)):
+                raise e.fail(e.ENOSPC)
+            self.room.add(len(data))
+        self._data.write(data)
         if self._sink is not None and data:
             self._sink(bytes(data))
         return len(data)

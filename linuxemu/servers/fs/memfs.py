@@ -28,6 +28,8 @@ from linuxemu.servers.fs.pages import PAGE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from linuxemu.kernel.room import Room
+
 TMPFS_MAGIC = 0x01021994
 OVERLAYFS_MAGIC = 0x794C7630
 
@@ -61,10 +63,11 @@ class MemFs(MemTree):
         lower: task id of the lower file server; None for a file system that starts empty.
         name: service name to register, see `FsServer`.
         now_ns: the time of day in nanoseconds since 1970.
-        max_bytes: room for file contents, in whole pages; None for half of the host's memory.
+        max_bytes: room for file contents, in whole pages; None for half of the machine's memory, or of the host's.
         max_inodes: most names.
         fs_type: what statfs(2) calls the file system; None for tmpfs, or overlayfs if there is a lower one.
         root_mode: permissions of an empty file system's root.
+        room: that of the machine, which what is written takes; None if there is no machine.
         storage: the file system of the server whose place this one takes; nothing else but `name` is used then.
     """
 
@@ -78,12 +81,14 @@ class MemFs(MemTree):
         max_inodes: int = 1 << 20,
         fs_type: int | None = None,
         root_mode: int = 0o755,
+        room: Room | None = None,
         storage: MemStorage | None = None,
     ) -> None:
         if storage is None:
-            max_pages = (_half_of_memory() if max_bytes is None else max_bytes) // PAGE
+            half = _half_of_memory() if room is None else room.size // 2
+            max_pages = (half if max_bytes is None else max_bytes) // PAGE
             fs_type = fs_type or (TMPFS_MAGIC if lower is None else OVERLAYFS_MAGIC)
-            storage = MemStorage(lower, now_ns, max_pages, max_inodes, fs_type, root_mode)
+            storage = MemStorage(lower, now_ns, max_pages, max_inodes, fs_type, root_mode, room)
         super().__init__(name, storage)
 
     def successor(self) -> MemFs:
@@ -168,7 +173,7 @@ class MemFs(MemTree):
         if size != data.size:
             before = data.allocated
             data.truncate(size)
-            self._store.used_pages += data.allocated - before
+            self._store.add_pages(data.allocated - before)
             node.version += 1
 
     async def readlink(self, src: int, m: fsx.Readlink) -> fsx.ReadlinkReply:
@@ -183,7 +188,7 @@ class MemFs(MemTree):
 
     async def statfs(self, src: int, m: fsx.Statfs) -> fsx.StatfsReply:
         """Sizes of the memory layer: what is below is not ours to fill."""
-        free = self._store.max_pages - self._store.used_pages
+        free = self._store.free_pages()
         left = self._store.max_inodes - self._store.names
         return fsx.StatfsReply(
             self._store.fs_type,
@@ -250,7 +255,7 @@ class MemFs(MemTree):
         node = self._create(parent, name, S_IFLNK | 0o777, m.uid, m.gid)
         if isinstance(node, LinkNode):
             node.target = target
-            self._store.used_pages += node.allocated
+            self._store.add_pages(node.allocated)
         return new(fsx.SymlinkReply, node.attr())
 
     async def link(self, src: int, m: fsx.Link) -> fsx.LinkReply:
@@ -493,7 +498,7 @@ class MemFs(MemTree):
             for index, page in below.items():
                 data.fill(index, page)
         data.write(offset, content)
-        self._store.used_pages += data.allocated - before
+        self._store.add_pages(data.allocated - before)
         node.mtime_ns = node.ctime_ns = self._now()
         node.version += 1
         return fs.WriteReply()
@@ -516,12 +521,12 @@ class MemFs(MemTree):
             for index, page in (await self._fetch(node, m.offset, end)).items():
                 data.fill(index, page)
             data.punch(m.offset, end)
-        self._store.used_pages += data.allocated - before
+        self._store.add_pages(data.allocated - before)
         if not mode & _PUNCH_HOLE:
             self._charge(data.missing(m.offset, end))
             before = data.allocated
             data.reserve(m.offset, end)
-            self._store.used_pages += data.allocated - before
+            self._store.add_pages(data.allocated - before)
         if not mode & _KEEP_SIZE and end > data.size:
             data.truncate(end)
         node.mtime_ns = node.ctime_ns = self._now()

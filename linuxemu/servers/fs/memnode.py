@@ -11,7 +11,11 @@ from linuxemu.servers.fs.pages import PAGE, PageMap
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from linuxemu.kernel.room import Room
+
 _SECTORS = PAGE // 512
+_NAME_SIZE = 1024
+"""What a name and its inode take in memory, bytes."""
 _DIRENT_SIZE = 20  # what tmpfs counts for a directory entry
 SHORT_TARGET = 127
 """A longer target of a link takes a page, as in tmpfs."""
@@ -205,11 +209,12 @@ class MemStorage:
         max_inodes: most names.
         fs_type: what statfs(2) calls it.
         root_mode: permissions of an empty file system's root.
+        room: that of the machine; None if there is no machine.
     """
 
     __slots__ = (
         "by_lower", "fs_type", "journal", "lower", "max_inodes", "max_pages", "names", "next_ino", "nodes", "now_ns",
-        "renumbered", "root", "used_pages",
+        "renumbered", "room", "root", "used_pages",
     )  # fmt: skip
 
     def __init__(
@@ -220,7 +225,9 @@ class MemStorage:
         max_inodes: int,
         fs_type: int,
         root_mode: int,
+        room: Room | None,
     ) -> None:
+        self.room = room
         self.lower = lower
         self.now_ns = now_ns
         self.max_pages = max_pages
@@ -239,6 +246,33 @@ class MemStorage:
             self.root = DirNode(ROOT_INO, S_IFDIR | root_mode)
             self.root.atime_ns = self.root.mtime_ns = self.root.ctime_ns = now_ns()
             self.nodes[ROOT_INO] = self.root
+
+    def has_room(self, pages: int) -> bool:
+        """Whether so many more pages fit."""
+        if self.used_pages + pages > self.max_pages:
+            return False
+        return self.room is None or not pages or self.room.fits(pages * PAGE)
+
+    def add_pages(self, pages: int) -> None:
+        """Count pages that are used from now on, or, less than none, that are not any more."""
+        self.used_pages += pages
+        if self.room is not None and pages:
+            self.room.add(pages * PAGE)
+
+    def has_room_for_name(self) -> bool:
+        """Whether one more name fits."""
+        return self.names < self.max_inodes and (self.room is None or self.room.fits(_NAME_SIZE))
+
+    def add_names(self, count: int) -> None:
+        """Count a name that is new, or, less than none, gone."""
+        self.names += count
+        if self.room is not None:
+            self.room.add(count * _NAME_SIZE)
+
+    def free_pages(self) -> int:
+        """How many more pages would fit."""
+        free = max(self.max_pages - self.used_pages, 0)
+        return free if self.room is None else min(free, self.room.left // PAGE)
 
     def close_handles(self) -> None:
         """A server has died: the handles that it gave out are gone, and those that it had below."""

@@ -112,10 +112,10 @@ class MemTree(FsServer[Node]):
                 parent = current.parent
                 self._set_parent(current, None)
             elif isinstance(current, FileNode):
-                self._store.used_pages -= current.data.allocated
+                self._store.add_pages(-current.data.allocated)
                 current.data.truncate(0)
             elif isinstance(current, LinkNode):
-                self._store.used_pages -= current.allocated
+                self._store.add_pages(-current.allocated)
             if self._nodes.get(current.ino) is current:
                 del self._nodes[current.ino]
             self._forget_lower(current)
@@ -144,7 +144,7 @@ class MemTree(FsServer[Node]):
 
     def _charge(self, pages: int) -> None:
         """ENOSPC unless so many more pages fit."""
-        if self._store.used_pages + pages > self._store.max_pages:
+        if not self._store.has_room(pages):
             raise e.fail(e.ENOSPC)
 
     # -- names ---------------------------------------------------------------------------------------
@@ -169,13 +169,13 @@ class MemTree(FsServer[Node]):
     def _check_room_for_name(self, parent: DirNode) -> None:
         if not parent.nlink:
             raise e.fail(e.ENOENT)
-        if self._store.names >= self._store.max_inodes:
+        if not self._store.has_room_for_name():
             raise e.fail(e.ENOSPC)
 
     def _insert(self, parent: DirNode, name: bytes, node: Node) -> None:
         """Give an owned inode a name; whatever had it is removed already."""
         parent.entries[name] = node
-        self._store.names += 1
+        self._store.add_names(1)
         if type(node) is DirNode:
             self._set_parent(node, parent)
 
@@ -184,7 +184,7 @@ class MemTree(FsServer[Node]):
         if parent.entries.pop(name, None) is None:
             parent.hidden.add(name)
         else:
-            self._store.names -= 1
+            self._store.add_names(-1)
 
     async def _find(self, parent: DirNode, name: bytes) -> Node | None:
         """The inode that has a name, None if there is none."""
@@ -270,7 +270,7 @@ class MemTree(FsServer[Node]):
             if not node.owned:
                 node.target = target
                 node.take(attr)
-                self._store.used_pages += node.allocated
+                self._store.add_pages(node.allocated)
         elif not node.owned:
             node.take(attr)
 

@@ -69,7 +69,7 @@ RPCS: dict[str, str] = {
     "lsetxattr": "fsx.getattr fsx.lookup fsx.readlink",
     "lstat": "fsx.getattr fsx.lookup fsx.readlink",
     "madvise": "fs.read fs.write vmx.alloc_frames",
-    "memfd_create": "fsx.mknod fsx.open fsx.root fsx.unlink",
+    "memfd_create": "fsx.mknod fsx.open fsx.root fsx.setattr fsx.unlink",
     "mkdir": "fs.stat fsx.getattr fsx.lookup fsx.mkdir fsx.readlink",
     "mkdirat": "fs.stat fsx.getattr fsx.lookup fsx.mkdir fsx.readlink",
     "mknod": "fs.close fs.create fs.stat fsx.getattr fsx.lookup fsx.mknod fsx.readlink",

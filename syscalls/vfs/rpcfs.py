@@ -15,7 +15,7 @@ from syscalls.errors import SysError
 from syscalls.objects.file import DirectoryFile, File
 from syscalls.vfs.filesystem import FileSystem, FsInfo, errno_of
 from syscalls.vfs.handle import handle_again
-from syscalls.vfs.inode import SIZE, Attr, Inode
+from syscalls.vfs.inode import CTIME, MTIME, SIZE, Attr, Inode
 from syscalls.vfs.listing import relist, unpack_records
 from syscalls.vfs.regular import RegularFile, touch
 
@@ -241,7 +241,11 @@ class RpcInode(Inode):
         self.fs.inode(await self.fs.call(fsx.Link(inode.ino, self.ino, name)))
 
     async def tmpfile(self, t: Task, mode: int, uid: int, gid: int) -> Inode:
-        """Make a file under a name of its own and take the name away: fsx has nothing better."""
+        """Make a file under a name of its own and take the name away: fsx has nothing better.
+
+        The directory was looked at just before; it gets its times back.
+        """
+        before = self.attr
         for _ in range(_TMPFILE_TRIES):
             name = self.fs.tmpfile_name()
             try:
@@ -251,6 +255,7 @@ class RpcInode(Inode):
                     raise
                 continue
             await self.unlink(t, name)
+            await self.setattr(t, MTIME | CTIME, mtime_ns=before.mtime_ns, ctime_ns=before.ctime_ns)
             made.linkable = True
             return made
         raise SysError(EEXIST)

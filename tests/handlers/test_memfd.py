@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 FD = 3
 SIZE = 4196
-FSX = ["fsx.root", "fsx.root", "fsx.mknod", "fsx.unlink", "fsx.open"]
+FSX = ["fsx.root", "fsx.root", "fsx.mknod", "fsx.unlink", "fsx.setattr", "fsx.open"]
 ALL = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_EXEC
 NO_CHANGE = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_EXEC
 READ_WRITE = PROT_READ | PROT_WRITE

@@ -15,6 +15,13 @@ _SECTORS = PAGE // 512
 _DIRENT_SIZE = 20  # what tmpfs counts for a directory entry
 SHORT_TARGET = 127
 """A longer target of a link takes a page, as in tmpfs."""
+_INODE_ROOM = 1024  # bytes of memory that tmpfs counts for an inode, and for an extended attribute beside its contents
+_XATTR_ROOM = 40
+
+
+def xattr_room(name: bytes, value: bytes) -> int:
+    """Bytes that an extended attribute takes of the room of inodes, as in tmpfs."""
+    return _XATTR_ROOM + len(name) + len(value)
 
 
 class Node:
@@ -39,11 +46,13 @@ class Node:
         "mtime_ns",
         "nlink",
         "nlookup",
+        "nosec",
         "opens",
         "owned",
         "rdev",
         "uid",
         "version",
+        "xattrs",
     )
 
     def __init__(self, ino: int, mode: int, lower: int | None = None) -> None:
@@ -61,6 +70,10 @@ class Node:
         self.nlookup = 0
         self.opens = 0
         """Open handles, and requests at work on the node."""
+        self.xattrs: dict[bytes, bytes] | None = None
+        """Extended attributes; None while they are those of the lower file system, if it has the inode."""
+        self.nosec = lower is None
+        """Has no file capabilities (Linux's S_NOSEC), whatever the lower file system says."""
 
     def attr(self) -> tuple[int, ...]:
         """The attributes in the order of the messages; of an owned node."""
@@ -209,7 +222,7 @@ class MemStorage:
 
     __slots__ = (
         "by_lower", "fs_type", "journal", "lower", "max_inodes", "max_pages", "names", "next_ino", "nodes", "now_ns",
-        "renumbered", "root", "used_pages",
+        "renumbered", "root", "used_pages", "xattr_room",
     )  # fmt: skip
 
     def __init__(
@@ -230,6 +243,8 @@ class MemStorage:
         self.used_pages = 0
         self.names = 1
         """Names in memory, which is what inodes are counted by: a hard link takes room too."""
+        self.xattr_room = 0
+        """Bytes that extended attributes take of the room of inodes."""
         self.nodes: dict[int, Node] = {}
         self.by_lower: dict[int, Node] = {}
         self.renumbered: dict[int, int] = {}
@@ -239,6 +254,16 @@ class MemStorage:
             self.root = DirNode(ROOT_INO, S_IFDIR | root_mode)
             self.root.atime_ns = self.root.mtime_ns = self.root.ctime_ns = now_ns()
             self.nodes[ROOT_INO] = self.root
+
+    @property
+    def inode_room(self) -> int:
+        """Bytes left for inodes and extended attributes."""
+        return (self.max_inodes - self.names) * _INODE_ROOM - self.xattr_room
+
+    @property
+    def free_inodes(self) -> int:
+        """How many more names fit."""
+        return self.inode_room // _INODE_ROOM
 
     def close_handles(self) -> None:
         """A server has died: the handles that it gave out are gone, and those that it had below."""

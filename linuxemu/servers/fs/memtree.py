@@ -18,7 +18,7 @@ from linuxemu.kernel.recovery import DEATHS, LOST, call, call_again, wait_for
 from linuxemu.messages import fs, fsx
 from linuxemu.servers.fs import errno as e
 from linuxemu.servers.fs.base import S_IFMT, Entry, FsServer, Handle, dirent_type
-from linuxemu.servers.fs.memnode import DirNode, FileNode, LinkNode, MemStorage, Node, make_node
+from linuxemu.servers.fs.memnode import DirNode, FileNode, LinkNode, MemStorage, Node, make_node, xattr_room
 from linuxemu.servers.fs.pages import PAGE
 
 if TYPE_CHECKING:
@@ -116,6 +116,8 @@ class MemTree(FsServer[Node]):
                 current.data.truncate(0)
             elif isinstance(current, LinkNode):
                 self._store.used_pages -= current.allocated
+            if current.xattrs:
+                self._store.xattr_room -= sum(xattr_room(*attribute) for attribute in current.xattrs.items())
             if self._nodes.get(current.ino) is current:
                 del self._nodes[current.ino]
             self._forget_lower(current)
@@ -169,7 +171,7 @@ class MemTree(FsServer[Node]):
     def _check_room_for_name(self, parent: DirNode) -> None:
         if not parent.nlink:
             raise e.fail(e.ENOENT)
-        if self._store.names >= self._store.max_inodes:
+        if self._store.free_inodes < 1:
             raise e.fail(e.ENOSPC)
 
     def _insert(self, parent: DirNode, name: bytes, node: Node) -> None:

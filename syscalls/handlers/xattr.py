@@ -1,7 +1,7 @@
 """Extended attributes (man 7 xattr): who may touch which, and what their file systems are asked then.
 
 There are no access lists: the attributes `system.posix_acl_*` are EOPNOTSUPP, as on a file system mounted without them.
-The file systems that this server makes up, such as /dev, have no attributes at all.
+The file systems that this server makes up, /proc and /sys, have no attributes at all.
 """
 
 from __future__ import annotations
@@ -144,11 +144,20 @@ async def _set(t: Task, place: Path, name: bytes, value: bytes, flags: int) -> N
     try:
         await place.inode.setxattr(t, name, value, flags)
     except SysError as error:
-        if error.errno == EOPNOTSUPP and place.mount.number and name.startswith((*_CLASSES, _ACCESS_LIST)):
-            t.server.unsupported("access lists" if name.startswith(_ACCESS_LIST) else "extended attributes", t)
+        if error.errno == EOPNOTSUPP:
+            _record(t, place, name)
         raise
     if name == _CAPABILITY:
         t.server.unsupported("file capabilities", t)
+
+
+def _record(t: Task, place: Path, name: bytes) -> None:
+    """Note that an attribute was refused which Linux would have set; it has none of pipes and of /proc."""
+    mount = place.mount
+    if name.startswith(_ACCESS_LIST):
+        t.server.unsupported("access lists", t)
+    elif name.startswith(_CLASSES) and mount.number and mount.fs.kind != "proc":
+        t.server.unsupported("extended attributes", t)
 
 
 async def _remove(t: Task, place: Path, name: bytes) -> None:

@@ -514,6 +514,8 @@ class MemFs(MemXattrs):
         if end > MAX_SIZE:
             raise e.fail(e.EFBIG)
         await self._own(node)
+        if not node.nosec:
+            self._drop_capability(node)
         data = node.data
         before = data.allocated
         if mode & (_PUNCH_HOLE | _ZERO_RANGE):

@@ -269,6 +269,15 @@ def test_what_is_copied_takes_room() -> None:
     assert world.client.statfs().ffree == 1
 
 
+def test_a_file_from_below_that_is_renamed_needs_no_room() -> None:
+    world = World(max_inodes=2)
+    world.client.setxattr(world.client.root, b"user.a", bytes(1024 - ROOM - len(b"user.a")))
+    world.client.rename(world.client.root, b"file", world.client.root, b"moved")
+    assert world.client.statfs().ffree == 0
+    fails(errno.ENOSPC, world.client.setxattr, world.client.root, b"user.b")
+    assert world.client.names(world.client.root) == [b"link", b"moved"]
+
+
 def test_two_changes_at_once() -> None:
     world = World()
     SlowPort(1, world.port.servers)

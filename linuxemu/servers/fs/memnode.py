@@ -262,8 +262,8 @@ class MemStorage:
 
     @property
     def free_inodes(self) -> int:
-        """How many more names fit."""
-        return self.inode_room // _INODE_ROOM
+        """How many more names fit; a lower file that is renamed takes room whether there is any or not."""
+        return max(0, self.inode_room // _INODE_ROOM)
 
     def close_handles(self) -> None:
         """A server has died: the handles that it gave out are gone, and those that it had below."""

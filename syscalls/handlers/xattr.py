@@ -1,7 +1,8 @@
 """Extended attributes (man 7 xattr): who may touch which, and what their file systems are asked then.
 
 There are no access lists: the attributes `system.posix_acl_*` are EOPNOTSUPP, as on a file system mounted without them.
-The file systems that this server makes up, /proc and /sys, have no attributes at all.
+The file systems that this server makes up, /proc and /sys, have no attributes at all. Capabilities of a file end when
+it is written to or given away, as on Linux, but not by a chown(2) that names neither owner nor group.
 """
 
 from __future__ import annotations

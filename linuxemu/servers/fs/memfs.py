@@ -50,10 +50,9 @@ class MemFs(MemXattrs):
 
     With a lower file server it is a copy-on-write overlay: directories merge, an entry removed here stays
     removed, attributes that change are kept here, and of file contents only the pages that are written.
-    Extended attributes of the lower server show through until one of the inode's changes. Nothing is ever
-    written to the lower server. Inode numbers of the lower server are kept where nothing
-    else has them, so hard links below stay one inode, and files that nobody changed show the lower server's
-    attributes and version.
+    Extended attributes below show through until one of the inode's changes. Nothing is ever written to the
+    lower server. Inode numbers of the lower server are kept where nothing else has them, so hard links below
+    stay one inode, and files that nobody changed show the lower server's attributes and version.
 
     Differences from tmpfs: fallocate(2) can also zero a range; a write that does not fit writes nothing at
     all; reading never changes the access time, which is for the client to decide (`setattr`).

@@ -15,8 +15,8 @@ _SECTORS = PAGE // 512
 _DIRENT_SIZE = 20  # what tmpfs counts for a directory entry
 SHORT_TARGET = 127
 """A longer target of a link takes a page, as in tmpfs."""
-_INODE_ROOM = 1024  # bytes of memory that tmpfs counts for an inode, and for an extended attribute beside its contents
-_XATTR_ROOM = 40
+_INODE_ROOM = 1024  # bytes that tmpfs counts for an inode
+_XATTR_ROOM = 40  # and for an extended attribute, beside its name and value
 
 
 def xattr_room(name: bytes, value: bytes) -> int:

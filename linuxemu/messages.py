@@ -1834,6 +1834,12 @@ class fsx:
     counts one reference to its inode, which `forget` gives back; root, getattr and setattr count none.
     """
 
+    class XattrFlag:
+        """The `flags` of `setxattr`, as in setxattr(2)."""
+
+        CREATE: Final = 1
+        REPLACE: Final = 2
+
     class SetattrValid:
         """Which arguments of `setattr` are meant."""
 
@@ -2874,6 +2880,122 @@ class fsx:
         ) -> Self:
             return _new(cls, (type, bsize, blocks, bfree, bavail, files, ffree, namelen, flags))
 
+    class Getxattr(Message):
+        """The value of an extended attribute (man 7 xattr)."""
+
+        __slots__ = ()
+        ID = 275
+        NAME = "fsx.getxattr"
+        TYPE_WORD = 0x20000113
+        FIELDS = (("ino", "uint64"), ("name", "bytes"))
+        FORMAT = "QQQ"
+        OOL = "name"
+        ino: _Int = _F0
+        name: _Bytes = _F1
+
+        def __new__(cls, ino: int, name: bytes) -> Self:
+            return _new(cls, (ino, name))
+
+    class GetxattrReply(Message):
+        """The reply to `fsx.getxattr`."""
+
+        __slots__ = ()
+        ID = 276
+        NAME = "fsx.getxattr_reply"
+        TYPE_WORD = 0x20000114
+        FIELDS = (("value", "bytes"),)
+        FORMAT = "QQ"
+        OOL = "value"
+        value: _Bytes = _F0
+
+        def __new__(cls, value: bytes) -> Self:
+            return _new(cls, (value,))
+
+    class Setxattr(Message):
+        """Sets an extended attribute; `attribute` is its name, NUL, its value; `flags` are bits of `xattr_flag`.
+        """
+
+        __slots__ = ()
+        ID = 277
+        NAME = "fsx.setxattr"
+        TYPE_WORD = 0x20000115
+        FIELDS = (("ino", "uint64"), ("flags", "uint32"), ("attribute", "bytes"))
+        FORMAT = "QQQI"
+        OOL = "attribute"
+        ino: _Int = _F0
+        flags: _Int = _F1
+        attribute: _Bytes = _F2
+
+        def __new__(cls, ino: int, flags: int, attribute: bytes) -> Self:
+            return _new(cls, (ino, flags, attribute))
+
+    class SetxattrReply(Message):
+        """The reply to `fsx.setxattr`."""
+
+        __slots__ = ()
+        ID = 278
+        NAME = "fsx.setxattr_reply"
+        TYPE_WORD = 0x00000116
+
+        def __new__(cls) -> Self:
+            return _new(cls, ())
+
+    class Listxattr(Message):
+        """The names of all extended attributes, whoever may see them, each with a NUL behind it."""
+
+        __slots__ = ()
+        ID = 279
+        NAME = "fsx.listxattr"
+        TYPE_WORD = 0x00000117
+        FIELDS = (("ino", "uint64"),)
+        FORMAT = "Q"
+        ino: _Int = _F0
+
+        def __new__(cls, ino: int) -> Self:
+            return _new(cls, (ino,))
+
+    class ListxattrReply(Message):
+        """The reply to `fsx.listxattr`."""
+
+        __slots__ = ()
+        ID = 280
+        NAME = "fsx.listxattr_reply"
+        TYPE_WORD = 0x20000118
+        FIELDS = (("names", "bytes"),)
+        FORMAT = "QQ"
+        OOL = "names"
+        names: _Bytes = _F0
+
+        def __new__(cls, names: bytes) -> Self:
+            return _new(cls, (names,))
+
+    class Removexattr(Message):
+        """Removes an extended attribute."""
+
+        __slots__ = ()
+        ID = 281
+        NAME = "fsx.removexattr"
+        TYPE_WORD = 0x20000119
+        FIELDS = (("ino", "uint64"), ("name", "bytes"))
+        FORMAT = "QQQ"
+        OOL = "name"
+        ino: _Int = _F0
+        name: _Bytes = _F1
+
+        def __new__(cls, ino: int, name: bytes) -> Self:
+            return _new(cls, (ino, name))
+
+    class RemovexattrReply(Message):
+        """The reply to `fsx.removexattr`."""
+
+        __slots__ = ()
+        ID = 282
+        NAME = "fsx.removexattr_reply"
+        TYPE_WORD = 0x0000011a
+
+        def __new__(cls) -> Self:
+            return _new(cls, ())
+
 
 class random:
     """Random numbers."""
@@ -3509,6 +3631,10 @@ vmx.FreePages.REPLY = vmx.FreePagesReply
 vmx.Stats.REPLY = vmx.StatsReply
 vmx.AllocFrames.REPLY = vmx.AllocFramesReply
 supervisor.Wait.REPLY = supervisor.WaitReply
+fsx.Getxattr.REPLY = fsx.GetxattrReply
+fsx.Setxattr.REPLY = fsx.SetxattrReply
+fsx.Listxattr.REPLY = fsx.ListxattrReply
+fsx.Removexattr.REPLY = fsx.RemovexattrReply
 
 BY_ID: Final[dict[int, type[Message]]] = {
     1: Notifications,
@@ -3696,6 +3822,14 @@ BY_ID: Final[dict[int, type[Message]]] = {
     272: vmx.AllocFramesReply,
     273: supervisor.Wait,
     274: supervisor.WaitReply,
+    275: fsx.Getxattr,
+    276: fsx.GetxattrReply,
+    277: fsx.Setxattr,
+    278: fsx.SetxattrReply,
+    279: fsx.Listxattr,
+    280: fsx.ListxattrReply,
+    281: fsx.Removexattr,
+    282: fsx.RemovexattrReply,
 }
 """Every message class by its id."""
 

@@ -17,7 +17,7 @@ from syscalls.objects.credentials import Credentials
 from syscalls.vfs.inode import GID, MODE, UID
 from syscalls.vfs.modify import find
 from syscalls.vfs.open import open_path
-from syscalls.vfs.walk import Walk, lookup_parent
+from syscalls.vfs.walk import Walk, lookup, lookup_parent
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -76,6 +76,10 @@ class Files:
         """Make a symbolic link at `path`."""
         self._do(_symlink(self._guest.main.t, _encoded(target), _encoded(path)))
 
+    def setxattr(self, path: str | bytes, name: str | bytes, value: bytes = b"") -> None:
+        """Give a file, or a symbolic link itself, an extended attribute."""
+        self._do(_setxattr(self._guest.main.t, _encoded(path), _encoded(name), value))
+
     def exists(self, path: str | bytes) -> bool:
         """Whether there is something with this name, a symbolic link included."""
         return bool(self._do(_exists(self._guest.main.t, _encoded(path))))
@@ -116,6 +120,11 @@ async def _mknod(t: Task, path: bytes, mode: int, rdev: int) -> None:
 async def _symlink(t: Task, target: bytes, path: bytes) -> None:
     parent, name = await lookup_parent(t, AT_FDCWD, path)
     await parent.inode.symlink(t, name, target, 0, 0)
+
+
+async def _setxattr(t: Task, path: bytes, name: bytes, value: bytes) -> None:
+    place = await lookup(t, AT_FDCWD, path, False)
+    await place.inode.setxattr(t, name, value, 0)
 
 
 async def _exists(t: Task, path: bytes) -> bool:

@@ -253,7 +253,7 @@ class DirectoryFile(File):
 
     async def read(self, t: Task, count: int) -> bytes:
         """Directories are read with getdents only."""
-        raise SysError(EISDIR)
+        return await self.pread(t, count, self.pos)
 
     async def pread(self, t: Task, count: int, offset: int) -> bytes:
         """Directories are read with getdents only."""

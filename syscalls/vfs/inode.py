@@ -183,6 +183,22 @@ class Inode:
         """The target of a symbolic link."""
         raise SysError(EINVAL)
 
+    async def getxattr(self, t: Task, name: bytes) -> bytes:
+        """The value of an extended attribute; permissions were checked (man 7 xattr)."""
+        raise SysError(EOPNOTSUPP)
+
+    async def setxattr(self, t: Task, name: bytes, value: bytes, flags: int) -> None:
+        """Set an extended attribute; `flags` are XATTR_CREATE and XATTR_REPLACE."""
+        raise SysError(EOPNOTSUPP)
+
+    async def listxattr(self, t: Task) -> list[bytes]:
+        """The names of all extended attributes, whoever may see them."""
+        return []
+
+    async def removexattr(self, t: Task, name: bytes) -> None:
+        """Remove an extended attribute."""
+        raise SysError(EOPNOTSUPP)
+
     async def follow(self, t: Task) -> Path | None:
         """Where a magic link of /proc leads directly; None for a link whose `readlink` text counts."""
         return None

@@ -9,7 +9,7 @@ from linuxemu.errors import RpcError
 from linuxemu.idl.codes import ERR_NOT_ACCEPTABLE
 from linuxemu.kernel.recovery import call, call_again
 from linuxemu.messages import fs, fsx
-from syscalls.abi.errno import EEXIST
+from syscalls.abi.errno import EEXIST, EOPNOTSUPP
 from syscalls.abi.flags import MS_NODIRATIME, O_ACCMODE, O_NOATIME, S_IFMT, S_IFREG
 from syscalls.errors import SysError
 from syscalls.objects.file import DirectoryFile, File
@@ -280,6 +280,31 @@ class RpcInode(Inode):
         reply = await self.fs.call(fsx.Readlink(self.ino))
         target: bytes = reply.target
         return target
+
+    async def getxattr(self, t: Task, name: bytes) -> bytes:
+        """Ask the server."""
+        reply = await self.fs.call(fsx.Getxattr(self.ino, name))
+        value: bytes = reply.value
+        return value
+
+    async def setxattr(self, t: Task, name: bytes, value: bytes, flags: int) -> None:
+        """Set it at the server."""
+        await self.fs.call(fsx.Setxattr(self.ino, flags, name + b"\0" + value))
+
+    async def listxattr(self, t: Task) -> list[bytes]:
+        """Ask the server; one that knows nothing of extended attributes has none."""
+        try:
+            reply = await self.fs.call(fsx.Listxattr(self.ino))
+        except SysError as error:
+            if error.errno != EOPNOTSUPP:
+                raise
+            return []
+        names: bytes = reply.names
+        return names.split(b"\0")[:-1]
+
+    async def removexattr(self, t: Task, name: bytes) -> None:
+        """Remove it at the server."""
+        await self.fs.call(fsx.Removexattr(self.ino, name))
 
     async def open_regular(self, t: Task, flags: int, path: Path) -> File:
         """Open a handle at the server."""

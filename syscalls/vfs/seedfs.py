@@ -174,6 +174,12 @@ class SeedFile(RpcInode):
 
     fs: SeedFs
 
+    # There is no message for extended attributes.
+    getxattr = Inode.getxattr
+    setxattr = Inode.setxattr
+    listxattr = Inode.listxattr
+    removexattr = Inode.removexattr
+
     def __init__(self, owner: SeedFs, attr: Attr, path: bytes) -> None:
         super().__init__(owner, attr)
         self.path = path

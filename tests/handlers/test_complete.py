@@ -57,13 +57,7 @@ def test_errors_raised_in_the_handler_are_declared(call: Syscall) -> None:
 
 
 SILENT = {
-    "fgetxattr": "who asks for an attribute is told what Linux says when there is none",
-    "flistxattr": "an empty list, as Linux has of files without attributes",
-    "getxattr": "as fgetxattr",
     "ioprio_set": "a hint",
-    "lgetxattr": "as fgetxattr",
-    "listxattr": "as flistxattr",
-    "llistxattr": "as flistxattr",
     "mlockall": "nothing is ever swapped out, so that memory is locked anyway",
 }
 SILENT |= dict.fromkeys(test_socket.NEVER, "that a socket was wanted is recorded when one was to be made")

@@ -156,6 +156,21 @@ class Client:
         reply: fsx.StatfsReply = self.call(fsx.Statfs())
         return reply
 
+    def getxattr(self, ino: int, name: bytes) -> bytes:
+        value: bytes = self.call(fsx.Getxattr(ino, name)).value
+        return value
+
+    def setxattr(self, ino: int, name: bytes, value: bytes = b"", flags: int = 0) -> None:
+        self.call(fsx.Setxattr(ino, flags, name + b"\0" + value))
+
+    def listxattr(self, ino: int) -> list[bytes]:
+        names: bytes = self.call(fsx.Listxattr(ino)).names
+        assert names[-1:] in (b"", b"\0")
+        return names.split(b"\0")[:-1]
+
+    def removexattr(self, ino: int, name: bytes) -> None:
+        self.call(fsx.Removexattr(ino, name))
+
     # -- conveniences
 
     def walk(self, path: bytes) -> int:

@@ -824,7 +824,7 @@ def test_sizes_of_the_file_system(client: Client, tree: Path) -> None:
 
 def test_a_host_without_path_descriptors(client: Client, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
-    monkeypatch.setattr("linuxemu.servers.fs.hostfs._O_PATH", 0)
+    monkeypatch.setattr("linuxemu.servers.fs.hostfs.O_PATH", 0)
     ino = client.walk(b"file")
     monkeypatch.setattr(os, "chmod", lambda *arguments, **options: calls.append((arguments, options)))
     client.setattr(ino, mode=0o600)

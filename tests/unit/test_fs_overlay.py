@@ -31,6 +31,8 @@ CHANGES = (
     fsx.Rmdir,
     fsx.Rename,
     fsx.Fallocate,
+    fsx.Setxattr,
+    fsx.Removexattr,
     fs.Write,
 )
 

@@ -250,6 +250,26 @@ def test_changes_are_made_once(files: Files) -> None:
     assert sorted(entry.name for entry in client.list(root)) == [b"f", b"h", b"s"]
 
 
+def test_extended_attributes_stay_and_change_once() -> None:
+    files = Files(MemFs())
+    client = files.client
+    ino = client.create(b"f")
+    client.setxattr(ino, b"user.b", b"stays")
+    only_new = fsx.Setxattr(ino, fsx.XattrFlag.CREATE, b"user.a\0value")
+    remove = fsx.Removexattr(ino, b"user.a")
+    for change, names in ((only_new, [b"user.b", b"user.a"]), (remove, [b"user.b"])):
+        client.call(change)
+        for _ in range(2):
+            files.die()
+            client.call(change)
+        assert client.listxattr(ino) == names
+        files.die()
+    assert client.getxattr(ino, b"user.b") == b"stays"
+    client.call(remove)
+    with fails_with_errno(61):
+        client.removexattr(ino, b"user.a")
+
+
 def test_only_the_last_change_can_be_asked_for_again(files: Files) -> None:
     client = files.client
     client.mkdir(client.root, b"a")

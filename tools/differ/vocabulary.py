@@ -114,7 +114,10 @@ PATHS = (
     "d/" + "n" * 256,
 )  # fmt: skip
 TEXTS = (b"", b"x", b"hello", b"0123456789", b"line\n", b"z" * 64)
-NAMES = (b"user.a", b"user.b", b"trusted.a", b"security.a", b"system.a", b"user.", b"a", b"", b"user." + b"n" * 251)
+NAMES = (
+    *(b"user.a", b"user.b", b"trusted.a", b"security.a", b"security.capability", b"system.a", b"user.", b"a", b""),
+    b"user." + b"n" * 251,
+)  # fmt: skip
 SIZES = (0, 1, 2, 4, 5, 8, 10, 16, 64, 128)
 COUNTS = (0, 1, 1, 2, 3, -1, 1025)
 OFFSETS = (0, 0, 1, 3, 5, 10, 100, 4095, 4096, 5000, 1 << 20, (1 << 20) + 1, -1, -4096, 1 << 62, (1 << 63) - 1)

@@ -50,7 +50,9 @@ MAX_READ = 16 << 20
 MAX_SIZE = (1 << 63) - 1
 
 _MAX_HANDLES = 1 << 20
-_ONCE = (fsx.Mknod, fsx.Mkdir, fsx.Symlink, fsx.Link, fsx.Unlink, fsx.Rmdir, fsx.Rename)
+_ONCE = (
+    fsx.Mknod, fsx.Mkdir, fsx.Symlink, fsx.Link, fsx.Unlink, fsx.Rmdir, fsx.Rename, fsx.Setxattr, fsx.Removexattr
+)  # fmt: skip
 _MAX_LINKS = 40
 _RECORD = Struct("<QQBH")
 _SEED_ERRORS = {
@@ -448,6 +450,26 @@ class FsServer(Server, ABC, Generic[N]):
     @abstractmethod
     async def statfs(self, src: int, m: fsx.Statfs) -> fsx.StatfsReply:
         """Sizes of the file system."""
+
+    @rpc(fsx.Getxattr)
+    @abstractmethod
+    async def getxattr(self, src: int, m: fsx.Getxattr) -> fsx.GetxattrReply:
+        """The value of an extended attribute."""
+
+    @rpc(fsx.Setxattr)
+    @abstractmethod
+    async def setxattr(self, src: int, m: fsx.Setxattr) -> fsx.SetxattrReply:
+        """Set an extended attribute."""
+
+    @rpc(fsx.Listxattr)
+    @abstractmethod
+    async def listxattr(self, src: int, m: fsx.Listxattr) -> fsx.ListxattrReply:
+        """The names of all extended attributes."""
+
+    @rpc(fsx.Removexattr)
+    @abstractmethod
+    async def removexattr(self, src: int, m: fsx.Removexattr) -> fsx.RemovexattrReply:
+        """Remove an extended attribute."""
 
 
 def _path(path: str) -> bytes:

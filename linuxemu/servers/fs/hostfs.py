@@ -31,11 +31,12 @@ from linuxemu.servers.fs.hosttree import (
     O_CLOEXEC,
     O_DIRECTORY,
     O_NOFOLLOW,
+    O_PATH,
     HostNode,
     HostStorage,
-    HostTree,
     host_key,
 )
+from linuxemu.servers.fs.hostxattr import HostXattrs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,10 +45,9 @@ EXT4_MAGIC = 0xEF53
 _ST_RDONLY = 1
 _NOREPLACE = fsx.RenameFlag.NOREPLACE
 _V = fsx.SetattrValid
-_O_PATH = getattr(os, "O_PATH", 0)
 
 
-class HostFs(HostTree):
+class HostFs(HostXattrs):
     """The file server of a host directory. The host's owners, modes and times are shown as they are.
 
     Devices, FIFOs and sockets of the host can be seen but not opened (ENXIO), and no devices are made
@@ -78,9 +78,8 @@ class HostFs(HostTree):
         name: str = "fs",
         storage: HostStorage | None = None,
     ) -> None:
-        super().__init__(max(1, max_fds), name, storage or HostStorage(path))
+        super().__init__(max(1, max_fds), name, storage or HostStorage(path), writable)
         self._path = path
-        self._writable = writable
         self._type = fs_type
 
     def successor(self) -> HostFs:
@@ -93,10 +92,6 @@ class HostFs(HostTree):
             name=self.name,
             storage=self._store,
         )
-
-    def _check_writable(self) -> None:
-        if not self._writable:
-            raise e.fail(e.EROFS)
 
     # -- looking -------------------------------------------------------------------------------------
 
@@ -308,16 +303,11 @@ class HostFs(HostTree):
         parent, name, found = self._locate(node)
         if S_ISLNK(found.st_mode):
             raise e.fail(e.EOPNOTSUPP)
-        if not _O_PATH:
+        if not O_PATH:
             os.chmod(name, mode, dir_fd=parent.fd, follow_symlinks=False)
             return
-        fd = self._host_open(name, _O_PATH | O_NOFOLLOW | O_CLOEXEC, parent.fd)
-        try:
-            if host_key(os.fstat(fd)) != node.key:
-                raise e.fail(e.ESTALE)
-            os.chmod(f"/proc/self/fd/{fd}", mode)  # the inode that `fd` is, whatever its name means by now
-        finally:
-            os.close(fd)
+        with self._pinned(node) as path:
+            os.chmod(path, mode)
 
     # -- making names --------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import contextmanager
 from stat import S_ISBLK, S_ISCHR
 from typing import TYPE_CHECKING
 
@@ -19,15 +20,16 @@ from linuxemu.servers.fs.base import S_IFDIR, S_IFMT, FsServer, Handle, dirent_t
 from linuxemu.servers.fs.journal import Journal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from linuxemu.servers.fs.base import Entry
 
 O_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 O_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 O_DIRECTORY = getattr(os, "O_DIRECTORY", 0)
+O_PATH = getattr(os, "O_PATH", 0)
 # A descriptor that only stands for the directory needs no read permission, where the host has such a thing.
-_DIR_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+_DIR_FLAGS = (O_PATH or os.O_RDONLY) | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
 _TOO_MANY = (errno.EMFILE, errno.ENFILE)
 _SWAPPED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _MASK_64 = (1 << 64) - 1
@@ -159,12 +161,14 @@ class HostTree(FsServer[HostNode]):
         max_fds: how many directories stay open.
         name: service name to register.
         storage: the inodes.
+        writable: whether requests may change anything.
     """
 
-    def __init__(self, max_fds: int, name: str, storage: HostStorage) -> None:
+    def __init__(self, max_fds: int, name: str, storage: HostStorage, writable: bool) -> None:
         super().__init__(name, storage.journal)
         self._store = storage
         self._max_fds = max_fds
+        self._writable = writable
         self._keep: HostNode | None = None
         """A directory that must stay open while another is opened."""
         self._cached: dict[HostNode, None] = {}
@@ -190,6 +194,10 @@ class HostTree(FsServer[HostNode]):
         for node in self._by_ino.values():
             node.close()
         self._cached.clear()
+
+    def _check_writable(self) -> None:
+        if not self._writable:
+            raise e.fail(e.EROFS)
 
     # -- the inode table -----------------------------------------------------------------------------
 
@@ -436,6 +444,18 @@ class HostTree(FsServer[HostNode]):
             os.close(fd)
             raise e.fail(e.ESTALE)
         return fd
+
+    @contextmanager
+    def _pinned(self, node: HostNode) -> Iterator[str]:
+        """A path that leads to a node's inode, whatever its name means by now; where the host has O_PATH."""
+        parent, name, _ = self._locate(node)
+        fd = self._host_open(name, O_PATH | O_NOFOLLOW | O_CLOEXEC, parent.fd)
+        try:
+            if host_key(os.fstat(fd)) != node.key:
+                raise e.fail(e.ESTALE)
+            yield f"/proc/self/fd/{fd}"
+        finally:
+            os.close(fd)
 
     # -- listing -------------------------------------------------------------------------------------
 

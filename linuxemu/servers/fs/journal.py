@@ -1,9 +1,10 @@
 """What a file server has to know of its former incarnations, so that a client can go on after a death.
 
 A client whose request was lost with the server makes it again, and cannot know whether it was carried out. Reading,
-writing at an offset and setting attributes may happen twice. Changes of names may not: the second mkdir fails where
-the first succeeded. A server does one thing at a time, so only the reply to the last change that a dead server made can
-be lost; this is kept, and whoever asks for just this again gets the reply and nothing happens.
+writing at an offset and setting attributes may happen twice. Changes of names and of extended attributes may not: the
+second mkdir fails where the first succeeded. A server does one thing at a time, so only the reply to the last change
+that a dead server made can be lost; this is kept, and whoever asks for just this again gets the reply and nothing
+happens.
 """
 
 from __future__ import annotations

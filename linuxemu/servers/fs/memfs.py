@@ -22,7 +22,7 @@ from linuxemu.servers.fs.base import (
     split_names,
 )
 from linuxemu.servers.fs.memnode import SHORT_TARGET, DirNode, FileNode, LinkNode, MemStorage, Node
-from linuxemu.servers.fs.memtree import MemTree
+from linuxemu.servers.fs.memxattr import MemXattrs
 from linuxemu.servers.fs.pages import PAGE
 
 if TYPE_CHECKING:
@@ -47,14 +47,14 @@ _PUNCH_HOLE = 2
 _ZERO_RANGE = 16
 
 
-class MemFs(MemTree):
+class MemFs(MemXattrs):
     """A file system in memory, with the manners of tmpfs (man 5 tmpfs).
 
     With a lower file server it is a copy-on-write overlay: directories merge, an entry removed here stays
     removed, attributes that change are kept here, and of file contents only the pages that are written.
-    Nothing is ever written to the lower server. Inode numbers of the lower server are kept where nothing
-    else has them, so hard links below stay one inode, and files that nobody changed show the lower server's
-    attributes and version.
+    Extended attributes below show through until one of the inode's changes. Nothing is ever written to the
+    lower server. Inode numbers of the lower server are kept where nothing else has them, so hard links below
+    stay one inode, and files that nobody changed show the lower server's attributes and version.
 
     Differences from tmpfs: fallocate(2) can also zero a range; a write that does not fit writes nothing at
     all; reading never changes the access time, which is for the client to decide (`setattr`).
@@ -64,7 +64,7 @@ class MemFs(MemTree):
         name: service name to register, see `FsServer`.
         now_ns: the time of day in nanoseconds since 1970.
         max_bytes: room for file contents, in whole pages; None for half of the machine's memory, or of the host's.
-        max_inodes: most names.
+        max_inodes: most names; extended attributes take of the same room.
         fs_type: what statfs(2) calls the file system; None for tmpfs, or overlayfs if there is a lower one.
         root_mode: permissions of an empty file system's root.
         room: that of the machine, which what is written takes; None if there is no machine.
@@ -151,6 +151,8 @@ class MemFs(MemTree):
             if m.size > MAX_SIZE:
                 raise e.fail(e.EFBIG)
         await self._own(node)
+        if valid & (_SIZE | _UID | _GID) and not node.nosec and not isinstance(node, DirNode):
+            self._drop_capability(node)
         now_ns = self._now()
         if valid & _SIZE and isinstance(node, FileNode):
             self._resize(node, m.size)
@@ -189,7 +191,6 @@ class MemFs(MemTree):
     async def statfs(self, src: int, m: fsx.Statfs) -> fsx.StatfsReply:
         """Sizes of the memory layer: what is below is not ours to fill."""
         free = self._store.free_pages()
-        left = self._store.max_inodes - self._store.names
         return fsx.StatfsReply(
             self._store.fs_type,
             PAGE,
@@ -197,7 +198,7 @@ class MemFs(MemTree):
             free,
             free,
             self._store.max_inodes,
-            left,
+            self._store.free_inodes,
             NAME_MAX,
             0,
         )
@@ -497,6 +498,8 @@ class MemFs(MemTree):
         if below:
             for index, page in below.items():
                 data.fill(index, page)
+        if not node.nosec:
+            self._drop_capability(node)
         data.write(offset, content)
         self._store.add_pages(data.allocated - before)
         node.mtime_ns = node.ctime_ns = self._now()
@@ -515,6 +518,8 @@ class MemFs(MemTree):
         if end > MAX_SIZE:
             raise e.fail(e.EFBIG)
         await self._own(node)
+        if not node.nosec:
+            self._drop_capability(node)
         data = node.data
         before = data.allocated
         if mode & (_PUNCH_HOLE | _ZERO_RANGE):

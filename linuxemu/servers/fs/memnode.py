@@ -9,7 +9,7 @@ from linuxemu.servers.fs.journal import Journal
 from linuxemu.servers.fs.pages import PAGE, PageMap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from linuxemu.kernel.room import Room
 
@@ -19,6 +19,15 @@ _NAME_SIZE = 1024
 _DIRENT_SIZE = 20  # what tmpfs counts for a directory entry
 SHORT_TARGET = 127
 """A longer target of a link takes a page, as in tmpfs."""
+_INODE_ROOM = 1024  # bytes that tmpfs counts for an inode
+_XATTR_ROOM = 40  # and for an extended attribute, beside its name and value
+_XATTR_WEIGHT = 4
+"""A small attribute takes so many times what tmpfs counts."""
+
+
+def xattr_room(name: bytes, value: bytes) -> int:
+    """Bytes that an extended attribute takes of the room of inodes, as in tmpfs."""
+    return _XATTR_ROOM + len(name) + len(value)
 
 
 class Node:
@@ -43,11 +52,13 @@ class Node:
         "mtime_ns",
         "nlink",
         "nlookup",
+        "nosec",
         "opens",
         "owned",
         "rdev",
         "uid",
         "version",
+        "xattrs",
     )
 
     def __init__(self, ino: int, mode: int, lower: int | None = None) -> None:
@@ -65,6 +76,10 @@ class Node:
         self.nlookup = 0
         self.opens = 0
         """Open handles, and requests at work on the node."""
+        self.xattrs: dict[bytes, bytes] | None = None
+        """Extended attributes; None while they are those of the lower file system, if it has the inode."""
+        self.nosec = lower is None
+        """Has no file capabilities (Linux's S_NOSEC), whatever the lower file system says."""
 
     def attr(self) -> tuple[int, ...]:
         """The attributes in the order of the messages; of an owned node."""
@@ -214,7 +229,7 @@ class MemStorage:
 
     __slots__ = (
         "by_lower", "fs_type", "journal", "lower", "max_inodes", "max_pages", "names", "next_ino", "nodes", "now_ns",
-        "renumbered", "room", "root", "used_pages",
+        "renumbered", "room", "root", "used_pages", "xattr_room",
     )  # fmt: skip
 
     def __init__(
@@ -237,6 +252,8 @@ class MemStorage:
         self.used_pages = 0
         self.names = 1
         """Names in memory, which is what inodes are counted by: a hard link takes room too."""
+        self.xattr_room = 0
+        """Bytes that extended attributes take of the room of inodes."""
         self.nodes: dict[int, Node] = {}
         self.by_lower: dict[int, Node] = {}
         self.renumbered: dict[int, int] = {}
@@ -261,7 +278,7 @@ class MemStorage:
 
     def has_room_for_name(self) -> bool:
         """Whether one more name fits."""
-        return self.names < self.max_inodes and (self.room is None or self.room.fits(_NAME_SIZE))
+        return self.free_inodes > 0 and (self.room is None or self.room.fits(_NAME_SIZE))
 
     def add_names(self, count: int) -> None:
         """Count a name that is new, or, less than none, gone."""
@@ -273,6 +290,34 @@ class MemStorage:
         """How many more pages would fit."""
         free = max(self.max_pages - self.used_pages, 0)
         return free if self.room is None else min(free, self.room.left // PAGE)
+
+    def has_room_for_xattrs(self, xattrs: Iterable[tuple[bytes, bytes]]) -> bool:
+        """Whether so many more extended attributes, names and values, fit."""
+        size = sum(xattr_room(name, value) for name, value in xattrs)
+        return size <= self.inode_room and (self.room is None or self.room.fits(_XATTR_WEIGHT * size))
+
+    def add_xattr(self, name: bytes, value: bytes) -> None:
+        """Count an extended attribute that is kept from now on."""
+        self._count_xattr(xattr_room(name, value))
+
+    def drop_xattr(self, name: bytes, value: bytes) -> None:
+        """Count an extended attribute that is gone."""
+        self._count_xattr(-xattr_room(name, value))
+
+    def _count_xattr(self, size: int) -> None:
+        self.xattr_room += size
+        if self.room is not None:
+            self.room.add(_XATTR_WEIGHT * size)
+
+    @property
+    def inode_room(self) -> int:
+        """Bytes left for inodes and extended attributes."""
+        return (self.max_inodes - self.names) * _INODE_ROOM - self.xattr_room
+
+    @property
+    def free_inodes(self) -> int:
+        """How many more names fit; a lower file that is renamed takes room whether there is any or not."""
+        return max(0, self.inode_room // _INODE_ROOM)
 
     def close_handles(self) -> None:
         """A server has died: the handles that it gave out are gone, and those that it had below."""

@@ -116,6 +116,8 @@ class MemTree(FsServer[Node]):
                 current.data.truncate(0)
             elif isinstance(current, LinkNode):
                 self._store.add_pages(-current.allocated)
+            for attribute in (current.xattrs or {}).items():
+                self._store.drop_xattr(*attribute)
             if self._nodes.get(current.ino) is current:
                 del self._nodes[current.ino]
             self._forget_lower(current)

@@ -22,9 +22,10 @@ from linuxemu.servers.fs.base import (
     dirent_type,
 )
 from linuxemu.servers.fs.tree import ROOT_INO, Extents, StaticNode
+from linuxemu.servers.fs.xattr import check_xattr_name, pack_names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from linuxemu.servers.fs.journal import Journal
 
@@ -41,18 +42,25 @@ class StaticFs(FsServer[StaticNode]):
         fd: the host's descriptor of the data; closed by `stop`.
         name: service name to register, see `FsServer`.
         journal: see `FsServer`.
+        xattrs: extended attributes by inode number, of those inodes that have any.
     """
 
     def __init__(
-        self, nodes: list[StaticNode | None], fd: int, name: str = "fs", journal: Journal | None = None
+        self,
+        nodes: list[StaticNode | None],
+        fd: int,
+        name: str = "fs",
+        journal: Journal | None = None,
+        xattrs: Mapping[int, Mapping[bytes, bytes]] | None = None,
     ) -> None:
         super().__init__(name, journal)
         self._nodes = nodes
         self._fd = fd
+        self._xattrs = xattrs or {}
 
     def successor(self) -> StaticFs:
         """A server of the same table and data file."""
-        return StaticFs(self._nodes, self._fd, self.name, self._journal)
+        return StaticFs(self._nodes, self._fd, self.name, self._journal, self._xattrs)
 
     def stop(self) -> None:
         """Close the data file."""
@@ -146,6 +154,19 @@ class StaticFs(FsServer[StaticNode]):
         files = len(self._nodes) - 1
         return fsx.StatfsReply(SQUASHFS_MAGIC, _BLOCK, blocks, 0, 0, files, 0, NAME_MAX, _ST_RDONLY)
 
+    async def getxattr(self, src: int, m: fsx.Getxattr) -> fsx.GetxattrReply:
+        """The value of an attribute; ENODATA if there is none of this name."""
+        self._node(m.ino)
+        value = self._xattrs.get(m.ino, {}).get(check_xattr_name(m.name))
+        if value is None:
+            raise e.fail(e.ENODATA)
+        return fsx.GetxattrReply(value)
+
+    async def listxattr(self, src: int, m: fsx.Listxattr) -> fsx.ListxattrReply:
+        """All names."""
+        self._node(m.ino)
+        return fsx.ListxattrReply(pack_names(self._xattrs.get(m.ino, {})))
+
     # -- changing ------------------------------------------------------------------------------------
 
     async def write(self, src: int, m: fs.Write) -> fs.WriteReply:
@@ -187,5 +208,13 @@ class StaticFs(FsServer[StaticNode]):
         raise e.fail(e.EROFS)
 
     async def rename(self, src: int, m: fsx.Rename) -> fsx.RenameReply:
+        """EROFS."""
+        raise e.fail(e.EROFS)
+
+    async def setxattr(self, src: int, m: fsx.Setxattr) -> fsx.SetxattrReply:
+        """EROFS."""
+        raise e.fail(e.EROFS)
+
+    async def removexattr(self, src: int, m: fsx.Removexattr) -> fsx.RemovexattrReply:
         """EROFS."""
         raise e.fail(e.EROFS)

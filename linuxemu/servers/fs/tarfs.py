@@ -21,7 +21,8 @@ class TarFs(StaticFs):
     """The file server of a tar archive, plain or compressed (gzip, xz, zstd, bzip2).
 
     A plain archive is read in place; a compressed one is unpacked into a file without a name first. Missing
-    parent directories are made up, and of several members with one path the last counts.
+    parent directories are made up, and of several members with one path the last counts. Extended attributes are those
+    that `tar --xattrs` stores (SCHILY.xattr records of pax headers).
 
     Args:
         path: the archive.
@@ -42,11 +43,12 @@ class TarFs(StaticFs):
                 packed = fd
                 fd = _unpack(packed, kind, path)
                 os.close(packed)
-            nodes = read_tar(fd, os.fstat(fd).st_size, path).finish()
+            tree = read_tar(fd, os.fstat(fd).st_size, path)
+            nodes = tree.finish()
         except BaseException:
             os.close(fd)
             raise
-        super().__init__(nodes, fd, name)
+        super().__init__(nodes, fd, name, xattrs=tree.xattrs)
 
 
 def _compression(fd: int, path: str) -> str:

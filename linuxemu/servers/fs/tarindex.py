@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from linuxemu.errors import BootError
 from linuxemu.servers.fs.base import S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, make_device
 from linuxemu.servers.fs.tree import Extents, Tree, TreeNode, file_node, link_node
+from linuxemu.servers.fs.xattr import VALUE_MAX, is_kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,7 @@ _BLOCK = 512
 _ZERO_BLOCK = bytes(_BLOCK)
 _SPECIAL = {b"3": S_IFCHR, b"4": S_IFBLK, b"6": S_IFIFO}
 _NO_DATA = frozenset(b"123456")
+_XATTR = b"SCHILY.xattr."
 _LONGEST_EXTRA = 1 << 24  # a pax header or long name beyond this is damage, not data
 
 Pax = dict[bytes, bytes]
@@ -47,6 +49,8 @@ class _Reader:
         self._position = 0
         self._tree = Tree(what)
         self._globals: Pax = {}
+        self._xattrs: dict[bytes, bytes] = {}
+        """Extended attributes of the member that is being read."""
 
     def _damaged(self, why: str) -> BootError:
         return BootError(f"{self._what}: damaged archive: {why} at offset {self._position}")
@@ -68,6 +72,7 @@ class _Reader:
             else:
                 if self._globals:
                     pax = self._globals | pax
+                self._xattrs = _xattrs(pax)
                 length = self._member(header, kind, start, length, pax)
                 pax = {}
             self._position = start + (length + _BLOCK - 1) // _BLOCK * _BLOCK
@@ -154,20 +159,24 @@ class _Reader:
             self._tree.add_hard_link(path, pax.get(b"linkpath") or _text(header[157:257]))
         elif kind == b"2":
             target = pax.get(b"linkpath") or _text(header[157:257])
-            self._tree.add(path, link_node(uid, gid, mtime_ns, target))
+            self._add(path, link_node(uid, gid, mtime_ns, target))
         elif kind in (b"5", b"D") or (kind == b"\0" and path.endswith(b"/")):
-            self._tree.add(path, TreeNode(S_IFDIR | mode, uid, gid, mtime_ns))
+            self._add(path, TreeNode(S_IFDIR | mode, uid, gid, mtime_ns))
         elif kind in _SPECIAL:
             major, minor = (self._bounded(self._number(header[at : at + 8]), 0, 1 << 32) for at in (329, 337))
             rdev = make_device(major, minor) if kind != b"6" else 0
-            self._tree.add(path, TreeNode(_SPECIAL[kind] | mode, uid, gid, mtime_ns, rdev))
+            self._add(path, TreeNode(_SPECIAL[kind] | mode, uid, gid, mtime_ns, rdev))
         elif kind == b"S":
             return self._old_sparse(header, path, (mode, uid, gid, mtime_ns), start, length)
         elif b"GNU.sparse.map" in pax or pax.get(b"GNU.sparse.major") == b"1":
             self._add_sparse(path, (mode, uid, gid, mtime_ns), *self._pax_sparse(pax, start))
         elif kind not in (b"V", b"N"):  # a volume's label, a list of names
-            self._tree.add(path, file_node(mode, uid, gid, mtime_ns, length, start))
+            self._add(path, file_node(mode, uid, gid, mtime_ns, length, start))
         return length
+
+    def _add(self, path: bytes, node: TreeNode) -> None:
+        node.xattrs = self._xattrs
+        self._tree.add(path, node)
 
     def _pax_number(self, pax: Pax, key: bytes, field: bytes) -> int:
         value = pax.get(key)
@@ -211,7 +220,7 @@ class _Reader:
                 extents.append((offset, position, length))
             position += length
         payload: Extents = tuple(extents)
-        self._tree.add(path, file_node(*meta, size, payload))
+        self._add(path, file_node(*meta, size, payload))
 
     def _old_sparse(
         self, header: bytes, path: bytes, meta: tuple[int, int, int, int], start: int, length: int
@@ -247,6 +256,17 @@ class _Reader:
             return size, zip(values[::2], values[1::2], strict=False), start + len(text)
         except (KeyError, ValueError):
             raise self._damaged("no valid map of a sparse file") from None
+
+
+def _xattrs(pax: Pax) -> dict[bytes, bytes]:
+    """The extended attributes among the records of a header; those that no file can have are left out."""
+    found = {}
+    for key, value in pax.items():
+        if key.startswith(_XATTR):
+            name = key[len(_XATTR) :].replace(b"%3D", b"=").replace(b"%25", b"%")
+            if is_kept(name) and len(value) <= VALUE_MAX:
+                found[name] = value
+    return found
 
 
 def _text(field: bytes) -> bytes:

@@ -38,6 +38,7 @@ class TreeNode:
         "rdev",
         "size",
         "uid",
+        "xattrs",
     )
 
     def __init__(self, mode: int, uid: int, gid: int, mtime_ns: int, rdev: int = 0) -> None:
@@ -52,6 +53,8 @@ class TreeNode:
         self.blocks = 0
         self.payload: bytes | int | Extents | None = None
         self.children: dict[bytes, TreeNode] | None = {} if mode & S_IFMT == S_IFDIR else None
+        self.xattrs: dict[bytes, bytes] = {}
+        """Extended attributes."""
 
 
 class Tree:
@@ -66,6 +69,8 @@ class Tree:
         self._what = what
         self.root = TreeNode(S_IFDIR | 0o755, 0, 0, 0)
         self._parents: dict[bytes, TreeNode] = {b"": self.root}
+        self.xattrs: dict[int, dict[bytes, bytes]] = {}
+        """Extended attributes by inode number, once the tree is finished."""
 
     def _fail(self, path: bytes, why: str) -> BootError:
         return BootError(f"{self._what}: {path.decode('utf-8', 'replace')}: {why}")
@@ -142,6 +147,7 @@ class Tree:
         if node.children is None:
             raise self._fail(path, "the root must be a directory")
         there.mode, there.uid, there.gid, there.mtime_ns = node.mode, node.uid, node.gid, node.mtime_ns
+        there.xattrs = node.xattrs
 
     def add_hard_link(self, path: bytes, target: bytes) -> None:
         """Give the file at `target`, which was added before, a second name."""
@@ -168,6 +174,7 @@ class Tree:
                 if not child.ino:
                     order.append(child)
                     child.ino = len(order)
+        self.xattrs = {node.ino: node.xattrs for node in order if node.xattrs}
         table: list[StaticNode | None] = [None]
         table += [_static(node) for node in order]
         return table

@@ -48,6 +48,14 @@ int main(void) {
     sys(utimensat, AT_FDCWD, "f", edge(16), 0);
 
     sys(getxattr, "f", "user.nothing", buffer, 64);
+    sys(setxattr, "f", "user.name", "value", 5, XATTR_CREATE);
+    sys(setxattr, "f", "user.name", "value", 5, XATTR_CREATE);
+    sys(getxattr, "f", "user.name", buffer, 64);
+    sys(getxattr, "f", "user.name", buffer, 4);
+    sys(lgetxattr, "f", "user.name", NULL, 0);
+    sys(listxattr, "f", buffer, 64);
+    sys(listxattr, "f", buffer, 4);
+    sys(removexattr, "f", "user.name");
     sys(lgetxattr, "nothere", "user.nothing", buffer, 64);
     sys(fgetxattr, -1, "user.nothing", NULL, 0);
     sys(setxattr, "nothere", "user.name", "value", 5, 0);

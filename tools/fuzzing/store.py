@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.fuzzing.target import Case, Failure, FuzzError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tools.fuzzing.target import Target
+
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 def save(folder: Path, target: str, case: Case, failure: Failure) -> Path:
@@ -30,7 +32,8 @@ def save(folder: Path, target: str, case: Case, failure: Failure) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     key = hashlib.sha256(f"{failure.kind} {failure.place}".encode()).hexdigest()[:10]
     path = folder / f"{target}-{failure.kind}-{key}.json"
-    found = {"target": target, "case": case, "failure": failure._asdict()}
+    said = failure._replace(text=failure.text.replace(f"{_ROOT}/", ""))  # it is to be read, and kept, anywhere
+    found = {"target": target, "case": case, "failure": said._asdict()}
     path.write_text(json.dumps(found, indent=1) + "\n")
     return path
 

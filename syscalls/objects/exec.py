@@ -53,7 +53,7 @@ from syscalls.objects.credentials import MAY_EXEC, MAY_READ, permission
 from syscalls.objects.device import random_bytes
 from syscalls.objects.exit import end_other_threads, exit_group
 from syscalls.objects.memory import UserMemory
-from syscalls.objects.mm import MMAP_TOP, PAGE, STACK_TOP, MemoryMap
+from syscalls.objects.mm import PAGE, STACK_TOP, MemoryMap
 from syscalls.objects.rseq import RSEQ_ALIGN, forget
 from syscalls.objects.task import NO_ALTSTACK, TASK_COMM_LEN, TaskExited
 from syscalls.sigframe_x86_64 import INITIAL_FXSAVE
@@ -325,7 +325,7 @@ async def _map_interpreter(t: Task, interpreter: Program | None, entry: int) -> 
         return 0, entry
     linker = interpreter.image
     length = linker.max_vaddr - linker.min_vaddr + PAGE
-    base = load_bias(linker, t.mm.find_gap((length + PAGE - 1) & -PAGE, MMAP_TOP))
+    base = load_bias(linker, t.mm.find_gap((length + PAGE - 1) & -PAGE))
     await _map_image(t, interpreter, base)
     return base, linker.entry + base
 

@@ -157,15 +157,15 @@ class MemoryMap(Faults):
         words = self.server.port.frames.ram.words
         return sum(sum(map(bool, words[leaf : leaf + 512].tolist())) for leaf in self.space.leaves.values())
 
-    def find_gap(self, length: int, top: int = MMAP_TOP) -> int:
-        """The highest free range of `length` bytes below `top`.
+    def find_gap(self, length: int) -> int:
+        """The highest free range of `length` bytes that mappings may have.
 
         Raises:
             SysError: ENOMEM if there is none.
         """
-        end = self.full_above.get(length, 0) if top == MMAP_TOP else 0
+        end = self.full_above.get(length, 0)
         above = bisect_left(self.starts, end) if end else len(self.vmas)
-        end = end or top
+        end = end or MMAP_TOP
         for index in range(above - 1, -1, -1):
             vma = self.vmas[index]
             guard = STACK_GUARD if vma.flags & MAP_GROWSDOWN else 0
@@ -176,10 +176,9 @@ class MemoryMap(Faults):
             end = min(end, vma.start - guard)
         if end - length < MMAP_MIN:
             raise SysError(ENOMEM)
-        if top == MMAP_TOP:
-            if len(self.full_above) >= _MOST_LENGTHS:
-                self.full_above.clear()
-            self.full_above[length] = end
+        if len(self.full_above) >= _MOST_LENGTHS:
+            self.full_above.clear()
+        self.full_above[length] = end
         return end - length
 
     def find_gap_near(self, hint: int, length: int) -> int:

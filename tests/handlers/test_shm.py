@@ -135,8 +135,8 @@ def _mode(mode: int) -> Callable[[Guest, Call], None]:
     return check
 
 
-def _mapped(count: int) -> Callable[[Guest, Call], None]:
-    def check(guest: Guest, call: Call) -> None:
+def _mapped(count: int) -> Callable[[Guest, Call | None], None]:
+    def check(guest: Guest, call: Call | None) -> None:
         guest.syscall.shmctl(0, IPC_STAT, STATUS)
         assert STATUS.value.shm_nattch == count
 
@@ -280,16 +280,16 @@ def test_parts_count_and_are_detached_together(guest: Guest) -> None:
     segment(3 * PAGE)(guest)
     guest.syscall.shmat(0, HIGH, 0)
     guest.syscall.munmap(HIGH + PAGE, PAGE)
-    _mapped(2)(guest, None)  # type: ignore[arg-type]
+    _mapped(2)(guest, None)
     guest.syscall.shmdt(HIGH)
-    _mapped(0)(guest, None)  # type: ignore[arg-type]
+    _mapped(0)(guest, None)
 
 
 def test_parts_are_not_joined_again(guest: Guest) -> None:
     _attached(guest)
     guest.syscall.mprotect(HIGH, PAGE, PROT_READ)
     guest.syscall.mprotect(HIGH, PAGE, PROT_READ | PROT_WRITE)
-    _mapped(2)(guest, None)  # type: ignore[arg-type]
+    _mapped(2)(guest, None)
 
 
 def test_what_was_attached_to_read_does_not_become_writable(guest: Guest) -> None:
@@ -338,9 +338,9 @@ def test_what_changes_nothing_cuts_nothing(guest: Guest) -> None:
     _attached(guest)
     guest.syscall.mprotect(HIGH, PAGE, PROT_READ | PROT_WRITE)
     guest.syscall.munlock(HIGH, PAGE)
-    _mapped(1)(guest, None)  # type: ignore[arg-type]
+    _mapped(1)(guest, None)
     guest.syscall.mlock(HIGH, 2 * PAGE)
     guest.syscall.mlock(HIGH + PAGE, PAGE)
-    _mapped(1)(guest, None)  # type: ignore[arg-type]
+    _mapped(1)(guest, None)
     guest.syscall.munlock(HIGH + PAGE, PAGE)
-    _mapped(2)(guest, None)  # type: ignore[arg-type]
+    _mapped(2)(guest, None)
